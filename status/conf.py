@@ -1,0 +1,193 @@
+"""Every setting of the app: one property each, its default beside it, read when it is needed.
+
+The values come from Django's settings where Django is configured, else from a plain module or class
+(``DJANGO_STATUS_SETTINGS``), else from the defaults alone. A value of the wrong kind is answered as its default; what is
+wrong with it is told by ``problems()``, which ``manage.py check`` reports.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+#: What the app asks of a Django project that configures nothing.
+DJANGO_PROVIDERS: dict[str, list[Any]] = {
+    "health": [
+        ("ping", "status.providers.health.ping"),
+        ("databases", "status.providers.django.health.databases"),
+        ("caches", "status.providers.django.health.caches"),
+    ],
+    "stats": [
+        ("databases", "status.providers.django.stats.databases"),
+        ("code", "status.providers.stats.code"),
+    ],
+}
+#: What it asks where there is no Django project.
+STANDALONE_PROVIDERS: dict[str, list[Any]] = {
+    "health": [("ping", "status.providers.health.ping")],
+    "stats": [("code", "status.providers.stats.code")],
+}
+
+@dataclass(frozen=True)
+class Problem:
+    """A mistake in the settings: where, what should stand there, what does, and what to do about it."""
+
+    setting: str
+    expected: str
+    found: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.setting} should be {self.expected}, not {self.found}."
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting, as a property of ``Conf``: read on access, and its default where the value is of the wrong kind.
+
+    name: as the user spells it.
+    default: what an absent or unusable setting means.
+    expected: the right kind, in words that follow "should be".
+    valid: tells the right kind; must not raise for any value.
+    hint: the remedy.
+    """
+
+    name: str
+    default: Any
+    expected: str
+    valid: Callable[[Any], bool]
+    hint: str
+
+    def __get__(self, conf: Conf, owner: type[Conf]) -> Any:
+        if conf is None:
+            return self
+        value = conf.read(self.name, self.default)
+        return value if self.valid(value) else self.default
+
+    def problem(self, conf: Conf) -> Problem | None:
+        value = conf.read(self.name, self.default)
+        return None if self.valid(value) else Problem(self.name, self.expected, found(value), self.hint)
+
+
+def found(value: Any) -> str:
+    """What a setting holds, in words that show no secret: its type, and the value only where it is a mere switch."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return repr(value)
+    return f"a {type(value).__name__}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_timeout(value: Any) -> bool:
+    return _is_number(value) and 0 < value <= threading.TIMEOUT_MAX
+
+
+def is_max_age(value: Any) -> bool:
+    return _is_number(value) and value >= 0
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(item, str) for item in value)
+
+
+def _is_path(value: Any) -> bool:
+    return value is None or (isinstance(value, (str, os.PathLike)) and str(value) != "")
+
+
+class Conf:
+    """The settings of the app, read when they are asked for.
+
+    source: a module or class that holds them, instead of Django's settings. The commands set it; nobody else needs to.
+    """
+
+    source: object | None = None
+
+    timeout = Setting(
+        "STATUS_TIMEOUT", 2, "a positive number of seconds", is_timeout,
+        "Give the deadline of each provider in seconds, for example 2.",
+    )
+    max_age = Setting(
+        "STATUS_MAX_AGE", 0, "a number of seconds, 0 or more", is_max_age,
+        "Give the seconds an answer may be reused, for example 5; 0 asks anew each time.",
+    )
+    error_code = Setting(
+        "STATUS_ERROR_CODE", 503, "an HTTP status between 200 and 599",
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and 200 <= value <= 599,
+        "Use 503, or 200 for the classic behaviour.",
+    )
+    informational = Setting(
+        "STATUS_INFORMATIONAL", ("stats",), "a list of resource names", _is_names,
+        'Write a tuple with its comma: ("stats",).',
+    )
+    celery_workers = Setting(
+        "STATUS_CELERY_WORKERS", (), "a list of Celery node names", _is_names,
+        'Write a tuple with its comma: ("celery@web1",).',
+    )
+    celery_app = Setting(
+        "STATUS_CELERY_APP", None, 'a dotted path "module:attribute" or None',
+        lambda value: value is None or isinstance(value, str),
+        'Name your Celery app, for example "proj.celery:app".',
+    )
+    public = Setting(
+        "STATUS_PUBLIC", None, "a list of resource names",
+        lambda value: value is None or _is_names(value),
+        'Name the resources that strangers may ask for, for example ("health",); () closes all but ping.',
+    )
+    synchronous = Setting(
+        "STATUS_SYNCHRONOUS", False, "True or False", lambda value: isinstance(value, bool),
+        "Set it to True in test settings only: checks then run in the calling thread, without a deadline.",
+    )
+
+    @property
+    def providers(self) -> Any:
+        """The set in force before additions: resource -> entries, as the user wrote it, unchecked."""
+        return self.read("STATUS_PROVIDERS", DJANGO_PROVIDERS if self.in_django else STANDALONE_PROVIDERS)
+
+    @property
+    def check_providers(self) -> Any:
+        """What is added to the set in force: resource -> entries, as the user wrote it, unchecked."""
+        return self.read("STATUS_CHECK_PROVIDERS", {})
+
+    @property
+    def project_path(self) -> Path:
+        """Where the source code is: ``PROJECT_PATH``, else ``BASE_DIR``, else the working directory."""
+        for name in ("PROJECT_PATH", "BASE_DIR"):
+            value = self.read(name, None)
+            if value is not None and _is_path(value):
+                return Path(value)
+        return Path.cwd()
+
+    @property
+    def in_django(self) -> bool:
+        """Whether the settings are those of a Django project."""
+        if self.source is not None:
+            return False
+        django_conf = sys.modules.get("django.conf")
+        if django_conf is not None and django_conf.settings.configured:
+            return True
+        return bool(os.environ.get("DJANGO_SETTINGS_MODULE"))
+
+    def read(self, name: str, default: Any) -> Any:
+        """The setting ``name`` exactly as it is written, or ``default``."""
+        if self.in_django:
+            # Late: a standalone answer is given without Django.
+            from django.conf import settings
+
+            return getattr(settings, name, default)
+        return default if self.source is None else getattr(self.source, name, default)
+
+    def problems(self) -> list[Problem]:
+        """The settings of the wrong kind. Those of the providers are told by the registry, which reads them."""
+        settings = [value for value in vars(type(self)).values() if isinstance(value, Setting)]
+        return [problem for problem in (setting.problem(self) for setting in settings) if problem is not None]
+
+
+conf = Conf()
