@@ -1,0 +1,17 @@
+"""The classic document: what dashboards and scripts have always parsed, byte for byte."""
+
+from __future__ import annotations
+
+import json
+
+from status.report import Report
+
+media_type = "application/json"
+
+
+def render(report: Report, details: bool) -> str:
+    """The document of the report, spelled as Django's ``JsonResponse`` spells it, without a line end.
+
+    Always valid JSON: a report holds plain values only, so the ``ValueError`` of ``allow_nan=False`` would be our mistake.
+    """
+    return json.dumps(report.document(details), allow_nan=False)
