@@ -1,0 +1,32 @@
+"""The settings of a project that was written for django-status 2.x, as they were: nothing in them had to change."""
+
+from __future__ import annotations
+
+from example_project import settings as current
+from example_project.settings import *  # noqa: F403
+
+del STATUS_CELERY_APP  # noqa: F821
+
+PROJECT_PATH = str(current.BASE_DIR)
+STATUS_PROVIDERS = {
+    "health": (
+        ("ping", "status.providers.health.ping", None, None),
+        ("databases", "status.providers.django.health.databases", None, None),
+        ("caches", "status.providers.django.health.caches", None, None),
+    ),
+    "stats": (
+        ("databases", "status.providers.django.stats.databases", None, None),
+        ("code", "status.providers.stats.code", None, None),
+    ),
+}
+STATUS_CHECK_PROVIDERS = {
+    "health": (
+        (
+            "storage",
+            "example_project.shop.providers.storage",
+            ("uploads",),
+            {"path": current.FOLDER, "at_least": 1_000_000},
+        ),
+    ),
+}
+STATUS_CELERY_WORKERS = tuple(current.STATUS_CELERY_WORKERS)

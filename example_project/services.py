@@ -1,0 +1,55 @@
+"""Which servers the project uses: none at all, or those that environment variables name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+ENGINES = {"postgres": "postgresql", "postgresql": "postgresql", "mysql": "mysql"}
+
+
+def database(url: str, folder: Path) -> dict[str, Any]:
+    """The database of ``DATABASE_URL`` (``postgresql://user:password@host:port/name``), or SQLite in ``folder``."""
+    if not url:
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": folder / "db.sqlite3"}
+    parts = urlsplit(url)
+    if parts.scheme not in ENGINES:
+        raise ValueError(f"DATABASE_URL should begin with one of {', '.join(ENGINES)}, not {parts.scheme!r}.")
+    return {
+        "ENGINE": f"django.db.backends.{ENGINES[parts.scheme]}",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": parts.port or "",
+    }
+
+
+def cache(url: str) -> dict[str, Any]:
+    """The cache of ``REDIS_URL`` (``redis://host:port/number``), or this process's own memory."""
+    if not url:
+        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url}
+
+
+def broker(url: str, folder: Path) -> dict[str, Any]:
+    """The Celery settings for ``CELERY_BROKER_URL`` (``redis://`` or ``amqp://``), or for a broker made of files.
+
+    The files carry remote control between processes too, so that a worker on this machine answers pings. Each process
+    looks for new files ten times a second.
+    """
+    if url:
+        return {"CELERY_BROKER_URL": url}
+    messages, control = folder / "messages", folder / "control"
+    for path in (messages, control):
+        path.mkdir(parents=True, exist_ok=True)
+    return {
+        "CELERY_BROKER_URL": "filesystem://localhost",
+        "CELERY_BROKER_TRANSPORT_OPTIONS": {
+            "data_folder_in": str(messages),
+            "data_folder_out": str(messages),
+            "control_folder": str(control),
+            "polling_interval": 0.1,
+        },
+    }

@@ -1,0 +1,94 @@
+"""Settings of the example project. Nothing has to be installed or set: environment variables choose real servers.
+
+DEBUG               0 shows what strangers see; default 1
+DATABASE_URL        postgresql://user:password@host:port/name; default: SQLite
+REDIS_URL           redis://host:port/number, for the cache; default: local memory
+CELERY_BROKER_URL   redis://... or amqp://...; default: a broker made of files
+CELERY_WORKERS      node names to watch, separated by commas, for example shop@localhost; default: none
+ALLOWED_HOSTS       further host names, separated by commas
+EXAMPLE_FOLDER      where the database, the broker and the switches keep their files; default: example_project/var
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from example_project import services
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+FOLDER = Path(os.environ.get("EXAMPLE_FOLDER") or BASE_DIR / "example_project" / "var")
+FOLDER.mkdir(parents=True, exist_ok=True)
+
+
+def names(variable: str) -> list[str]:
+    return [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
+
+
+DEBUG = os.environ.get("DEBUG", "1").lower() not in ("", "0", "false", "no", "off")
+SECRET_KEY = os.environ.get("SECRET_KEY", "an example: never use it where anybody else can reach it")
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *names("ALLOWED_HOSTS")]
+
+INSTALLED_APPS = [
+    "status",
+    "example_project.shop",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "example_project.urls"
+WSGI_APPLICATION = "example_project.wsgi.application"
+ASGI_APPLICATION = "example_project.asgi.application"
+STATIC_URL = "static/"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+DATABASES = {"default": services.database(os.environ.get("DATABASE_URL", ""), FOLDER)}
+CACHES = {"default": services.cache(os.environ.get("REDIS_URL", ""))}
+globals().update(services.broker(os.environ.get("CELERY_BROKER_URL", ""), FOLDER / "broker"))
+
+# What django-status shows beyond its default set. Each of these can be made to misbehave: manage.py switch -h
+STATUS_CHECK_PROVIDERS = {
+    "health": [
+        # A function, called as storage("uploads", path=..., at_least=...).
+        ("storage", "example_project.shop.providers.storage", ["uploads"], {"path": FOLDER, "at_least": 1_000_000}),
+    ],
+    "shop": [
+        # A class, with its deadline as a class attribute.
+        ("payments", "example_project.shop.providers.Payments"),
+        # A coroutine function, with options of its own.
+        ("delivery", "example_project.shop.providers.delivery", None, None, {"timeout": 1, "max_age": 5}),
+        # Its failure is a warning: the HTTP status stays 200.
+        ("newsletter", "example_project.shop.providers.newsletter", (), {}, {"critical": False}),
+    ],
+    "stats": [
+        ("sales", "example_project.shop.providers.sales"),
+    ],
+}
+STATUS_CELERY_WORKERS = names("CELERY_WORKERS")
+STATUS_CELERY_APP = "example_project.celery:app"
