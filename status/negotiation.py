@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from status.formats import FORMATS, JSON, Format
 
 _OFFERED = tuple(known for known in FORMATS.values() if known.http)
-_VERSION = re.compile(r';\s*version="?([^";\s]+)')
+_VERSION = re.compile(r';\s*version="?([^";\s]+)', re.IGNORECASE)
 #: One element of a list header: up to a comma that stands in no quotes (an opened quote ends with the header at last).
 _ELEMENT = re.compile(r'(?:[^,"]|"[^"]*"?)+')
 

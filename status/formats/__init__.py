@@ -47,9 +47,7 @@ _ALL = (
     Format("health+json", "application/health+json", "health_json"),
     # Before Prometheus' own text format: who asks for text/plain, without a version, is a person or a script.
     Format("text", "text/plain; charset=utf-8", "text"),
-    Format(
-        "openmetrics", "application/openmetrics-text; version=1.0.0; charset=utf-8", "openmetrics", always_ok=True
-    ),
+    Format("openmetrics", "application/openmetrics-text; version=1.0.0; charset=utf-8", "openmetrics", always_ok=True),
     Format("prometheus", "text/plain; version=0.0.4; charset=utf-8", "prometheus", always_ok=True),
     Format("nagios", "text/plain; charset=utf-8", "nagios", http=False),
 )
