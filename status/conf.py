@@ -34,6 +34,7 @@ STANDALONE_PROVIDERS: dict[str, list[Any]] = {
     "stats": [("code", "status.providers.stats.code")],
 }
 
+
 @dataclass(frozen=True)
 class Problem:
     """A mistake in the settings: where, what should stand there, what does, and what to do about it."""
@@ -111,45 +112,71 @@ class Conf:
     source: object | None = None
 
     timeout = Setting(
-        "STATUS_TIMEOUT", 2, "a positive number of seconds", is_timeout,
+        "STATUS_TIMEOUT",
+        2,
+        "a positive number of seconds",
+        is_timeout,
         "Give the deadline of each provider in seconds, for example 2.",
     )
     max_age = Setting(
-        "STATUS_MAX_AGE", 0, "a number of seconds, 0 or more", is_max_age,
+        "STATUS_MAX_AGE",
+        0,
+        "a number of seconds, 0 or more",
+        is_max_age,
         "Give the seconds an answer may be reused, for example 5; 0 asks anew each time.",
     )
     error_code = Setting(
-        "STATUS_ERROR_CODE", 503, "an HTTP status between 200 and 599",
+        "STATUS_ERROR_CODE",
+        503,
+        "an HTTP status between 200 and 599",
         lambda value: isinstance(value, int) and not isinstance(value, bool) and 200 <= value <= 599,
         "Use 503, or 200 for the classic behaviour.",
     )
     informational = Setting(
-        "STATUS_INFORMATIONAL", ("stats",), "a list of resource names", _is_names,
+        "STATUS_INFORMATIONAL",
+        ("stats",),
+        "a list of resource names",
+        _is_names,
         'Write a tuple with its comma: ("stats",).',
     )
     celery_workers = Setting(
-        "STATUS_CELERY_WORKERS", (), "a list of Celery node names", _is_names,
+        "STATUS_CELERY_WORKERS",
+        (),
+        "a list of Celery node names",
+        _is_names,
         'Write a tuple with its comma: ("celery@web1",).',
     )
     celery_app = Setting(
-        "STATUS_CELERY_APP", None, 'a dotted path "module:attribute" or None',
+        "STATUS_CELERY_APP",
+        None,
+        'a dotted path "module:attribute" or None',
         lambda value: value is None or isinstance(value, str),
         'Name your Celery app, for example "proj.celery:app".',
     )
     public = Setting(
-        "STATUS_PUBLIC", None, "a list of resource names",
+        "STATUS_PUBLIC",
+        None,
+        "a list of resource names",
         lambda value: value is None or _is_names(value),
         'Name the resources that strangers may ask for, for example ("health",); () closes all but ping.',
     )
     synchronous = Setting(
-        "STATUS_SYNCHRONOUS", False, "True or False", lambda value: isinstance(value, bool),
+        "STATUS_SYNCHRONOUS",
+        False,
+        "True or False",
+        lambda value: isinstance(value, bool),
         "Set it to True in test settings only: checks then run in the calling thread, without a deadline.",
     )
 
     @property
     def providers(self) -> Any:
         """The set in force before additions: resource -> entries, as the user wrote it, unchecked."""
-        return self.read("STATUS_PROVIDERS", DJANGO_PROVIDERS if self.in_django else STANDALONE_PROVIDERS)
+        return self.read("STATUS_PROVIDERS", self.default_providers)
+
+    @property
+    def default_providers(self) -> dict[str, list[Any]]:
+        """The set that is in force where ``STATUS_PROVIDERS`` is not set."""
+        return DJANGO_PROVIDERS if self.in_django else STANDALONE_PROVIDERS
 
     @property
     def check_providers(self) -> Any:

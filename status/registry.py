@@ -2,68 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from importlib import import_module
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from status.conf import Conf, Problem, conf, found, is_max_age, is_timeout
-from status.providers.base import Provider, Unavailable, as_provider
-
-#: Names go into addresses, metric labels and command lines as they are.
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,99}")
-
-ENTRY = "(name, provider, args, kwargs, options), the last three optional"
-
-OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "timeout": ("a positive number of seconds", is_timeout),
-    "max_age": ("a number of seconds, 0 or more", is_max_age),
-    "critical": ("True or False", lambda value: isinstance(value, bool)),
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Check:
-    """One entry of the configuration, bound and ready to run. Compared by identity: it stands for what runs.
-
-    resource, name: how it is asked for.
-    provider: what answers.
-    args, kwargs: what the entry hands to it.
-    options: the entry's own options; ``timeout``, ``max_age`` and ``critical`` look here first, then at the provider.
-    """
-
-    resource: str
-    name: str
-    provider: Provider
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def _option(self, name: str, default: Any) -> Any:
-        expected, valid = OPTIONS[name]
-        for value in (self.options.get(name), getattr(self.provider, name, None)):
-            if value is not None and valid(value):
-                return value
-        return default
-
-    @property
-    def timeout(self) -> float:
-        """Seconds a run may take."""
-        return float(self._option("timeout", conf.timeout))
-
-    @property
-    def max_age(self) -> float:
-        """Seconds an answer may be reused."""
-        return float(self._option("max_age", conf.max_age))
-
-    @property
-    def critical(self) -> bool:
-        return bool(self._option("critical", True))
-
-    @property
-    def judged(self) -> bool:
-        return self.resource not in conf.informational
+from status.conf import Conf, Problem, conf, found
+from status.entries import ENTRY, NAME, PUNCTUATION, Check, Misconfigured, Mistake, bind, shown
 
 
 class UnknownName(LookupError):
@@ -87,62 +31,162 @@ class Selection:
     provider: str | None = None
 
 
-class Misconfigured(Provider):
-    """Stands in for an entry that cannot be used, so that the mistake costs this entry alone and is seen."""
+class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
+    """Resource -> name -> ``Check``, in the order of the settings and always as they are now.
 
-    blocking = False
+    Nothing is read or imported before the first look. A setting that did not change gives the same ``Check`` objects, so
+    that what the engine knows of them (a run in flight, a reusable answer) stays with them.
+    """
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+    def __init__(self, conf: Conf = conf) -> None:
+        self.conf = conf
+        self._seen: Any = None
+        self._built = Built()
 
-    def check(self, *args: Any, **kwargs: Any) -> Any:
-        raise Unavailable(f"{self.problem} {self.problem.hint}")
+    def __getitem__(self, resource: str) -> Mapping[str, Check]:
+        return self._current().resources[resource]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._current().resources)
+
+    def __len__(self) -> int:
+        return len(self._current().resources)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong with the provider settings, one by one."""
+        return self._current().problems
+
+    def _current(self) -> Built:
+        providers, added, workers = self.conf.providers, self.conf.check_providers, self.conf.celery_workers
+        if self._seen is None or self._seen != (providers, added, workers):
+            built = Built.of(providers, added, workers)
+            self._seen, self._built = (_snapshot(providers), _snapshot(added), workers), built
+        return self._built
+
+    def select(
+        self,
+        resource: str | None = None,
+        provider: str | None = None,
+        *,
+        only: Collection[str] = (),
+        skip: Collection[str] = (),
+        among: Collection[str] | None = None,
+    ) -> Selection:
+        """The checks that a question names.
+
+        resource, provider: as in the address; None asks for all.
+        only, skip: names of providers to run, or not to run.
+        among: the resources the caller may ask for; None means every one.
+
+        Raises ``UnknownName`` for any name that is not configured.
+        """
+        resources = {
+            name: checks for name, checks in self._current().resources.items() if among is None or name in among
+        }
+        if resource is not None:
+            if resource not in resources:
+                raise UnknownName("resource", resource, resources)
+            resources = {resource: resources[resource]}
+            if provider is not None and provider not in resources[resource]:
+                raise UnknownName("provider", provider, resources[resource])
+        checks = [check for named in resources.values() for check in named.values()]
+        if provider is not None:
+            checks = [check for check in checks if check.name == provider]
+        known = {check.name for check in checks}
+        for name in (*only, *skip):
+            if name not in known:
+                raise UnknownName("provider", name, dict.fromkeys(check.name for check in checks))
+        checks = [check for check in checks if (not only or check.name in only) and check.name not in skip]
+        return Selection(tuple(checks), tuple(resources), resource, provider)
 
 
-class Imported(Provider):
-    """A provider named by its dotted path, imported when it first runs, within that run's deadline."""
+class Built:
+    """What one state of the settings means: the checks, and the problems found on the way."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.target: Provider | None = None
+    def __init__(self) -> None:
+        self.resources: dict[str, dict[str, Check]] = {}
+        self.problems: list[Problem] = []
 
-    def load(self) -> Provider:
-        """The provider behind the path. Raises ``Unavailable`` with the remedy where there is none."""
-        if self.target is None:
-            self.target = import_provider(self.path)
-        return self.target
+    @classmethod
+    def of(cls, providers: Any, added: Any, workers: Sequence[str]) -> Built:
+        built = cls()
+        if isinstance(providers, Mapping):
+            built.add_set("STATUS_PROVIDERS", providers)
+        else:
+            built.add_set("STATUS_PROVIDERS", conf.default_providers)
+            built.refuse(_not_a_set("STATUS_PROVIDERS", providers), "health", "invalid-STATUS_PROVIDERS")
+        if isinstance(added, Mapping):
+            built.add_set("STATUS_CHECK_PROVIDERS", added, replace=True)
+        else:
+            built.refuse(_not_a_set("STATUS_CHECK_PROVIDERS", added), "health", "invalid-STATUS_CHECK_PROVIDERS")
+        if workers:
+            for resource in ("health", "stats"):
+                path = f"status.providers.celery.{resource}.celery"
+                check = Check(resource, "celery", path, kwargs={"workers": list(workers)})
+                built.resources.setdefault(resource, {}).setdefault("celery", check)
+        return built
 
-    def __getattribute__(self, name: str) -> Any:
-        # Options may stand on the class behind the path; they count as soon as it is known.
-        if name in OPTIONS:
-            return getattr(object.__getattribute__(self, "target"), name, None)
-        return object.__getattribute__(self, name)
+    def refuse(self, problem: Problem, resource: str, name: str) -> None:
+        """Keep the mistake in view as a failing check."""
+        self.problems.append(problem)
+        self.resources.setdefault(resource, {})[name] = Check(resource, name, Misconfigured(problem))
 
-    def check(self, *args: Any, **kwargs: Any) -> Any:
-        return self.load().check(*args, **kwargs)
+    def add_set(self, setting: str, resources: Mapping[Any, Any], replace: bool = False) -> None:
+        for number, (resource, entries) in enumerate(resources.items()):
+            if not isinstance(resource, str) or not NAME.fullmatch(resource):
+                problem = Problem(
+                    f"{setting} key {number}",
+                    f"a resource name made of letters, digits and {PUNCTUATION}",
+                    shown(resource),
+                    "The name becomes part of the address; rename the resource.",
+                )
+                self.refuse(problem, f"invalid-{number}", "invalid")
+            elif not isinstance(entries, (list, tuple)):
+                problem = Problem(
+                    f'{setting}["{resource}"]',
+                    f"a list of {ENTRY}",
+                    found(entries),
+                    "Put the entries in a list, and mind the comma of a tuple with one element.",
+                )
+                self.refuse(problem, resource, "invalid")
+            else:
+                self.add_entries(f'{setting}["{resource}"]', resource, entries, replace)
 
-    def may_block(self, *args: Any, **kwargs: Any) -> bool:
-        return self.target is None or self.target.may_block(*args, **kwargs)
+    def add_entries(self, setting: str, resource: str, entries: Sequence[Any], replace: bool) -> None:
+        checks = self.resources.setdefault(resource, {})
+        taken: set[str] = set()
+        for number, entry in enumerate(entries):
+            where = f"{setting}[{number}]"
+            try:
+                check = bind(where, resource, entry)
+                if check.name in taken:
+                    raise Mistake(
+                        Problem(
+                            where,
+                            "named differently from the entries before it",
+                            f"a second {check.name!r}",
+                            "Give each provider of a resource a name of its own.",
+                        )
+                    )
+                taken.add(check.name)
+                checks[check.name] = check
+            except Mistake as mistake:
+                name = mistake.name if mistake.name and mistake.name not in taken else f"invalid-{number}"
+                taken.add(name)
+                self.refuse(mistake.problem, resource, name)
 
-    def public(self, value: Any) -> Any:
-        return value if self.target is None else self.target.public(value)
 
-    def close(self) -> None:
-        if self.target is not None:
-            self.target.close()
+def _not_a_set(setting: str, value: Any) -> Problem:
+    hint = f'Write {setting} = {{"health": [("ping", "status.providers.health.ping")]}}.'
+    return Problem(setting, "a dict of resource -> list of entries", found(value), hint)
 
 
-def import_provider(path: str) -> Provider:
-    """The provider at a dotted path. Raises ``Unavailable`` with a sentence that is safe to show."""
-    module_path, _, attribute = path.rpartition(".")
-    try:
-        module = import_module(module_path)
-    except ImportError as error:
-        missing = f" ({error.name} is not installed)" if error.name and not module_path.startswith(error.name) else ""
-        raise Unavailable(f"{module_path} cannot be imported{missing}. Check the dotted path in the settings.") from error
-    try:
-        return as_provider(getattr(module, attribute))
-    except AttributeError as error:
-        raise Unavailable(f"{module_path} has no {attribute}. Check the dotted path in the settings.") from error
-    except TypeError as error:
-        raise Unavailable(f"{path} should be {error}.") from error
+def _snapshot(value: Any) -> Any:
+    """A copy that notices when the user's own dict or lists are changed in place."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: list(item) if type(item) is list else item for key, item in value.items()}
+
+
+registry = ResourceRegistry()

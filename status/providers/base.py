@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +60,7 @@ class Provider:
         return value
 
     def close(self) -> None:
-        """Release what is kept between runs; called when nobody has asked for a while."""
+        """Release what is kept between runs; called when nobody has asked for a while, perhaps beside a new run."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the check like a plain function: the value alone, exceptions and all."""
@@ -85,3 +87,25 @@ def as_provider(candidate: Any) -> Provider:
     if callable(candidate):
         return FunctionProvider(candidate)
     raise TypeError(f"a callable or a Provider, not {type(candidate).__name__}")
+
+
+_run = threading.local()
+
+
+def deadline() -> float | None:
+    """When the run in this thread is to be over, on the clock of ``time.monotonic()``; None outside a run.
+
+    A provider that asks several services reads it to answer for those that came in time.
+    """
+    return getattr(_run, "deadline", None)
+
+
+@contextmanager
+def running_until(end: float | None) -> Iterator[None]:
+    """Make ``end`` what ``deadline()`` answers in this thread."""
+    before = deadline()
+    _run.deadline = end
+    try:
+        yield
+    finally:
+        _run.deadline = before

@@ -1,0 +1,1 @@
+"""The answers as JSON and in the formats that machines read."""

@@ -1,0 +1,48 @@
+"""The addresses of the API. ``status.api.urls`` can be mounted alone, without the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.urls import URLPattern, re_path
+
+from status.api.views import ReportView
+from status.manners import harmless
+from status.registry import registry
+
+app_name = "status"
+
+report = harmless(ReportView.as_view())
+NAME = r"[^/]+"
+
+
+class Addresses:
+    """The patterns, and besides them the classic name of each address that is configured, for ``reverse()``.
+
+    Iterated by Django when it needs them and not at import, so that no setting is read before it is needed.
+    """
+
+    def __init__(self, *patterns: URLPattern) -> None:
+        self.patterns = (
+            *patterns,
+            re_path(r"^api/?$", report, name="api_root"),
+            re_path(rf"^api/(?P<resource>{NAME})/?$", report, name="api_resource"),
+            re_path(rf"^api/(?P<resource>{NAME})/(?P<provider>{NAME})/?$", report, name="api_provider"),
+        )
+
+    def __iter__(self) -> Iterator[URLPattern]:
+        yield from self.patterns
+        for resource, checks in registry.items():
+            yield re_path(
+                rf"^api/{resource}/?$", report, {"resource": resource}, name=f"api_{resource}_root"
+            )
+            for name in checks:
+                yield re_path(
+                    rf"^api/{resource}/{name}/?$", report, {"resource": resource, "provider": name}, name=f"api_{resource}_{name}"
+                )
+
+    def __reversed__(self) -> Iterator[URLPattern]:
+        return reversed(list(self))
+
+
+urlpatterns = Addresses()

@@ -1,0 +1,208 @@
+"""One entry of the configuration: read with care, bound to its provider, ready to run."""
+
+from __future__ import annotations
+
+import copy
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from status.conf import Problem, conf, found, is_max_age, is_timeout
+from status.providers.base import Provider, Unavailable, as_provider
+
+#: Names go into addresses, metric labels and command lines as they are.
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,99}")
+
+PUNCTUATION = "_ . @ -"
+DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+
+ENTRY = "(name, provider, args, kwargs, options), the last three optional"
+
+OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "timeout": ("a positive number of seconds", is_timeout),
+    "max_age": ("a number of seconds, 0 or more", is_max_age),
+    "critical": ("True or False", lambda value: isinstance(value, bool)),
+}
+
+
+class Check:
+    """One entry of the configuration, bound and ready to run. Compared by identity: it stands for what runs.
+
+    resource, name: how it is asked for.
+    source: the provider, or the dotted path to it, which is imported when it first runs.
+    args, kwargs: what the entry hands to the provider.
+    options: the entry's own options; they win over those of the provider.
+    """
+
+    def __init__(
+        self,
+        resource: str,
+        name: str,
+        source: Provider | str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.resource = resource
+        self.name = name
+        self.source = source
+        self.args = tuple(args)
+        self.kwargs = dict(kwargs or {})
+        self.options = dict(options or {})
+        #: The provider, as far as it is known without importing anything.
+        self.provider = source if isinstance(source, Provider) else None
+        #: What the log last said about its failing, None while it does not.
+        self.logged: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Check {self.resource}/{self.name}>"
+
+    def load(self) -> Provider:
+        """The provider, imported if need be. Raises ``Unavailable`` where there is none."""
+        if self.provider is None:
+            self.provider = import_provider(str(self.source))
+        return self.provider
+
+    def may_block(self) -> bool:
+        """Whether the next run may wait for anything, an import included."""
+        if self.provider is None:
+            if str(self.source).rpartition(".")[0] not in sys.modules:
+                return True
+            try:
+                self.load()
+            except Unavailable:
+                return True
+        return self.provider.may_block(*self.args, **self.kwargs)  # type: ignore[union-attr]
+
+    def run(self) -> Any:
+        """Ask the provider. It gets copies of its arguments, so that what it does to them ends with the run."""
+        provider = self.load()
+        if not self.args and not self.kwargs:
+            return provider.check()
+        args, kwargs = _copy_of((self.args, self.kwargs))
+        return provider.check(*args, **kwargs)
+
+    @property
+    def timeout(self) -> float:
+        """Seconds a run may take."""
+        return float(self._option("timeout", conf.timeout))
+
+    @property
+    def max_age(self) -> float:
+        """Seconds an answer may be reused."""
+        return float(self._option("max_age", conf.max_age))
+
+    @property
+    def critical(self) -> bool:
+        """Whether a failure counts; otherwise it is a warning."""
+        return bool(self._option("critical", True))
+
+    @property
+    def judged(self) -> bool:
+        """Whether the answer decides about pass and fail at all."""
+        return self.resource not in conf.informational
+
+    def _option(self, name: str, default: Any) -> Any:
+        if name in self.options:
+            return self.options[name]
+        value = getattr(self.provider, name, None)
+        return value if value is not None and OPTIONS[name][1](value) else default
+
+
+def _copy_of(arguments: Any) -> Any:
+    try:
+        return copy.deepcopy(arguments)
+    except Exception:  # a lock, a socket, a module: then the provider shares it, as it would without us
+        return arguments
+
+
+class Misconfigured(Provider):
+    """Stands in for an entry that cannot be used, so that the mistake costs this entry alone and is seen."""
+
+    blocking = False
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+
+    def check(self, *args: Any, **kwargs: Any) -> Any:
+        raise Unavailable(f"{self.problem} {self.problem.hint}")
+
+
+def import_provider(path: str) -> Provider:
+    """The provider at a dotted path. Raises ``Unavailable`` with a sentence that is safe to show."""
+    module_path, _, attribute = path.rpartition(".")
+    try:
+        module = import_module(module_path)
+    except ImportError as error:
+        missing = f" ({error.name} is not installed)" if error.name and not module_path.startswith(error.name) else ""
+        raise Unavailable(
+            f"{module_path} cannot be imported{missing}. Check the dotted path in the settings."
+        ) from error
+    try:
+        return as_provider(getattr(module, attribute))
+    except AttributeError as error:
+        raise Unavailable(f"{module_path} has no {attribute}. Check the dotted path in the settings.") from error
+    except TypeError as error:
+        raise Unavailable(f"{path} should be {error}.") from error
+
+
+class Mistake(Exception):
+    """An entry cannot be used. ``name`` is its own name where that at least is usable."""
+
+    def __init__(self, problem: Problem, name: str | None = None) -> None:
+        super().__init__(str(problem))
+        self.problem, self.name = problem, name
+
+
+def bind(where: str, resource: str, entry: Any) -> Check:
+    """The ``Check`` for one entry of the settings. ``where`` is how messages call it. Raises ``Mistake``."""
+    if not isinstance(entry, (list, tuple)) or not 2 <= len(entry) <= 5:
+        length = f" of {len(entry)}" if isinstance(entry, (list, tuple)) else ""
+        hint = "Add a trailing comma if a tuple with one entry was meant, and give each entry a name and a provider."
+        raise Mistake(Problem(where, ENTRY, found(entry) + length, hint))
+    name, source, args, kwargs, options = (*entry, *(None,) * (5 - len(entry)))
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        hint = "The name becomes part of the address; rename the provider."
+        raise Mistake(Problem(f"{where}[0]", f"a name made of letters, digits and {PUNCTUATION}", shown(name), hint))
+    for position, value, valid, expected in (
+        (2, args, isinstance(args, (list, tuple)), "a list of arguments, or None"),
+        (3, kwargs, _is_named(kwargs), "a dict of named arguments, or None"),
+        (4, options, _is_named(options), "a dict of options, or None"),
+    ):
+        if value is not None and not valid:
+            hint = f"Write {name!r} as {ENTRY}."
+            raise Mistake(Problem(f"{where}[{position}]", expected, found(value), hint), name)
+    check_options(where, name, options or {})
+    try:
+        provider = source if isinstance(source, str) and DOTTED.fullmatch(source) else as_provider(source)
+    except Exception as error:
+        hint = 'Name the provider by its dotted path, for example "status.providers.health.ping".'
+        raise Mistake(
+            Problem(f"{where}[1]", "a dotted path, a callable or a Provider", shown(source), hint), name
+        ) from error
+    return Check(resource, name, provider, args or (), kwargs, options)
+
+
+def check_options(where: str, name: str, options: Mapping[str, Any]) -> None:
+    """Raises ``Mistake`` for an unknown option, or one of the wrong kind."""
+    for option, value in options.items():
+        if option not in OPTIONS:
+            problem = Problem(
+                f"{where}[4]", f"a dict of the options {', '.join(OPTIONS)}", repr(option), "Remove or correct it."
+            )
+            raise Mistake(problem, name)
+        expected, valid = OPTIONS[option]
+        if not valid(value):
+            hint = f"Correct the option {option} of {name!r}."
+            raise Mistake(Problem(f'{where}[4]["{option}"]', expected, found(value), hint), name)
+
+
+def _is_named(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+
+
+def shown(name: Any) -> str:
+    """A name that cannot be used, as a message shows it: short, printable, and only if it is text at all."""
+    return ascii(name[:40]) if isinstance(name, str) else found(name)
