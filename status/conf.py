@@ -23,10 +23,7 @@ DJANGO_PROVIDERS: dict[str, list[Any]] = {
         ("databases", "status.providers.django.health.databases"),
         ("caches", "status.providers.django.health.caches"),
     ],
-    "stats": [
-        ("databases", "status.providers.django.stats.databases"),
-        ("code", "status.providers.stats.code"),
-    ],
+    "stats": [("databases", "status.providers.django.stats.databases"), ("code", "status.providers.stats.code")],
 }
 #: What it asks where there is no Django project.
 STANDALONE_PROVIDERS: dict[str, list[Any]] = {

@@ -72,7 +72,7 @@ class Lane:
 
     def work(self, run: Run, worker: Worker | None = None) -> None:
         """Execute ``run`` in this thread and let everyone know who waits for it."""
-        outcome = execute(run.check, run.deadline)
+        outcome = execute(run)
         with self.lock:
             self.unfinished.remove(run)
             self.last = run
@@ -179,7 +179,9 @@ class Engine:
 
         # Django refuses database work on the loop's own thread, so only what promises to do none runs there.
         now = monotonic()
-        runs, mine = self._begin(checks, now, timeout, lambda check: check.provider is not None and not check.provider.blocking)
+        runs, mine = self._begin(
+            checks, now, timeout, lambda check: check.provider is not None and not check.provider.blocking
+        )
         for run in mine:
             self._lane(run.check).work(run)
         loop = asyncio.get_running_loop()
@@ -202,7 +204,7 @@ class Engine:
         if conf.synchronous:
             runs = [Run(check, now, timeout or check.timeout) for check in checks]
             for run in runs:
-                run.finish(execute(run.check, None))
+                run.finish(execute(run))
                 self._observe(run.check, run.result())
             return runs, []
         runs, mine = [], []

@@ -58,10 +58,10 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         return self._current().problems
 
     def _current(self) -> Built:
-        providers, added, workers = self.conf.providers, self.conf.check_providers, self.conf.celery_workers
+        providers, added, workers = (self.conf.providers, self.conf.check_providers, self.conf.celery_workers)
         if self._seen is None or self._seen != (providers, added, workers):
             built = Built.of(providers, added, workers)
-            self._seen, self._built = (_snapshot(providers), _snapshot(added), workers), built
+            self._seen, self._built = ((_snapshot(providers), _snapshot(added), workers), built)
         return self._built
 
     def select(

@@ -59,6 +59,11 @@ class Run:
     def overdue(self) -> bool:
         return monotonic() >= self.deadline
 
+    @property
+    def late(self) -> str:
+        """What is said of a run that missed its deadline."""
+        return f"timed out after {self.timeout:g} s"
+
     def finish(self, outcome: Outcome) -> None:
         """Publish the outcome and wake everyone who waits."""
         with self._lock:
@@ -89,7 +94,7 @@ class Run:
         reused = outcome is not None and asked is not None and self.finished < asked
         running = outcome is None and now < self.deadline
         if outcome is None:
-            outcome = Outcome.failed(self._overdue_reason(now, asked)) if not running else Outcome(None, None, False)
+            outcome = Outcome.failed(self._overdue_reason(asked)) if not running else Outcome(None, None, False)
         return Result(
             resource=check.resource,
             name=check.name,
@@ -107,25 +112,20 @@ class Run:
             running=running,
         )
 
-    def _overdue_reason(self, now: float, asked: float | None) -> str:
+    def _overdue_reason(self, asked: float | None) -> str:
         if asked is None or asked < self.deadline:
-            return f"timed out after {self.timeout:g} s"
+            return self.late
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started_at))
-        return f"timed out after {self.timeout:g} s, still running since {since}"
+        return f"{self.late}, still running since {since}"
 
 
-def execute(check: Check, deadline: float | None) -> Outcome:
-    """Run ``check`` in this thread and answer whatever comes of it. The one place where exceptions become outcomes.
-
-    deadline: on the monotonic clock; None runs it in the caller's own context, without one.
-    """
+def execute(run: Run) -> Outcome:
+    """Do ``run`` in this thread and answer whatever comes of it. The one place where exceptions become outcomes."""
+    check = run.check
     try:
-        with running_until(deadline):
-            if deadline is None:
-                outcome = _ask(check, None)
-            else:
-                # A context of its own: what the provider sets (language, time zone, tracing) ends with the run.
-                outcome = contextvars.Context().run(_ask, check, deadline)
+        with running_until(run.deadline):
+            # A context of its own: what the provider sets (language, time zone, tracing) ends with the run.
+            outcome = _ask(run) if conf.synchronous else contextvars.Context().run(_ask, run)
         check.logged = None
         return outcome
     except Unavailable as error:
@@ -136,10 +136,11 @@ def execute(check: Check, deadline: float | None) -> Outcome:
         return _failed(check, error, f"raised {type(error).__name__}")
 
 
-def _ask(check: Check, deadline: float | None) -> Outcome:
+def _ask(run: Run) -> Outcome:
+    check = run.check
     value = check.run()
     if hasattr(value, "__await__"):
-        value = _await(value, deadline)
+        value = _await(value, run)
     reasons: Mapping[str, str] = {}
     if isinstance(value, Answer):
         value, reasons = value.value, value.reasons
@@ -147,28 +148,43 @@ def _ask(check: Check, deadline: float | None) -> Outcome:
     public = plain.value
     if type(check.provider).public is not Provider.public:
         public = to_plain(check.load().public(copy.deepcopy(plain.value))).value
-    return Outcome(plain.value, public, plain.sound, None, {str(key): str(text) for key, text in reasons.items()}, plain.cut)
+    return Outcome(
+        plain.value, public, plain.sound, None, {str(key): str(text) for key, text in reasons.items()}, plain.cut
+    )
 
 
-def _await(awaitable: Any, deadline: float | None) -> Any:
+def _await(awaitable: Any, run: Run) -> Any:
     """The value of an async check, on an event loop of its own; cancelled at the deadline, which frees the thread."""
     # Late: asyncio is slow to import, and most checks are plain functions.
     import asyncio
 
     async def bounded() -> Any:
-        return await asyncio.wait_for(awaitable, None if deadline is None else max(0.0, deadline - monotonic()))
+        return await asyncio.wait_for(awaitable, max(0.0, run.deadline - monotonic()))
 
+    coroutine = bounded()
     try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        try:
-            return asyncio.run(bounded())
-        except asyncio.TimeoutError as error:
-            if deadline is not None and monotonic() >= deadline:
-                raise Unavailable("timed out") from error
-            raise
-    getattr(awaitable, "close", bool)()  # no "never awaited" warning for what cannot run
-    raise Unavailable("is async, which needs a thread without a running event loop; leave blocking = True on the provider")
+        return _native(asyncio.run)(coroutine)
+    except asyncio.TimeoutError as error:
+        if run.overdue:
+            raise Unavailable(run.late) from error
+        raise
+    finally:
+        # Where the loop could not start, or ended early, nothing is left that Python warns was never awaited.
+        coroutine.close()
+        getattr(awaitable, "close", bool)()
+
+
+def _native(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function``, under gevent on a thread of the operating system.
+
+    There, every greenlet of a thread would see the event loop that one of them runs, and Django would refuse database work
+    in all of them.
+    """
+    gevent = sys.modules.get("gevent")
+    if gevent is None or not sys.modules["gevent.monkey"].is_module_patched("threading"):
+        return function
+    apply = gevent.get_hub().threadpool.apply
+    return lambda *args: apply(function, args)
 
 
 def _text_of(error: Unavailable) -> str:

@@ -33,12 +33,13 @@ class Addresses:
     def __iter__(self) -> Iterator[URLPattern]:
         yield from self.patterns
         for resource, checks in registry.items():
-            yield re_path(
-                rf"^api/{resource}/?$", report, {"resource": resource}, name=f"api_{resource}_root"
-            )
+            yield re_path(rf"^api/{resource}/?$", report, {"resource": resource}, name=f"api_{resource}_root")
             for name in checks:
                 yield re_path(
-                    rf"^api/{resource}/{name}/?$", report, {"resource": resource, "provider": name}, name=f"api_{resource}_{name}"
+                    rf"^api/{resource}/{name}/?$",
+                    report,
+                    {"resource": resource, "provider": name},
+                    name=f"api_{resource}_{name}",
                 )
 
     def __reversed__(self) -> Iterator[URLPattern]:

@@ -84,9 +84,7 @@ def select(request: HttpRequest, access: Access, resource: str | None, provider:
     among = None if provider is not None else access.resources
     query = request.GET
     try:
-        return registry.select(
-            resource, provider, only=query.getlist("check"), skip=query.getlist("skip"), among=among
-        )
+        return registry.select(resource, provider, only=query.getlist("check"), skip=query.getlist("skip"), among=among)
     except UnknownName as error:
         raise Refusal(problem(404, error=str(error), **{f"{error.kind}s": error.known})) from error
 
