@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import django
+from django.core import mail
+from django.test import SimpleTestCase, override_settings
+
+from status import changes
+from status.changes import observe
+from status.entries import Check
+from status.report import Result
+from status.signals import status_changed
+from tests.reports import result
+
+#: Django 6 takes plain addresses, and Django 5 only pairs.
+ADMINS: list[Any] = ["operator@example.com"] if django.VERSION >= (6, 0) else [("Operator", "operator@example.com")]
+FAILING = {"answer": {"default": True, "replica": False}, "reasons": {"replica": "OperationalError"}}
+
+
+def check_of(seen: Result) -> Check:
+    return Check(seen.resource, seen.name, "status.providers.health.ping")
+
+
+class ChangesTestCase(SimpleTestCase):
+    def setUp(self) -> None:
+        changes.forget()
+        self.addCleanup(changes.forget)
+        # Before the states are forgotten: nothing of one test is told in the next.
+        self.addCleanup(changes.flush)
+
+    def see(self, *seen: Result) -> None:
+        for item in seen:
+            observe(check_of(item), item)
+
+    def logged(self, *seen: Result) -> list[str]:
+        """What the log says when these results are seen one after the other."""
+        with self.assertLogs("status", "DEBUG") as logs:
+            logging.getLogger("status").debug("start")
+            self.see(*seen)
+            self.assertTrue(changes.flush())
+        return [line.replace(":status:", " ") for line in logs.output[1:]]
+
+    def receive(self, receiver: Callable[..., Any]) -> None:
+        status_changed.connect(receiver, weak=False)
+        self.addCleanup(status_changed.disconnect, receiver)
+
+
+class LogTests(ChangesTestCase):
+    def test_a_check_that_passes_from_the_start_is_no_news(self):
+        self.assertEqual(self.logged(result(), result()), [])
+
+    def test_the_first_failing_observation_is_told_once(self):
+        failing = result(**FAILING)
+        self.assertEqual(self.logged(failing, failing, failing), ["ERROR health/databases is failing: replica: OperationalError"])
+
+    def test_each_change_is_told_once(self):
+        well, failing = result(), result(error="timed out after 2 s")
+        self.assertEqual(
+            self.logged(well, failing, failing, well, well, failing),
+            [
+                "ERROR health/databases is failing: timed out after 2 s",
+                "INFO health/databases recovered",
+                "ERROR health/databases is failing: timed out after 2 s",
+            ],
+        )
+
+    def test_what_is_not_critical_is_a_warning(self):
+        self.assertEqual(
+            self.logged(result(critical=False, **FAILING)),
+            ["WARNING health/databases is failing, which only warns: replica: OperationalError"],
+        )
+
+    def test_what_only_informs_and_what_still_runs_have_no_state(self):
+        well = result()
+        self.assertEqual(
+            self.logged(well, result("stats", answer=False), result(running=True, sound=False), well), []
+        )
+
+    def test_one_name_in_two_resources_are_two_checks(self):
+        self.assertEqual(len(self.logged(result(answer=False), result("shop", answer=False))), 2)
+
+    def test_components_without_a_reason_are_named(self):
+        self.assertEqual(self.logged(result(answer={"a": None})), ["ERROR health/databases is failing: a"])
+
+    def test_an_answer_without_components_says_what_is_wrong(self):
+        self.assertEqual(self.logged(result(answer=[False])), ["ERROR health/databases is failing: its answer holds false or null"])
+
+    def test_many_failing_components_are_counted(self):
+        answer: dict[str, Any] = {str(number): False for number in range(8)}
+        self.assertEqual(self.logged(result(answer=answer)), ["ERROR health/databases is failing: 0, 1, 2, 3, 4, and 3 more"])
+
+    def test_no_name_starts_a_line_of_its_own(self):
+        (line,) = self.logged(result(answer={"a\nERROR status fake": False, "b" * 9_000: False}))
+        self.assertNotIn("\n", line)
+        self.assertLess(len(line), 1_000)
+
+    def test_memory_is_bounded(self):
+        with mock.patch.object(changes, "REMEMBERED", 10):
+            self.see(*(result(name=str(number)) for number in range(25)))
+        self.assertEqual([name for _, name in changes._states], [str(number) for number in range(15, 25)])
+
+    def test_a_slow_log_handler_delays_nobody(self):
+        release = threading.Event()
+        self.addCleanup(release.set)
+
+        class Slow(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                release.wait(10)
+
+        handler = Slow()
+        logger = logging.getLogger("status")
+        logger.addHandler(handler)
+        self.addCleanup(logger.removeHandler, handler)
+        self.see(result(answer=False))
+        self.assertFalse(changes.flush(0.05))
+        release.set()
+        self.assertTrue(changes.flush())
+
+
+class SignalTests(ChangesTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        logging.disable(logging.CRITICAL)
+        self.addCleanup(logging.disable, logging.NOTSET)
+
+    def test_receivers_are_told_what_changed(self):
+        told: list[dict[str, Any]] = []
+        self.receive(lambda **news: told.append(news))
+        well, failing = result(), result(**FAILING)
+        self.see(failing, well, well)
+        self.assertTrue(changes.flush())
+        self.assertEqual([(news["resource"], news["name"], news["old"], news["new"]) for news in told], [
+            ("health", "databases", None, "fail"), ("health", "databases", "fail", "pass"),
+        ])
+        self.assertIs(told[0]["result"], failing)
+        self.assertIs(told[0]["sender"], Result)
+
+    def test_a_receiver_that_hangs_delays_neither_observers_nor_the_log(self):
+        started, release = threading.Event(), threading.Event()
+        self.addCleanup(release.set)
+        self.receive(lambda **news: (started.set(), release.wait(10)))
+        logging.disable(logging.NOTSET)
+        with self.assertLogs("status") as logs:
+            self.see(result(answer=False))
+            self.assertTrue(started.wait(5))
+            self.see(result(), result(answer=False))
+            log, _ = changes._tellers
+            while log.thread is not None:
+                log.thread.join(5)
+        self.assertEqual(len(logs.output), 3)
+        self.assertFalse(changes.flush(0))
+
+    def test_what_receivers_raise_is_logged_and_the_next_is_told(self):
+        told: list[str] = []
+
+        def broken(**news: Any) -> None:
+            raise ValueError("no mail today")
+
+        self.receive(broken)
+        self.receive(lambda **news: told.append(news["new"]))
+        logging.disable(logging.NOTSET)
+        with self.assertLogs("django.dispatch", "ERROR") as logs, self.assertLogs("status"):
+            self.see(result(answer=False))
+            self.assertTrue(changes.flush())
+        self.assertIn("no mail today", logs.output[0])
+        self.assertEqual(told, ["fail"])
+
+    def test_a_receiver_that_exits_ends_neither_the_process_nor_the_news(self):
+        told: list[str] = []
+
+        def receiver(**news: Any) -> None:
+            told.append(news["new"])
+            sys.exit(3)
+
+        self.receive(receiver)
+        self.see(result(answer=False), result())
+        self.assertTrue(changes.flush())
+        self.assertEqual(told, ["fail", "pass"])
+
+    def test_too_much_news_loses_the_oldest(self):
+        started, release = threading.Event(), threading.Event()
+        told: list[str] = []
+
+        def receiver(**news: Any) -> None:
+            told.append(news["name"])
+            started.set()
+            release.wait(10)
+
+        self.receive(receiver)
+        self.see(result(name="first", answer=False))
+        self.assertTrue(started.wait(5))
+        self.see(*(result(name=str(number), answer=False) for number in range(changes.WAITING + 5)))
+        release.set()
+        self.assertTrue(changes.flush(5))
+        self.assertEqual(told, ["first", *(str(number) for number in range(5, changes.WAITING + 5))])
+
+    def test_threads_end_when_nothing_is_left_to_tell(self):
+        self.receive(lambda **news: None)
+        self.see(result(answer=False))
+        self.assertTrue(changes.flush())
+        for thread in threading.enumerate():
+            if thread.name == "status-changes":
+                thread.join(5)
+                self.assertFalse(thread.is_alive())
+
+    def test_news_waits_where_no_thread_can_be_had(self):
+        told: list[str] = []
+        self.receive(lambda **news: told.append(news["name"]))
+        with mock.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")):
+            self.see(result(answer=False))
+            self.assertFalse(changes.flush(0))
+        self.see(result(answer=False))
+        self.assertTrue(changes.flush())
+        self.assertEqual(told, ["databases"])
+
+    @override_settings(STATUS_SYNCHRONOUS=True)
+    def test_synchronous_projects_are_told_in_place(self):
+        told: list[threading.Thread] = []
+        self.receive(lambda **news: told.append(threading.current_thread()))
+        self.see(result(answer=False))
+        self.assertEqual(told, [threading.current_thread()])
+
+    def test_a_forked_process_tells_its_own_news(self):
+        started, release = threading.Event(), threading.Event()
+        self.addCleanup(release.set)
+        told: list[str] = []
+
+        def receiver(**news: Any) -> None:
+            told.append(news["name"])
+            started.set()
+            release.wait(10)
+
+        self.receive(receiver)
+        self.see(result(name="parent", answer=False), result(name="waits", answer=False))
+        self.assertTrue(started.wait(5))
+        teller = changes._tellers[1]
+        with changes._lock, teller.lock, warnings.catch_warnings():  # as another thread may hold them at that moment
+            warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of threads, which are the point here
+            child = os.fork()
+        if child == 0:
+            told.clear()
+            release.set()
+            self.see(result(name="parent", answer=False), result(name="child", answer=False))
+            os._exit(0 if changes.flush(5) and told == ["child"] else 1)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        release.set()
+        self.assertTrue(changes.flush(5))
+        self.assertEqual(told, ["parent", "waits"])
+
+    @override_settings(ADMINS=ADMINS)
+    def test_three_lines_of_code_send_mail(self):
+        def tell_admins(resource: str, name: str, new: str, **news: Any) -> None:
+            mail.mail_admins(f"{resource}/{name}: {new}", news["result"].error or "")
+
+        self.receive(tell_admins)
+        self.see(result(error="timed out after 2 s"))
+        self.assertTrue(changes.flush())
+        self.assertEqual([message.subject for message in mail.outbox], ["[Django] health/databases: fail"])
+
+
+class StandaloneTests(SimpleTestCase):
+    def test_changes_are_logged_without_django(self):
+        code = (
+            "import logging, sys\n"
+            "logging.basicConfig(format='%(levelname)s %(message)s')\n"
+            "from status import changes\n"
+            "from tests.reports import result\n"
+            "changes.observe(result(), result())\n"
+            "changes.observe(result(), result(error='timed out after 2 s'))\n"
+            "assert changes.flush(5)\n"
+            "print('django' in sys.modules)\n"
+        )
+        environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+        self.assertEqual(done.stdout, "False\n")
+        self.assertEqual(done.stderr, "ERROR health/databases is failing: timed out after 2 s\n")
