@@ -1,31 +1,49 @@
-"""Who may see what: the one rule that API, pages, OPTIONS and formats obey."""
+"""Who may see what: the one rule that API, pages, OPTIONS and formats obey.
+
+A caller has authority by a bearer token, a network, a callable of the project's own, or as a staff user, tried in this order:
+the first two read the request alone, the last one may need the database that is down. Whatever goes wrong on the way is a
+refusal, and never an error.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache, partial
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare
+from django.utils.module_loading import import_string
 
 from status.conf import conf
-
-if TYPE_CHECKING:
-    from django.http import HttpRequest
+from status.errand import abounded, bounded
 
 #: Open to everyone whatever ``STATUS_PUBLIC`` says: liveness probes carry no token.
 ALWAYS_OPEN = ("health", "ping")
+#: Shorter tokens can be guessed, and are not accepted.
+MIN_TOKEN = 32
+#: What a token in the settings begins with when it is given as its SHA-256, in 64 hexadecimal digits.
+HASHED = "sha256:"
+#: The permission that gives authority to users who are not staff.
+PERMISSION = "status.view_status"
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True)
 class Access:
     """What one caller may do.
 
-    authority: whether the caller is one of those that the settings trust.
     details: whether to show reasons, durations and the full answers.
     resources: the resources the caller may ask for; None means every one.
     challenge: whether a bearer token could help a caller who is refused.
     """
 
-    authority: bool
     details: bool
     resources: Collection[str] | None
     challenge: bool = False
@@ -39,8 +57,127 @@ class Access:
 
 def access_for(request: HttpRequest) -> Access:
     """The rights of whoever sent ``request``."""
-    from django.conf import settings
+    authority = has_token(request) or is_near(request)
+    if not authority and may_be_known(request):
+        knows = partial(is_known, request)
+        authority = knows() if conf.synchronous else bounded(knows, False)
+    return _access(authority)
 
-    authority = bool(settings.DEBUG)
-    public = conf.public
-    return Access(authority, authority, None if authority or public is None else frozenset(public))
+
+async def aaccess_for(request: HttpRequest) -> Access:
+    """The same on an event loop, without blocking it."""
+    authority = has_token(request) or is_near(request)
+    if not authority and may_be_known(request):
+        authority = await abounded(partial(is_known, request), False)
+    return _access(authority)
+
+
+def _access(authority: bool) -> Access:
+    authority = authority or settings.DEBUG
+    details = conf.show_details == "always" or (authority and conf.show_details == "when-authorized")
+    resources = None if authority or conf.public is None else frozenset(conf.public)
+    return Access(details, resources, challenge=bool(digests(tuple(conf.tokens))))
+
+
+def has_token(request: HttpRequest) -> bool:
+    """Whether the request carries one of ``STATUS_TOKENS`` as a bearer token (RFC 6750)."""
+    known = digests(tuple(conf.tokens))
+    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    if not known or scheme.lower() != "bearer":
+        return False
+    digest = hashlib.sha256(token.strip().encode("utf-8", "surrogateescape")).hexdigest()
+    # Every one of them, in constant time: how long it takes tells nothing about which was close.
+    return sum([constant_time_compare(digest, one) for one in known]) > 0
+
+
+@lru_cache(maxsize=8)
+def digests(tokens: tuple[str, ...]) -> tuple[str, ...]:
+    """The SHA-256 of each usable token; what could be guessed, or opens other doors too, is not usable."""
+    usable = []
+    for token in tokens:
+        if token.startswith(HASHED) and is_digest(token.removeprefix(HASHED)):
+            usable.append(token.removeprefix(HASHED).lower())
+        elif not token.startswith(HASHED) and len(token.strip()) >= MIN_TOKEN and token != _secret_key():
+            usable.append(hashlib.sha256(token.strip().encode()).hexdigest())
+    return tuple(usable)
+
+
+def _secret_key() -> str:
+    try:
+        return settings.SECRET_KEY
+    except ImproperlyConfigured:  # a project without one
+        return ""
+
+
+def is_digest(text: str) -> bool:
+    return len(text) == 64 and set(text.lower()) <= set("0123456789abcdef")
+
+
+def is_near(request: HttpRequest) -> bool:
+    """Whether the request comes from one of ``STATUS_NETWORKS``."""
+    near = networks(tuple(conf.networks))
+    address = near and client(request)
+    return bool(address) and any(address in network for network in near)
+
+
+def client(request: HttpRequest) -> Address | None:
+    """Where the request comes from: the peer, or what stands behind ``STATUS_TRUSTED_PROXIES``.
+
+    ``X-Forwarded-For`` is read from the right, past the proxies that are trusted: everything further left can be made up.
+    None where there is no address (a Unix socket) or no readable one.
+    """
+    trusted = networks(tuple(conf.trusted_proxies))
+    hops = [request.META.get("REMOTE_ADDR", "")]
+    if trusted:
+        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
+        hops += [hop for hop in reversed(forwarded.split(",")) if hop.strip()]
+    address = None
+    for hop in hops:
+        address = parse(hop)
+        if address is None or not any(address in network for network in trusted):
+            return address
+    return address
+
+
+def parse(hop: str) -> Address | None:
+    """An address, also with a port as some proxies write it, and IPv4 in its IPv6 clothes as IPv4."""
+    text = hop.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+@lru_cache(maxsize=8)
+def networks(cidrs: tuple[str, ...]) -> tuple[Network, ...]:
+    """The readable ones among ``cidrs``."""
+    readable = []
+    for cidr in cidrs:
+        try:
+            readable.append(ip_network(cidr.strip(), strict=False))
+        except ValueError:
+            continue
+    return tuple(readable)
+
+
+def may_be_known(request: HttpRequest) -> bool:
+    """Whether it is worth asking who this is: probes carry nothing that could tell."""
+    if conf.permission is not None:
+        return True
+    return hasattr(request, "user") and bool(request.COOKIES or request.META.get("REMOTE_USER"))
+
+
+def is_known(request: HttpRequest) -> bool:
+    """Whether ``STATUS_PERMISSION`` admits the request, or its user is trusted. May raise, and may hang."""
+    permission = conf.permission
+    judge = import_string(permission) if isinstance(permission, str) else permission
+    # Only the literal True: a coroutine or a mock is true as well.
+    if judge is not None and judge(request) is True:
+        return True
+    user = getattr(request, "user", None)
+    return user is not None and user.is_active and (user.is_staff or user.has_perm(PERMISSION))

@@ -96,6 +96,10 @@ def _is_names(value: Any) -> bool:
     return isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(item, str) for item in value)
 
 
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+
+
 def _is_path(value: Any) -> bool:
     return value is None or (isinstance(value, (str, os.PathLike)) and str(value) != "")
 
@@ -156,6 +160,41 @@ class Conf:
         "a list of resource names",
         lambda value: value is None or _is_names(value),
         'Name the resources that strangers may ask for, for example ("health",); () closes all but ping.',
+    )
+    show_details = Setting(
+        "STATUS_SHOW_DETAILS",
+        "when-authorized",
+        '"when-authorized", "never" or "always"',
+        lambda value: value in ("when-authorized", "never", "always"),
+        "Choose who sees reasons, durations and full answers.",
+    )
+    tokens = Setting(
+        "STATUS_TOKENS",
+        (),
+        "a list of tokens",
+        _is_list_of_text,
+        "Write a tuple with its comma, also for one token, and keep the tokens themselves out of the source code.",
+    )
+    networks = Setting(
+        "STATUS_NETWORKS",
+        (),
+        "a list of networks",
+        _is_list_of_text,
+        'Write a tuple with its comma: ("10.0.0.0/8",).',
+    )
+    trusted_proxies = Setting(
+        "STATUS_TRUSTED_PROXIES",
+        (),
+        "a list of networks",
+        _is_list_of_text,
+        'Write a tuple with its comma: ("10.0.0.1/32",).',
+    )
+    permission = Setting(
+        "STATUS_PERMISSION",
+        None,
+        "a callable f(request) -> bool, or the dotted path to one",
+        lambda value: value is None or callable(value) or (isinstance(value, str) and "." in value),
+        'Name the callable, for example "proj.status.may_see".',
     )
     synchronous = Setting(
         "STATUS_SYNCHRONOUS",

@@ -30,6 +30,7 @@ def harmless(view: Callable[..., Any]) -> Callable[..., Any]:
     """Mark ``view`` as needing no login, no CSRF token and no transaction, whatever the project demands of its own."""
     view.login_required = False  # type: ignore[attr-defined]  # django.contrib.auth.decorators.login_not_required
     view.csrf_exempt = True  # type: ignore[attr-defined]  # the methods that CSRF protects are answered 405
+    view.front_door = True  # type: ignore[attr-defined]  # status.middleware answers it
     view._non_atomic_requests = _EveryAlias()  # type: ignore[attr-defined]  # django.db.transaction.non_atomic_requests
     return view
 

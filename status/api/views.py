@@ -12,15 +12,18 @@ from django.http.request import split_domain_port, validate_host
 from django.utils.encoding import escape_uri_path
 from django.views.generic import View
 
-from status.access import Access, access_for
+from status.access import Access, aaccess_for, access_for
 from status.conf import conf
 from status.formats import JSON, Format
 from status.formats.server_timing import server_timing
-from status.inquiry import inquire
+from status.inquiry import ainquire, inquire
 from status.manners import HEADERS, expected
 from status.negotiation import NotAcceptable, choose
 from status.registry import Selection, UnknownName, registry
 from status.report import Report
+
+
+METHODS = ["get", "head", "options"]
 
 
 class Refusal(Exception):
@@ -52,9 +55,23 @@ def problem(status: int, **body: object) -> Answer:
     return expected(Answer(json.dumps(body), status=status))
 
 
-def question(request: HttpRequest, resource: str | None = None, provider: str | None = None) -> Question:
+def prepare(
+    request: HttpRequest, access: Access, resource: str | None, provider: str | None
+) -> Question | HttpResponse:
+    """What ``request`` asks, or the answer where nothing has to be run for it."""
+    try:
+        if request.method == "OPTIONS":
+            return listing(request, access, resource, provider)
+        return question(request, access, resource, provider)
+    except Refusal as refusal:
+        return refusal.response
+
+
+def question(
+    request: HttpRequest, access: Access, resource: str | None = None, provider: str | None = None
+) -> Question:
     """What ``request`` asks. Raises ``Refusal`` when it may not, or makes no sense."""
-    access = authorise(request, resource, provider)
+    authorise(access, resource, provider)
     try:
         format = choose(request.GET.get("format"), request.headers.get("Accept"))
     except NotAcceptable as error:
@@ -62,12 +79,10 @@ def question(request: HttpRequest, resource: str | None = None, provider: str | 
     return Question(select(request, access, resource, provider), format, access)
 
 
-def authorise(request: HttpRequest, resource: str | None, provider: str | None = None) -> Access:
-    """The rights of the caller. Decided before any name is looked up, so that a refusal tells nothing about names."""
-    access = access_for(request)
+def authorise(access: Access, resource: str | None, provider: str | None = None) -> None:
+    """Raises ``Refusal``, before any name is looked up, so that it tells nothing about which names there are."""
     if not access.may_ask(resource, provider):
         raise Refusal(refused(access))
-    return access
 
 
 def refused(access: Access) -> Answer:
@@ -123,36 +138,41 @@ def api_path(request: HttpRequest, resource: str | None, provider: str | None) -
     return escape_uri_path(path)
 
 
+def listing(request: HttpRequest, access: Access, resource: str | None, provider: str | None) -> Answer:
+    """The addresses there are below this one. Runs nothing. Raises ``Refusal``."""
+    authorise(access, resource, provider)
+    selection = select(request, access, resource, provider)
+    root = origin(request) + api_path(request, resource, provider)
+    addresses: dict[str, dict[str, str]] = {name: {} for name in selection.resources}
+    for check in selection.checks:
+        addresses[check.resource][check.name] = f"{root}/{check.resource}/{check.name}"
+    return allow(Answer(json.dumps(addresses if resource is None else addresses[resource])))
+
+
+def allow(response: Answer) -> Answer:
+    response["Allow"] = "GET, HEAD, OPTIONS"
+    return response
+
+
 class ReportView(View):
     """Answers every resource, one resource, or one provider, as the address says."""
 
-    http_method_names = ["get", "head", "options"]
-
-    def dispatch(self, request: HttpRequest, *args: str, **kwargs: str) -> HttpResponse:
-        try:
-            return super().dispatch(request, *args, **kwargs)  # type: ignore[return-value]
-        except Refusal as refusal:
-            return refusal.response
+    http_method_names = METHODS
 
     def get(self, request: HttpRequest, resource: str | None = None, provider: str | None = None) -> HttpResponse:
-        asked = question(request, resource, provider)
-        return respond(asked, inquire(asked.selection))
+        asked = prepare(request, access_for(request), resource, provider)
+        return asked if isinstance(asked, HttpResponse) else respond(asked, inquire(asked.selection))
 
-    def options(  # type: ignore[override]
+    options = get
+
+    async def adispatch(
         self, request: HttpRequest, resource: str | None = None, provider: str | None = None
     ) -> HttpResponse:
-        """The addresses there are below this one. Runs nothing."""
-        access = authorise(request, resource, provider)
-        selection = select(request, access, resource, provider)
-        root = origin(request) + api_path(request, resource, provider)
-        addresses: dict[str, dict[str, str]] = {name: {} for name in selection.resources}
-        for check in selection.checks:
-            addresses[check.resource][check.name] = f"{root}/{check.resource}/{check.name}"
-        return self.allow(Answer(json.dumps(addresses if resource is None else addresses[resource])))
+        """``dispatch`` on an event loop, without blocking it. The front door calls it under ASGI."""
+        if str(request.method).lower() not in self.http_method_names:
+            return self.http_method_not_allowed(request)
+        asked = prepare(request, await aaccess_for(request), resource, provider)
+        return asked if isinstance(asked, HttpResponse) else respond(asked, await ainquire(asked.selection))
 
     def http_method_not_allowed(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        return self.allow(problem(405, error="Ask with GET, HEAD or OPTIONS."))
-
-    def allow(self, response: Answer) -> Answer:
-        response["Allow"] = "GET, HEAD, OPTIONS"
-        return response
+        return allow(problem(405, error="Ask with GET, HEAD or OPTIONS."))

@@ -1,0 +1,77 @@
+"""A call that may hang, made on behalf of a request: bounded in time and in number, and never in the request's way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from status.run import close_connections, quietly
+
+T = TypeVar("T")
+
+#: Seconds a caller waits.
+PATIENCE = 1.0
+#: Calls that may be under way at once in this process; hung ones count.
+LIMIT = 8
+
+_places = threading.BoundedSemaphore(LIMIT)
+
+
+class Errand(threading.Thread):
+    """One call, on a daemon thread of its own: what hangs is left behind."""
+
+    def __init__(self, function: Callable[[], T], default: T, done: Callable[[], object]) -> None:
+        super().__init__(name="status-errand", daemon=True)
+        self.function = function
+        self.value = default
+        self.done = done
+
+    def run(self) -> None:
+        try:
+            quietly(self._call)
+        finally:
+            _places.release()
+            quietly(self.done)
+            close_connections()
+
+    def _call(self) -> None:
+        self.value = self.function()
+
+    @classmethod
+    def begin(cls, function: Callable[[], T], default: T, done: Callable[[], object]) -> Errand | None:
+        """None where there is no place or no thread left."""
+        if not _places.acquire(blocking=False):
+            return None
+        errand = cls(function, default, done)
+        try:
+            errand.start()
+        except RuntimeError:  # can't start new thread
+            _places.release()
+            return None
+        return errand
+
+
+def bounded(function: Callable[[], T], default: T) -> T:
+    """What ``function`` answers, or ``default`` where it raises, takes too long, or too many others hang already."""
+    done = threading.Event()
+    errand = Errand.begin(function, default, done.set)
+    if errand is None or not done.wait(PATIENCE):
+        return default
+    return errand.value  # type: ignore[return-value]
+
+
+async def abounded(function: Callable[[], T], default: T) -> T:
+    """The same on an event loop, without blocking it."""
+    # Late: a process without an event loop does not pay for asyncio.
+    import asyncio
+
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    errand = Errand.begin(function, default, lambda: loop.call_soon_threadsafe(done.set))
+    if errand is None:
+        return default
+    try:
+        await asyncio.wait_for(done.wait(), PATIENCE)
+    except asyncio.TimeoutError:
+        return default
+    return errand.value  # type: ignore[return-value]
