@@ -31,6 +31,12 @@ STANDALONE_PROVIDERS: dict[str, list[Any]] = {
     "stats": [("code", "status.providers.stats.code")],
 }
 
+#: What the pages may load and do unless STATUS_PAGE_POLICY says otherwise: their own files, and ask again.
+PAGE_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -102,6 +108,36 @@ def _is_list_of_text(value: Any) -> bool:
 
 def _is_path(value: Any) -> bool:
     return value is None or (isinstance(value, (str, os.PathLike)) and str(value) != "")
+
+
+def _django_settings() -> Any:
+    """Django's settings, where they are configured or the environment says where they are; else None."""
+    module = sys.modules.get("django.conf")
+    if module is not None and type(module.settings._wrapped) is not object:
+        return module.settings
+    if not os.environ.get("DJANGO_SETTINGS_MODULE"):
+        return None
+    # Late: a standalone answer is given without Django.
+    from django.conf import settings
+
+    settings.INSTALLED_APPS  # loads them
+    return settings
+
+
+def _look_up(holder: Any, name: str, default: Any) -> Any:
+    """``getattr(settings, name, default)``, ten times faster where the setting is absent, as most of ours are.
+
+    A probe reads a dozen of them, and ``LazySettings`` raises and catches an exception or two for each. So look where
+    Django keeps them, and ask it itself where they are kept in any other way.
+    """
+    while type(holder).__module__ == "django.conf":
+        values = vars(holder)
+        if name in values:
+            return values[name]
+        if name in values.get("_deleted", ()) or "default_settings" not in values:
+            return default
+        holder = values["default_settings"]
+    return getattr(holder, name, default)
 
 
 class Conf:
@@ -196,6 +232,20 @@ class Conf:
         lambda value: value is None or callable(value) or (isinstance(value, str) and "." in value),
         'Name the callable, for example "proj.status.may_see".',
     )
+    history_cache = Setting(
+        "STATUS_HISTORY_CACHE",
+        None,
+        "the alias of a cache in CACHES, or None",
+        lambda value: value is None or (isinstance(value, str) and value != ""),
+        'Name the cache through which the processes share what the pages remember, for example "default".',
+    )
+    page_policy = Setting(
+        "STATUS_PAGE_POLICY",
+        PAGE_POLICY,
+        "a Content-Security-Policy, or None",
+        lambda value: value is None or (isinstance(value, str) and value.isprintable()),
+        "Give the policy that your own templates of the pages need, or None to leave it to your middleware.",
+    )
     synchronous = Setting(
         "STATUS_SYNCHRONOUS",
         False,
@@ -231,21 +281,14 @@ class Conf:
     @property
     def in_django(self) -> bool:
         """Whether the settings are those of a Django project."""
-        if self.source is not None:
-            return False
-        django_conf = sys.modules.get("django.conf")
-        if django_conf is not None and django_conf.settings.configured:
-            return True
-        return bool(os.environ.get("DJANGO_SETTINGS_MODULE"))
+        return self.source is None and _django_settings() is not None
 
     def read(self, name: str, default: Any) -> Any:
         """The setting ``name`` exactly as it is written, or ``default``."""
-        if self.in_django:
-            # Late: a standalone answer is given without Django.
-            from django.conf import settings
-
-            return getattr(settings, name, default)
-        return default if self.source is None else getattr(self.source, name, default)
+        if self.source is not None:
+            return getattr(self.source, name, default)
+        settings = _django_settings()
+        return default if settings is None else _look_up(settings._wrapped, name, default)
 
     def problems(self) -> list[Problem]:
         """The settings of the wrong kind. Those of the providers are told by the registry, which reads them."""

@@ -19,13 +19,7 @@ from django.urls import Resolver404, ResolverMatch, URLResolver, get_resolver
 from django.urls.resolvers import LocalePrefixPattern
 
 from status.api.urls import Addresses
-from status.api.views import Answer, ReportView
-from status.providers.health import Ping
-from status.registry import registry
-
-PING = '{"pong": true}'
-#: What a probe or curl accepts; anything else is negotiated like every other answer.
-PLAIN = (None, "*/*", "application/json")
+from status.api.views import ReportView
 
 
 class StatusMiddleware:
@@ -49,14 +43,11 @@ class StatusMiddleware:
             return self.acall(request, match)
         if match is None:
             return cast("HttpResponseBase", self.get_response(request))
-        return quick_ping(request, match) or match.func(request, *match.args, **match.kwargs)
+        return cast("HttpResponseBase", match.func(request, *match.args, **match.kwargs))
 
     async def acall(self, request: HttpRequest, match: ResolverMatch | None) -> HttpResponseBase:
         if match is None:
             return cast("HttpResponseBase", await self.get_response(request))
-        answer = quick_ping(request, match)
-        if answer is not None:
-            return answer
         if match.func.view_class is ReportView:
             return await ReportView().adispatch(request, **match.kwargs)
         # A page. Its template is rendered off the event loop, on the thread that belongs to this request.
@@ -105,17 +96,3 @@ def _expression(pattern: Any) -> str:
     if isinstance(pattern, LocalePrefixPattern):
         return r"(?:[\w-]+/)?"  # depends on the language of the request, which nobody has looked at yet
     return re.sub(r"\(\?P<\w+>", "(?:", pattern.regex.pattern.removeprefix("^"))
-
-
-def quick_ping(request: HttpRequest, match: ResolverMatch) -> Answer | None:
-    """The answer of the built-in ping by the shortest way: no provider, no thread, no look at who asks."""
-    if (
-        match.kwargs.get("provider") != "ping"
-        or request.method not in ("GET", "HEAD")
-        or request.META.get("QUERY_STRING")
-        or request.META.get("HTTP_ACCEPT") not in PLAIN
-    ):
-        return None
-    check = registry.get(match.kwargs["resource"], {}).get("ping")
-    built_in = check is not None and (check.source == Ping.path or isinstance(check.source, Ping)) and not check.args
-    return Answer(PING) if built_in else None
