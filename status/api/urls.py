@@ -23,20 +23,20 @@ class Addresses:
     """
 
     def __init__(self, *patterns: URLPattern) -> None:
-        self.patterns = (
-            *patterns,
-            re_path(r"^api/?$", report, name="api_root"),
-            re_path(rf"^api/(?P<resource>{NAME})/?$", report, name="api_resource"),
-            re_path(rf"^api/(?P<resource>{NAME})/(?P<provider>{NAME})/?$", report, name="api_provider"),
-        )
+        # One expression for the whole API, and first: probes ask here more often than people look at pages.
+        anywhere = rf"^api(?:/(?P<resource>{NAME})(?:/(?P<provider>{NAME}))?)?/?$"
+        self.patterns = (re_path(anywhere, report), *patterns)
 
     def __iter__(self) -> Iterator[URLPattern]:
         yield from self.patterns
+        yield re_path(r"^api$", report, name="api_root")
+        yield re_path(rf"^api/(?P<resource>{NAME})$", report, name="api_resource")
+        yield re_path(rf"^api/(?P<resource>{NAME})/(?P<provider>{NAME})$", report, name="api_provider")
         for resource, checks in registry.items():
-            yield re_path(rf"^api/{resource}/?$", report, {"resource": resource}, name=f"api_{resource}_root")
+            yield re_path(rf"^api/{resource}$", report, {"resource": resource}, name=f"api_{resource}_root")
             for name in checks:
                 yield re_path(
-                    rf"^api/{resource}/{name}/?$",
+                    rf"^api/{resource}/{name}$",
                     report,
                     {"resource": resource, "provider": name},
                     name=f"api_{resource}_{name}",
