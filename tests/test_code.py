@@ -1,0 +1,671 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from django.test import SimpleTestCase, override_settings
+
+from status.providers import checkout
+from status.providers.stats import REMEMBERED, Code, code
+from tests.repositories import REAL_GIT, as_git_prints, commit, folder, git, program, repository
+
+Build = Callable[[Path], Path]
+
+
+def linear(root: Path) -> Path:
+    return repository(root, commits=3)
+
+
+def detached(root: Path) -> Path:
+    git(repository(root, commits=2), "checkout", "--quiet", "--detach", "HEAD~1")
+    return root
+
+
+def unborn(root: Path) -> Path:
+    return repository(root, commits=0)
+
+
+def orphan(root: Path) -> Path:
+    git(repository(root), "checkout", "--quiet", "--orphan", "new/start")
+    return root
+
+
+def packed(root: Path) -> Path:
+    git(repository(root, commits=3), "tag", "v1", "HEAD")
+    git(root, "gc", "--quiet")
+    return root
+
+
+def packed_and_detached(root: Path) -> Path:
+    git(packed(root), "checkout", "--quiet", "--detach")
+    return root
+
+
+def tracking(root: Path) -> Path:
+    origin = repository(root / "origin", commits=2)
+    git(root, "clone", "--quiet", str(origin), "clone")
+    return root / "clone"
+
+
+def tracking_another_name(root: Path) -> Path:
+    clone = tracking(root)
+    git(clone, "checkout", "--quiet", "-b", "topic/deep/er", "--track", "origin/main")
+    return clone
+
+
+def tracking_a_local_branch(root: Path) -> Path:
+    git(repository(root), "checkout", "--quiet", "-b", "topic", "--track", "main")
+    return root
+
+
+def shallow(root: Path) -> Path:
+    origin = repository(root / "origin", commits=5)
+    git(root, "clone", "--quiet", "--depth=1", f"file://{origin}", "clone")
+    return root / "clone"
+
+
+def single_tag_clone(root: Path) -> Path:
+    origin = repository(root / "origin", commits=2)
+    git(origin, "tag", "v2")
+    commit(origin)
+    git(root, "clone", "--quiet", "--branch=v2", "--depth=1", f"file://{origin}", "clone")
+    return root / "clone"
+
+
+def partial_clone(root: Path) -> Path:
+    origin = repository(root / "origin", commits=2)
+    git(origin, "config", "uploadpack.allowFilter", "true")
+    git(root, "clone", "--quiet", "--filter=tree:0", "--no-checkout", f"file://{origin}", "clone")
+    return root / "clone"
+
+
+def bare(root: Path) -> Path:
+    origin = repository(root / "origin", commits=2)
+    git(root, "clone", "--quiet", "--bare", str(origin), "bare.git")
+    return root / "bare.git"
+
+
+def mirror(root: Path) -> Path:
+    origin = repository(root / "origin", commits=2)
+    git(origin, "tag", "v1")
+    git(root, "clone", "--quiet", "--mirror", str(origin), "mirror.git")
+    return root / "mirror.git"
+
+
+def worktree(root: Path) -> Path:
+    main = repository(root / "main", commits=2)
+    git(main, "worktree", "add", "--quiet", "-b", "beside", str(root / "beside"), "HEAD~1")
+    git(main, "tag", "at-beside", "beside")
+    return root / "beside"
+
+
+def worktree_of_bare(root: Path) -> Path:
+    git(bare(root), "worktree", "add", "--quiet", "-b", "beside", str(root / "beside"))
+    return root / "beside"
+
+
+def submodule(root: Path) -> Path:
+    inner = repository(root / "inner", commits=2)
+    outer = repository(root / "outer")
+    git(outer, "submodule", "--quiet", "add", str(inner), "sub")
+    return outer / "sub"
+
+
+def separate_git_dir(root: Path) -> Path:
+    return repository(root / "work", options=(f"--separate-git-dir={root / 'elsewhere'}",))
+
+
+def annotated_tag(root: Path) -> Path:
+    git(repository(root), "tag", "-a", "-m", "Release", "v1.2.0")
+    return root
+
+
+def nested_tag_names(root: Path) -> Path:
+    git(repository(root, commits=2), "tag", "release/2024/v1")
+    git(root, "tag", "release/2023/v1", "HEAD~1")
+    return root
+
+
+def tag_of_a_tag(root: Path) -> Path:
+    git(annotated_tag(root), "tag", "-a", "-m", "Again", "twice", "v1.2.0", GIT_COMMITTER_DATE="2025-01-01T00:00:00Z")
+    git(root, "tag", "--delete", "v1.2.0")
+    return root
+
+
+def several_tags(root: Path) -> Path:
+    repository(root)
+    for name in ("a-light", "z-light"):
+        git(root, "tag", name)
+    git(root, "tag", "-a", "-m", "rc", "v1-rc", GIT_COMMITTER_DATE="2024-01-01T00:00:00Z")
+    git(root, "tag", "-a", "-m", "final", "v1", GIT_COMMITTER_DATE="2024-01-02T00:00:00Z")
+    return root
+
+
+def several_light_tags(root: Path) -> Path:
+    repository(root)
+    for name in ("v1.10", "v1.9", "v1.9-rc1"):
+        git(root, "tag", name)
+    return root
+
+
+def tag_of_a_tree(root: Path) -> Path:
+    git(repository(root), "tag", "not-a-commit", "HEAD^{tree}")
+    return root
+
+
+def tag_of_nothing(root: Path) -> Path:
+    git(repository(root), "tag", "good")
+    (root / ".git/refs/tags/bad").write_text("1" * 40 + "\n")
+    return root
+
+
+def sha256(root: Path) -> Path:
+    git(repository(root, commits=2, options=("--object-format=sha256",)), "tag", "v1")
+    return root
+
+
+def sha256_packed(root: Path) -> Path:
+    git(sha256(root), "gc", "--quiet")
+    return root
+
+
+def latin_1_message(root: Path) -> Path:
+    repository(root)
+    git(root, "config", "i18n.commitEncoding", "ISO-8859-1")
+    message = root / "message"
+    message.write_bytes("Grüße aus Köln\n\nUnd mehr".encode("latin-1"))
+    git(root, "commit", "--quiet", "--allow-empty", f"--file={message}")
+    return root
+
+
+def message_of_wrong_bytes(root: Path) -> Path:
+    tree = git(repository(root), "rev-parse", "HEAD^{tree}")
+    raw = f"tree {tree}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\n".encode() + b"\xff\xfe <script>\n"
+    git(root, "reset", "--soft", git(root, "hash-object", "-t", "commit", "-w", "--stdin", stdin=raw))
+    return root
+
+
+def folded_subject(root: Path) -> Path:
+    commit(repository(root), "A subject\nof two lines\n\nand a body")
+    return root
+
+
+def empty_message(root: Path) -> Path:
+    commit(repository(root), "", "--allow-empty-message")
+    return root
+
+
+def utc_date(root: Path) -> Path:
+    repository(root)
+    commit(root, "Noon", "--date=2024-06-01T12:00:00Z")
+    return root
+
+
+def symbolic_branch(root: Path) -> Path:
+    git(repository(root, commits=2), "symbolic-ref", "refs/heads/alias", "refs/heads/main")
+    git(root, "symbolic-ref", "HEAD", "refs/heads/alias")
+    return root
+
+
+def head_is_a_link(root: Path) -> Path:
+    head = repository(root) / ".git/HEAD"
+    head.unlink()
+    head.symlink_to("refs/heads/main")
+    return root
+
+
+def unusual_names(root: Path) -> Path:
+    git(repository(root / "Ünï cödé: 'x' $HOME"), "checkout", "--quiet", "-b", "zweig/ärger-<b>&'")
+    git(root / "Ünï cödé: 'x' $HOME", "tag", "märz/€1")
+    return root / "Ünï cödé: 'x' $HOME"
+
+
+def in_the_middle_of_a_rebase(root: Path) -> Path:
+    repository(root, commits=2)
+    git(root, "rebase", "--quiet", "-x", "false", "HEAD~1", check=False)
+    return root
+
+
+def git_folder_itself(root: Path) -> Path:
+    return repository(root) / ".git"
+
+
+SHAPES: tuple[Build, ...] = (
+    linear, detached, unborn, orphan, packed, packed_and_detached, tracking, tracking_another_name, tracking_a_local_branch,
+    shallow, single_tag_clone, partial_clone, bare, mirror, worktree, worktree_of_bare, submodule, separate_git_dir,
+    annotated_tag, nested_tag_names, tag_of_a_tag, several_tags, several_light_tags, tag_of_a_tree, tag_of_nothing, sha256,
+    sha256_packed, latin_1_message, message_of_wrong_bytes, folded_subject, empty_message, utc_date, symbolic_branch,
+    head_is_a_link, unusual_names, in_the_middle_of_a_rebase, git_folder_itself,
+)  # fmt: skip
+
+
+class ShapesTests(SimpleTestCase):
+    def test_every_shape_of_checkout_answers_what_git_prints(self) -> None:
+        for build in SHAPES:
+            with self.subTest(build.__name__):
+                path = build(folder(self))
+                expected = as_git_prints(path)
+                self.assertEqual(code(path=path), expected)
+                self.assertEqual(code(path=path), expected, "when asked again")
+
+    def test_shapes_differ_in_what_they_are_meant_to_show(self) -> None:
+        root = folder(self)
+        self.assertNotIn("branch", code(path=detached(root / "detached")))
+        self.assertEqual(set(code(path=unborn(root / "unborn"))), {"debug", "scm", "branch"})
+        self.assertEqual(code(path=tracking_another_name(root / "t"))["branch"]["remote"], "origin/main")
+        self.assertEqual(code(path=several_tags(root / "tags"))["tag"], "v1")
+        self.assertEqual(code(path=nested_tag_names(root / "nested"))["tag"], "release/2024/v1")
+        self.assertEqual(len(code(path=sha256(root / "sha256"))["commit"]["id"]), 64)
+        self.assertEqual(code(path=latin_1_message(root / "latin"))["commit"]["summary"], "Grüße aus Köln")
+        self.assertEqual(code(path=in_the_middle_of_a_rebase(root / "rebase")).get("branch"), None)
+
+    def test_answer_has_the_shape_of_the_contract(self) -> None:
+        path = tracking(folder(self))
+        git(path, "tag", "v1.2.0")
+        self.assertEqual(
+            json.dumps(code(path=path)),
+            json.dumps(
+                {
+                    "debug": False,
+                    "scm": "git",
+                    "branch": {"local": "main", "remote": "origin/main"},
+                    "commit": {
+                        "id": git(path, "rev-parse", "HEAD"),
+                        "summary": "Commit 2",
+                        "author": "Ann Author",
+                        "date": "2024-02-03T04:05:06+05:30",
+                    },
+                    "tag": "v1.2.0",
+                }
+            ),
+        )
+
+    def test_upstream_that_is_gone_is_still_named(self) -> None:
+        path = tracking(folder(self))
+        git(path, "update-ref", "-d", "refs/remotes/origin/main")
+        self.assertEqual(code(path=path)["branch"], {"local": "main", "remote": "origin/main"})
+
+    def test_branch_and_tag_of_one_name_keep_their_names(self) -> None:
+        path = repository(folder(self))
+        git(path, "tag", "main")
+        self.assertEqual(code(path=path)["branch"]["local"], "main")
+        self.assertEqual(code(path=path)["tag"], "main")
+
+    def test_renamed_annotated_tag_goes_by_its_new_name(self) -> None:
+        path = annotated_tag(folder(self))
+        git(path, "update-ref", "refs/tags/renamed", "refs/tags/v1.2.0")
+        git(path, "tag", "--delete", "v1.2.0")
+        self.assertEqual(code(path=path)["tag"], "renamed")
+
+    def test_tag_that_looks_like_a_description_keeps_its_name(self) -> None:
+        path = repository(folder(self))
+        git(path, "tag", "v1-0-gabcdef")
+        self.assertEqual(code(path=path)["tag"], "v1-0-gabcdef")
+
+    def test_head_on_a_reference_that_is_no_branch_has_no_branch(self) -> None:
+        path = tracking(folder(self))
+        git(path, "symbolic-ref", "HEAD", "refs/remotes/origin/main")
+        self.assertNotIn("branch", code(path=path))
+        self.assertEqual(code(path=path)["commit"]["summary"], "Commit 2")
+
+    def test_date_that_no_calendar_holds_is_left_out(self) -> None:
+        path = repository(folder(self))
+        raw = (
+            f"tree {git(path, 'rev-parse', 'HEAD^{tree}')}\nauthor A <a@b> no date\ncommitter A <a@b> 1 +0000\n\nOld\n"
+        )
+        odd = git(path, "hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=raw)
+        git(path, "reset", "--soft", odd)
+        self.assertEqual(code(path=path)["commit"], {"id": odd, "summary": "Old", "author": "A"})
+
+    def test_reftables_are_read_by_git(self) -> None:
+        """Older gits cannot make a repository of this kind: its files are as gitrepository-layout(5) describes them."""
+        path = repository(folder(self))
+        (path / ".git/HEAD").write_text("ref: refs/heads/.invalid\n")
+        asks = 'case "$*" in *symbolic-ref*) echo refs/heads/main ;; *) '
+        translated = f'{asks} exec {REAL_GIT} --git-dir="{path}/real" "$@" ;; esac'
+        git(path, "clone", "--quiet", "--bare", str(repository(path / "other")), "real")
+        with mock.patch.dict(os.environ, GIT_PYTHON_GIT_EXECUTABLE=str(program(path / "git", translated))):
+            answer = code(path=path)
+        self.assertEqual(answer["branch"]["local"], "main")
+        self.assertEqual(answer["commit"]["summary"], "Commit 1")
+
+
+class WhereTests(SimpleTestCase):
+    def test_outside_a_checkout_only_debug_is_left(self) -> None:
+        self.assertEqual(code(path=folder(self)), {"debug": False})
+
+    def test_missing_path_leaves_only_debug(self) -> None:
+        self.assertEqual(code(path=folder(self) / "missing"), {"debug": False})
+
+    def test_removed_working_directory_leaves_only_debug(self) -> None:
+        gone, here = folder(self) / "gone", os.getcwd()
+        gone.mkdir()
+        self.addCleanup(os.chdir, here)
+        os.chdir(gone)
+        gone.rmdir()
+        answer = Code().check(path="relative")
+        self.assertEqual(answer.value, {"debug": False})
+        self.assertEqual(answer.reasons, {"scm": "the working directory does not exist any more"})
+
+    def test_project_is_where_the_settings_say(self) -> None:
+        path = repository(folder(self))
+        with override_settings(PROJECT_PATH=str(path)):
+            self.assertEqual(code(), as_git_prints(path))
+        with override_settings(BASE_DIR=path):
+            self.assertEqual(code(), as_git_prints(path))
+
+    def test_debug_is_that_of_the_settings(self) -> None:
+        path = folder(self)
+        with override_settings(DEBUG=True):
+            self.assertIs(code(path=path)["debug"], True)
+        with override_settings(DEBUG=False):
+            self.assertIs(code(path=path)["debug"], False)
+
+    def test_folder_inside_a_checkout_is_none_and_the_reason_says_what_to_do(self) -> None:
+        path = repository(folder(self)) / "src"
+        path.mkdir()
+        answer = code.check(path=path)
+        self.assertEqual(answer.value, {"debug": False})
+        self.assertIn("set PROJECT_PATH to its top", answer.reasons["scm"])
+
+    def test_parents_are_searched_on_demand(self) -> None:
+        path = repository(folder(self))
+        (path / "src/app").mkdir(parents=True)
+        self.assertEqual(code(path=path / "src/app", parents=True), as_git_prints(path))
+        self.assertEqual(code(path=folder(self), parents=True), {"debug": False})
+
+    def test_checkout_behind_a_link_that_moves_is_followed(self) -> None:
+        root = folder(self)
+        old, new = repository(root / "releases/1"), repository(root / "releases/2", commits=2)
+        current = root / "current"
+        current.symlink_to(old)
+        self.assertEqual(code(path=current)["commit"]["summary"], "Commit 1")
+        current.unlink()
+        current.symlink_to(new)
+        self.assertEqual(code(path=current)["commit"]["summary"], "Commit 2")
+
+
+class RememberingTests(SimpleTestCase):
+    def setUp(self) -> None:
+        self.log = folder(self) / "log"
+        counting = program(self.log.with_name("git"), f'echo run >> "{self.log}"\nexec {REAL_GIT} "$@"')
+        patched = mock.patch.dict(os.environ, GIT_PYTHON_GIT_EXECUTABLE=str(counting))
+        patched.start()
+        self.addCleanup(patched.stop)
+
+    def runs(self) -> int:
+        """Of git, since last asked."""
+        count = len(self.log.read_text().splitlines()) if self.log.exists() else 0
+        self.log.write_text("")
+        return count
+
+    @contextlib.contextmanager
+    def noticed(self, path: Path, change: str) -> Iterator[None]:
+        with self.subTest(change):
+            code(path=path)
+            before = as_git_prints(path)
+            yield
+            after = as_git_prints(path)
+            self.assertNotEqual(before, after, "the change changes nothing")
+            self.assertEqual(code(path=path), after)
+
+    def test_nothing_is_asked_twice(self) -> None:
+        for build in SHAPES:
+            with self.subTest(build.__name__):
+                path = build(folder(self))
+                code(path=path)
+                self.assertGreater(self.runs(), 0)
+                for _ in range(3):
+                    code(path=path)
+                self.assertEqual(self.runs(), 0)
+
+    def test_work_elsewhere_in_the_checkout_asks_nothing(self) -> None:
+        path = tracking(folder(self))
+        git(path, "branch", "other")
+        code(path=path)
+        self.runs()
+        (path / "file").write_text("x")
+        git(path, "add", "file")
+        git(path, "status")
+        git(path, "branch", "--force", "other", commit(repository(path / "nested")) and "HEAD")
+        commit(path.parent / "origin")
+        git(path, "fetch", "--quiet", "--no-tags")
+        code(path=path)
+        self.assertEqual(self.runs(), 0)
+
+    def test_every_move_is_noticed_at_once(self) -> None:
+        path = tracking(folder(self))
+        moves: dict[str, tuple[str, ...]] = {
+            "commit": ("commit", "--quiet", "--allow-empty", "--message=More"),
+            "amend": ("commit", "--quiet", "--allow-empty", "--amend", "--message=Better"),
+            "reset": ("reset", "--quiet", "HEAD~1"),
+            "tag": ("tag", "one"),
+            "tag moved away": ("tag", "--force", "one", "HEAD~1"),
+            "tag moved back": ("tag", "--force", "one"),
+            "tag deleted": ("tag", "--delete", "one"),
+            "tag in a new folder": ("tag", "deep/er/one"),
+            "tag deleted there": ("tag", "--delete", "deep/er/one"),
+            "tag in a folder again": ("tag", "deep/two"),
+            "annotated tag": ("tag", "-a", "-m", "x", "deep/three"),
+            "upstream unset": ("branch", "--unset-upstream"),
+            "upstream set": ("branch", "--set-upstream-to=origin/main"),
+            "remote renamed": ("remote", "rename", "origin", "home"),
+            "branch renamed": ("branch", "--move", "trunk"),
+            "branch": ("checkout", "--quiet", "-b", "topic"),
+            "detached": ("checkout", "--quiet", "--detach", "HEAD~1"),
+            "attached": ("checkout", "--quiet", "trunk"),
+            "orphan": ("checkout", "--quiet", "--orphan", "fresh"),
+            "born": ("commit", "--quiet", "--allow-empty", "--message=First"),
+        }
+        for change, arguments in moves.items():
+            with self.noticed(path, change):
+                git(path, *arguments)
+
+    def test_moves_of_packed_references_are_noticed(self) -> None:
+        path = packed(folder(self))
+        with self.noticed(path, "packed tag deleted"):
+            git(path, "tag", "--delete", "v1")
+        with self.noticed(path, "packed branch moves"):
+            commit(path)
+        with self.noticed(path, "tag made and packed"):
+            git(path, "tag", "v2")
+            git(path, "pack-refs", "--all")
+
+    def test_moves_of_a_worktree_are_noticed(self) -> None:
+        path = worktree(folder(self))
+        main = path.parent / "main"
+        with self.noticed(path, "commit"):
+            commit(path)
+        with self.noticed(path, "tag from the main working tree"):
+            git(main, "tag", "v9", "beside")
+        with self.noticed(path, "another branch"):
+            git(path, "checkout", "--quiet", "-b", "third")
+
+    def test_moves_behind_a_symbolic_branch_are_noticed(self) -> None:
+        path = symbolic_branch(folder(self))
+        with self.noticed(path, "commit"):
+            commit(path)
+
+    def test_repository_made_anew_is_noticed(self) -> None:
+        path = repository(folder(self))
+        with self.noticed(path, "made anew"):
+            (path / ".git").rename(path / "old")
+            repository(path, commits=2)
+
+    def test_what_a_caller_does_to_the_answer_stays_with_him(self) -> None:
+        path = repository(folder(self))
+        code(path=path)["commit"]["id"] = "mine"
+        self.assertEqual(code(path=path), as_git_prints(path))
+        code(path=path)["branch"].clear()
+        self.assertEqual(code(path=path), as_git_prints(path))
+
+    def test_memory_stays_small(self) -> None:
+        provider, root = Code(), folder(self)
+        for number in range(REMEMBERED + 3):
+            provider(path=repository(root / str(number)))
+        self.assertLessEqual(len(provider._remembered), REMEMBERED)
+
+    def test_times_in_whole_seconds_are_not_trusted_until_they_are_old(self) -> None:
+        """File systems that count so tell two changes of one second apart only afterwards."""
+        second = 1_000_000_000
+        with mock.patch("time.time_ns", return_value=100 * second + 5):
+            self.assertFalse(checkout.wait_until_settled(((0, 100 * second, 1, 1),)))
+            self.assertTrue(checkout.wait_until_settled(((0, 97 * second, 1, 1), None)))
+            self.assertTrue(checkout.wait_until_settled((None,)))
+
+    def test_answer_is_not_remembered_while_times_cannot_be_trusted(self) -> None:
+        path = repository(folder(self))
+        with mock.patch("status.providers.stats.wait_until_settled", return_value=False):
+            code(path=path)
+            self.runs()
+            code(path=path)
+            self.assertGreater(self.runs(), 0)
+
+
+class BuildTests(SimpleTestCase):
+    COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+    def answer(self, path: Path | None = None, **environment: str) -> Any:
+        with override_settings(PROJECT_PATH=path or folder(self)), mock.patch.dict(os.environ, environment):
+            return code()
+
+    def test_environment_tells_what_an_image_was_built_from(self) -> None:
+        answer = self.answer(
+            STATUS_BUILD_COMMIT=self.COMMIT,
+            STATUS_BUILD_BRANCH="main",
+            STATUS_BUILD_TAG="v1.2.0",
+            STATUS_BUILD_SUMMARY="Fix\n\nall",
+            STATUS_BUILD_AUTHOR="Ann <ann@canary.example>",
+            STATUS_BUILD_DATE="2024-01-02T03:04:05Z",
+            STATUS_BUILD_VERSION="1.2.0",
+            STATUS_BUILD_ID="771",
+            STATUS_BUILD_SOURCE="https://ann:canary@git.example/shop",
+        )
+        self.assertEqual(
+            answer,
+            {
+                "debug": False,
+                "scm": "git",
+                "branch": {"local": "main", "remote": "unknown"},
+                "commit": {
+                    "id": self.COMMIT,
+                    "summary": "Fix",
+                    "author": "Ann",
+                    "date": "2024-01-02T03:04:05+00:00",
+                },
+                "tag": "v1.2.0",
+                "build": {"id": "771", "version": "1.2.0", "source": "https://git.example/shop"},
+            },
+        )
+
+    def test_variables_of_hosting_platforms_are_known(self) -> None:
+        for name in (
+            "HEROKU_SLUG_COMMIT",
+            "RENDER_GIT_COMMIT",
+            "RAILWAY_GIT_COMMIT_SHA",
+            "KAMAL_VERSION",
+            "GIT_COMMIT",
+        ):
+            with self.subTest(name):
+                self.assertEqual(self.answer(**{name: self.COMMIT})["commit"], {"id": self.COMMIT})
+
+    def test_facts_of_two_sources_are_not_mixed(self) -> None:
+        path = folder(self)
+        (path / "version.json").write_text(json.dumps({"commit": "f" * 40, "tag": "other"}))
+        answer = self.answer(path, RENDER_GIT_COMMIT=self.COMMIT, RAILWAY_GIT_BRANCH="other")
+        self.assertEqual(answer, {"debug": False, "scm": "git", "commit": {"id": self.COMMIT}})
+
+    def test_variable_that_names_no_commit_is_ignored(self) -> None:
+        for value in ("", "unknown", "HEAD", "abc", "z" * 40):
+            self.assertEqual(self.answer(GIT_COMMIT=value), {"debug": False})
+
+    def test_date_without_offset_and_nonsense_are_left_out(self) -> None:
+        for date in ("2024-01-02T03:04:05", "yesterday"):
+            answer = self.answer(STATUS_BUILD_COMMIT=self.COMMIT, STATUS_BUILD_DATE=date)
+            self.assertNotIn("date", answer["commit"])
+
+    def test_dockerflow_version_file_is_read(self) -> None:
+        path = folder(self)
+        version = {
+            "source": "https://git.example/shop",
+            "version": "1.2",
+            "commit": self.COMMIT,
+            "build": "https://ci/7",
+        }
+        (path / "version.json").write_text(json.dumps(version))
+        self.assertEqual(
+            self.answer(path),
+            {
+                "debug": False,
+                "scm": "git",
+                "commit": {"id": self.COMMIT},
+                "build": {"id": "https://ci/7", "version": "1.2", "source": "https://git.example/shop"},
+            },
+        )
+
+    def test_own_answer_saved_as_version_file_comes_back_whole(self) -> None:
+        checkout_path, image = tracking(folder(self)), folder(self)
+        git(checkout_path, "tag", "v1")
+        (image / "version.json").write_text(json.dumps(code(path=checkout_path)))
+        self.assertEqual(self.answer(image), code(path=checkout_path))
+
+    def test_revision_file_is_read(self) -> None:
+        path = folder(self)
+        (path / "REVISION").write_text(f"{self.COMMIT}\n")
+        self.assertEqual(self.answer(path), {"debug": False, "scm": "git", "commit": {"id": self.COMMIT}})
+
+    def test_version_file_of_something_else_leaves_git_its_say(self) -> None:
+        for content in (
+            '"1.2"',
+            "not json",
+            "[" * 60_000,
+            "[]",
+            '{"commit": null, "tag": ["x"]}',
+            "\0",
+            "{" + " " * 70_000 + "}",
+        ):
+            with self.subTest(content[:20]):
+                path = repository(folder(self))
+                (path / "version.json").write_text(content)
+                self.assertEqual(self.answer(path), as_git_prints(path))
+
+    def test_version_without_commit_joins_what_git_says(self) -> None:
+        path = repository(folder(self))
+        (path / "version.json").write_text('{"version": "1.2", "tag": "not git\'s"}')
+        git(path, "tag", "v1")
+        self.assertEqual(self.answer(path), {**as_git_prints(path), "build": {"version": "1.2"}})
+
+    def test_build_facts_save_asking_git(self) -> None:
+        path = repository(folder(self))
+        answer = self.answer(path, STATUS_BUILD_COMMIT=self.COMMIT, GIT_PYTHON_GIT_EXECUTABLE="/nonexistent/git")
+        self.assertEqual(answer, {"debug": False, "scm": "git", "commit": {"id": self.COMMIT}})
+
+    def test_environment_does_not_tell_about_another_path(self) -> None:
+        path = repository(folder(self))
+        with mock.patch.dict(os.environ, STATUS_BUILD_COMMIT=self.COMMIT):
+            self.assertEqual(code(path=path), as_git_prints(path))
+
+    def test_long_facts_are_cut(self) -> None:
+        answer = self.answer(STATUS_BUILD_COMMIT=self.COMMIT, STATUS_BUILD_TAG="x" * 5_000)
+        self.assertEqual(answer["tag"], "x" * 1_000)
+
+
+class PublicTests(SimpleTestCase):
+    def test_strangers_see_debug_branch_commit_and_tag_but_no_people_and_no_build(self) -> None:
+        path = tracking(folder(self))
+        git(path, "tag", "v1")
+        (path / "version.json").write_text('{"version": "9"}')
+        answer = code(path=path)
+        self.assertIn("build", answer)
+        shown = code.public(answer)
+        del answer["build"], answer["commit"]["author"], answer["branch"]["remote"]
+        self.assertEqual(shown, answer)
+
+    def test_strangers_see_what_there_is(self) -> None:
+        self.assertEqual(code.public({"debug": True}), {"debug": True})
+        self.assertEqual(code.public({"debug": True, "later": 1}), {"debug": True})
