@@ -12,10 +12,13 @@ from unittest import mock
 
 import django
 from django.core import mail
+from django.http import HttpRequest, HttpResponse
 from django.test import SimpleTestCase, override_settings
+from django.urls import include, path
 
 from status import changes
 from status.changes import observe
+from status.engine import engine
 from status.entries import Check
 from status.report import Result
 from status.signals import status_changed
@@ -60,7 +63,9 @@ class LogTests(ChangesTestCase):
 
     def test_the_first_failing_observation_is_told_once(self):
         failing = result(**FAILING)
-        self.assertEqual(self.logged(failing, failing, failing), ["ERROR health/databases is failing: replica: OperationalError"])
+        self.assertEqual(
+            self.logged(failing, failing, failing), ["ERROR health/databases is failing: replica: OperationalError"]
+        )
 
     def test_each_change_is_told_once(self):
         well, failing = result(), result(error="timed out after 2 s")
@@ -81,9 +86,7 @@ class LogTests(ChangesTestCase):
 
     def test_what_only_informs_and_what_still_runs_have_no_state(self):
         well = result()
-        self.assertEqual(
-            self.logged(well, result("stats", answer=False), result(running=True, sound=False), well), []
-        )
+        self.assertEqual(self.logged(well, result("stats", answer=False), result(running=True, sound=False), well), [])
 
     def test_one_name_in_two_resources_are_two_checks(self):
         self.assertEqual(len(self.logged(result(answer=False), result("shop", answer=False))), 2)
@@ -92,11 +95,15 @@ class LogTests(ChangesTestCase):
         self.assertEqual(self.logged(result(answer={"a": None})), ["ERROR health/databases is failing: a"])
 
     def test_an_answer_without_components_says_what_is_wrong(self):
-        self.assertEqual(self.logged(result(answer=[False])), ["ERROR health/databases is failing: its answer holds false or null"])
+        self.assertEqual(
+            self.logged(result(answer=[False])), ["ERROR health/databases is failing: its answer holds false or null"]
+        )
 
     def test_many_failing_components_are_counted(self):
         answer: dict[str, Any] = {str(number): False for number in range(8)}
-        self.assertEqual(self.logged(result(answer=answer)), ["ERROR health/databases is failing: 0, 1, 2, 3, 4, and 3 more"])
+        self.assertEqual(
+            self.logged(result(answer=answer)), ["ERROR health/databases is failing: 0, 1, 2, 3, 4, and 3 more"]
+        )
 
     def test_no_name_starts_a_line_of_its_own(self):
         (line,) = self.logged(result(answer={"a\nERROR status fake": False, "b" * 9_000: False}))
@@ -138,9 +145,13 @@ class SignalTests(ChangesTestCase):
         well, failing = result(), result(**FAILING)
         self.see(failing, well, well)
         self.assertTrue(changes.flush())
-        self.assertEqual([(news["resource"], news["name"], news["old"], news["new"]) for news in told], [
-            ("health", "databases", None, "fail"), ("health", "databases", "fail", "pass"),
-        ])
+        self.assertEqual(
+            [(news["resource"], news["name"], news["old"], news["new"]) for news in told],
+            [
+                ("health", "databases", None, "fail"),
+                ("health", "databases", "fail", "pass"),
+            ],
+        )
         self.assertIs(told[0]["result"], failing)
         self.assertIs(told[0]["sender"], Result)
 
@@ -244,7 +255,9 @@ class SignalTests(ChangesTestCase):
         self.assertTrue(started.wait(5))
         teller = changes._tellers[1]
         with changes._lock, teller.lock, warnings.catch_warnings():  # as another thread may hold them at that moment
-            warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of threads, which are the point here
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # Python 3.12 warns of threads, which are the point here
             child = os.fork()
         if child == 0:
             told.clear()
@@ -265,6 +278,56 @@ class SignalTests(ChangesTestCase):
         self.see(result(error="timed out after 2 s"))
         self.assertTrue(changes.flush())
         self.assertEqual([message.subject for message in mail.outbox], ["[Django] health/databases: fail"])
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """A page of the project itself that fails."""
+    return HttpResponse(status=503)
+
+
+urlpatterns = [path("broken", broken), path("", include("status.api.urls"))]
+
+
+@override_settings(
+    ROOT_URLCONF=__name__, ADMINS=ADMINS, STATUS_PROVIDERS={"health": [("databases", lambda: {"replica": False})]}
+)
+class ProbeNoiseTests(ChangesTestCase):
+    """A failing check is news once; the answers that tell it again and again are none."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.enter(mock.patch.object(engine, "observers", [observe]))
+        self.addCleanup(engine.close)
+
+    def enter(self, context: Any) -> None:
+        """``enterContext`` of Python 3.11."""
+        context.__enter__()
+        self.addCleanup(context.__exit__, None, None, None)
+
+    def test_a_deliberate_503_is_logged_once_and_by_the_status_logger_alone(self):
+        with self.assertLogs("status") as logs, self.assertNoLogs("django"):
+            for _ in range(3):
+                self.assertEqual(self.client.get("/api/health").status_code, 503)
+            self.assertTrue(changes.flush())
+        self.assertEqual(logs.output, ["ERROR:status:health/databases is failing: replica"])
+
+    def test_a_deliberate_503_mails_nobody(self):
+        with self.assertLogs("status"):
+            self.assertEqual(self.client.get("/api/health").status_code, 503)
+            self.assertTrue(changes.flush())
+        self.assertEqual(mail.outbox, [])
+
+    def test_an_address_that_does_not_exist_is_no_noise_either(self):
+        with self.assertNoLogs("django"):
+            self.assertEqual(self.client.get("/api/nothing").status_code, 404)
+            self.assertEqual(self.client.get("/api/health?format=yaml").status_code, 406)
+
+    def test_a_503_of_the_project_itself_is_logged_and_mailed(self):
+        # Otherwise the tests above would pass whatever we do.
+        with self.assertLogs("django.request", "ERROR"):
+            self.assertEqual(self.client.get("/broken").status_code, 503)
+        self.client.get("/broken")
+        self.assertEqual(len(mail.outbox), 1)
 
 
 class StandaloneTests(SimpleTestCase):
