@@ -1,0 +1,1 @@
+"""The tests of django-status. Run them with ``python runtests.py``."""
