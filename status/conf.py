@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -110,18 +111,21 @@ def _is_path(value: Any) -> bool:
     return value is None or (isinstance(value, (str, os.PathLike)) and str(value) != "")
 
 
+#: Django's settings, from the first time that they were seen configured; they never go back.
+_configured: Any = None
+
+
 def _django_settings() -> Any:
     """Django's settings, where they are configured or the environment says where they are; else None."""
-    module = sys.modules.get("django.conf")
-    if module is not None and type(module.settings._wrapped) is not object:
-        return module.settings
-    if not os.environ.get("DJANGO_SETTINGS_MODULE"):
-        return None
-    # Late: a standalone answer is given without Django.
-    from django.conf import settings
-
-    settings.INSTALLED_APPS  # loads them
-    return settings
+    global _configured
+    if _configured is None:
+        module = sys.modules.get("django.conf")
+        if module is None and os.environ.get("DJANGO_SETTINGS_MODULE"):
+            module = import_module("django.conf")
+        if module is not None and (module.settings.configured or os.environ.get("DJANGO_SETTINGS_MODULE")):
+            module.settings.INSTALLED_APPS  # loads them
+            _configured = module.settings
+    return _configured
 
 
 def _look_up(holder: Any, name: str, default: Any) -> Any:

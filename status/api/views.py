@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import update_wrapper
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
@@ -184,8 +187,14 @@ class ReportView(View):
 
     options = get
 
-    def dispatch(self, request: HttpRequest, *args: str, **kwargs: str) -> HttpResponse:
-        return quick_ping(request, **kwargs) or super().dispatch(request, *args, **kwargs)  # type: ignore[return-value]
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponse]:
+        view = super().as_view(**initkwargs)
+
+        def report(request: HttpRequest, **kwargs: str) -> HttpResponse:
+            return quick_ping(request, **kwargs) or view(request, **kwargs)  # type: ignore[return-value]
+
+        return update_wrapper(report, view)
 
     async def adispatch(
         self, request: HttpRequest, resource: str | None = None, provider: str | None = None
