@@ -236,11 +236,12 @@ def git_folder_itself(root: Path) -> Path:
 
 
 SHAPES: tuple[Build, ...] = (
-    linear, detached, unborn, orphan, packed, packed_and_detached, tracking, tracking_another_name, tracking_a_local_branch,
-    shallow, single_tag_clone, partial_clone, bare, mirror, worktree, worktree_of_bare, submodule, separate_git_dir,
-    annotated_tag, nested_tag_names, tag_of_a_tag, several_tags, several_light_tags, tag_of_a_tree, tag_of_nothing, sha256,
-    sha256_packed, latin_1_message, message_of_wrong_bytes, folded_subject, empty_message, utc_date, symbolic_branch,
-    head_is_a_link, unusual_names, in_the_middle_of_a_rebase, git_folder_itself,
+    linear, detached, unborn, orphan, packed, packed_and_detached, tracking, tracking_another_name,
+    tracking_a_local_branch, shallow, single_tag_clone, partial_clone, bare, mirror, worktree, worktree_of_bare,
+    submodule, separate_git_dir, annotated_tag, nested_tag_names, tag_of_a_tag, several_tags, several_light_tags,
+    tag_of_a_tree, tag_of_nothing, sha256, sha256_packed, latin_1_message, message_of_wrong_bytes, folded_subject,
+    empty_message, utc_date, symbolic_branch, head_is_a_link, unusual_names, in_the_middle_of_a_rebase,
+    git_folder_itself,
 )  # fmt: skip
 
 

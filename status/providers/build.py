@@ -50,8 +50,8 @@ LONG = 1_000
 def build_facts(directory: str | os.PathLike[str], environment: Mapping[str, str]) -> dict[str, Any]:
     """``branch``, ``commit``, ``tag`` and ``build`` as they were written down, in the shape of the answer.
 
-    Tried in turn: environment variables, then ``version.json`` and ``REVISION`` in ``directory``. All facts are those of
-    the first that names a commit or, where none does, of the first that says anything.
+    Tried in turn: environment variables, then ``version.json`` and ``REVISION`` in ``directory``. All facts are
+    those of the first that names a commit or, where none does, of the first that says anything.
     """
     best: dict[str, Any] = {}
     for candidate in _candidates(directory, environment):

@@ -86,7 +86,7 @@ class Checkout:
 
 
 def locate(path: str | os.PathLike[str], parents: bool) -> str | None:
-    """The directory nearest to ``path`` that is a checkout or a bare repository; looks above it only with ``parents``."""
+    """The directory ``path`` if it is a checkout or a bare repository; with ``parents``, else the nearest one above."""
     top = os.path.abspath(path)
     while not _is_repository(top):
         above = os.path.dirname(top)
@@ -145,14 +145,12 @@ def small_text(path: str, limit: int = SMALL) -> str | None:
     """What a small text file holds; None where there is none. Never waits, as opening a named pipe would."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        try:
+            content = os.read(descriptor, limit) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b"\0"
+        finally:
+            os.close(descriptor)
     except OSError:
         return None
-    try:
-        content = os.read(descriptor, limit) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b"\0"
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
     return None if b"\0" in content else os.fsdecode(content).strip()
 
 

@@ -73,7 +73,7 @@ class Code(Provider):
                 if top is not None:
                     facts.update(self._facts_of(top))
                 elif locate(directory, parents=True) is not None:
-                    reasons["scm"] = "the project path is inside a checkout: set PROJECT_PATH to its top, or parents=True"
+                    reasons["scm"] = "the project path is inside a checkout: set PROJECT_PATH to its top"
         facts["debug"] = bool(conf.read("DEBUG", False))
         if "error" in facts:
             reasons["ok"] = facts["error"]
