@@ -1,6 +1,7 @@
 """Tells once when a check changes its state: in the ``status`` log, and with the ``status_changed`` signal.
 
-Log handlers and receivers may be slow (mail, chat), so they run in threads of their own that end when nothing is left to tell.
+Log handlers and receivers may be slow (mail, chat), so they run in threads of their own, which end when nothing is left
+to tell.
 """
 
 from __future__ import annotations
@@ -55,11 +56,12 @@ class Teller:
         """See to it that what is waiting gets told; tried again at the next observation where no thread can be had."""
         with self.lock:
             if self.thread is None and self.waiting:
-                self.thread = threading.Thread(target=self.run, name="status-changes", daemon=True)
+                thread = threading.Thread(target=self.run, name="status-changes", daemon=True)
                 try:
-                    self.thread.start()
+                    thread.start()
                 except RuntimeError:  # the process or the machine has no thread left
-                    self.thread = None
+                    return
+                self.thread = thread
 
     def run(self) -> None:
         while (change := self.next()) is not None:

@@ -53,7 +53,7 @@ def choose(request_format: str | None, accept: str | None) -> Format:
     """The format to answer with.
 
     request_format: the value of ``?format=``, if any; names the format as the command line does.
-    accept: the ``Accept`` header, if any. No header, an empty one, and one without a single readable media range mean the
+    accept: the ``Accept`` header, if any. No header, an empty one, and one without a readable media range mean the
         default, as ``*/*`` does: a probe with a broken header asks about health, not about its header.
 
     Raises ``NotAcceptable`` when there is no such format.
@@ -85,8 +85,8 @@ def _named(name: str) -> Format:
 def _rank(offer: Format, ranges: list[_Range]) -> tuple[float, int, int] | None:
     """How much the header wants ``offer``, greater is more; None where it does not.
 
-    The most precise range that admits it decides (RFC 9110, section 12.5.1). Among formats wanted equally, what is named
-    wins over what a wildcard admits, then what is named first.
+    The most precise range that admits it decides (RFC 9110, section 12.5.1). Among formats wanted equally, what is
+    named wins over what a wildcard admits, then what is named first.
     """
     admitting = [candidate for candidate in ranges if candidate.admits(offer)]
     if not admitting:

@@ -11,12 +11,18 @@ from status.negotiation import NotAcceptable, choose
 
 CHROME = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 JAVA = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
-PROMETHEUS_2 = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+PROMETHEUS_2 = (
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
 PROMETHEUS_3 = (
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
     "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
 )
-PROMETHEUS_1 = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,text/plain;version=0.0.4;q=0.3"
+PROMETHEUS_1 = (
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,"
+    "text/plain;version=0.0.4;q=0.3"
+)
 
 
 class AcceptTests(SimpleTestCase):
@@ -65,7 +71,17 @@ class AcceptTests(SimpleTestCase):
         self.assertChosen("text/plain;q=0, text/plain;version=0.0.4;q=0.2, */*;q=0.1", "prometheus")
 
     def test_what_nobody_can_read_is_passed_over(self):
-        for accept in ("not a media type", ",;,", "/", "application/", "/json", "text/plain;q=high", "text/plain;q=nan", "text/plain;q=-1", "\x00\xff"):
+        for accept in (
+            "not a media type",
+            ",;,",
+            "/",
+            "application/",
+            "/json",
+            "text/plain;q=high",
+            "text/plain;q=nan",
+            "text/plain;q=-1",
+            "\x00\xff",
+        ):
             self.assertChosen(accept, "json")
             self.assertChosen(f"{accept}, application/health+json", "health+json")
 
@@ -92,7 +108,20 @@ class AcceptTests(SimpleTestCase):
             pass
 
     def test_ten_thousand_headers_of_broken_pieces_are_no_error(self):
-        pieces = [*CHROME, *PROMETHEUS_3.split(";"), "application/json", "text/*", "q=", ";q=1e999", '"', "\\", ",", "\t", "é", "\ud800"]
+        pieces = [
+            *CHROME,
+            *PROMETHEUS_3.split(";"),
+            "application/json",
+            "text/*",
+            "q=",
+            ";q=1e999",
+            '"',
+            "\\",
+            ",",
+            "\t",
+            "é",
+            "\ud800",
+        ]
         chance = random.Random(4)
         for _ in range(10_000):
             accept = "".join(chance.choices(pieces, k=chance.randrange(30)))
@@ -103,7 +132,14 @@ class AcceptTests(SimpleTestCase):
 
     def test_a_long_header_is_read_quickly(self):
         # Regular expressions that go back and forth would need minutes for these.
-        for accept in ('"' * 100_000, "text/plain;" * 9_000, " " * 100_000, ",;" * 50_000, "a/b," * 20_000, ';version="' * 10_000):
+        for accept in (
+            '"' * 100_000,
+            "text/plain;" * 9_000,
+            " " * 100_000,
+            ",;" * 50_000,
+            "a/b," * 20_000,
+            ';version="' * 10_000,
+        ):
             choose(None, accept + ",*/*")
 
 

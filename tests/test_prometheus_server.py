@@ -13,15 +13,14 @@ from django.test import SimpleTestCase
 from example_project.shop.switches import switch
 from tests import services
 
-CONFIG = {
-    "scrape_configs": [
-        {
-            "job_name": job, "metrics_path": "/status/api", "params": params,
-            "scrape_interval": "500ms", "scrape_timeout": "500ms", "static_configs": [{"targets": ["{target}"]}],
-        }
-        for job, params in (("negotiated", {}), ("openmetrics", {"format": ["openmetrics"]}), ("prometheus", {"format": ["prometheus"]}))
-    ]
-}  # fmt: skip
+#: Job -> its query.
+JOBS = {"negotiated": {}, "openmetrics": {"format": ["openmetrics"]}, "prometheus": {"format": ["prometheus"]}}
+
+
+def scrape_config(job: str, target: str) -> dict[str, Any]:
+    every = {"scrape_interval": "500ms", "scrape_timeout": "500ms"}
+    where = {"metrics_path": "/status/api", "params": JOBS[job], "static_configs": [{"targets": [target]}]}
+    return {"job_name": job, **every, **where}
 
 
 class Prometheus(services.Web):
@@ -43,8 +42,15 @@ class PrometheusServerTests(SimpleTestCase):
         cls.addClassCleanup(site.stop)
         site.start()
         config = cls.folder / "prometheus.yml"  # JSON is YAML
-        config.write_text(json.dumps(CONFIG).replace("{target}", f"127.0.0.1:{site.port}"))
-        command = [program, f"--config.file={config}", "--web.listen-address=127.0.0.1:{port}", f"--storage.tsdb.path={cls.folder / 'tsdb'}"]
+        config.write_text(
+            json.dumps({"scrape_configs": [scrape_config(job, f"127.0.0.1:{site.port}") for job in JOBS]})
+        )
+        command = [
+            program,
+            f"--config.file={config}",
+            "--web.listen-address=127.0.0.1:{port}",
+            f"--storage.tsdb.path={cls.folder / 'tsdb'}",
+        ]
         cls.prometheus = Prometheus(command)
         cls.addClassCleanup(cls.prometheus.stop)
         cls.prometheus.start()
@@ -57,7 +63,10 @@ class PrometheusServerTests(SimpleTestCase):
 
     def query(self, expression: str) -> dict[str, float]:
         """What an instant query finds now: job -> value."""
-        return {sample["metric"]["job"]: float(sample["value"][1]) for sample in self.ask("query", query=expression)["result"]}
+        return {
+            sample["metric"]["job"]: float(sample["value"][1])
+            for sample in self.ask("query", query=expression)["result"]
+        }
 
     def ask(self, address: str, **query: str) -> Any:
         """What Prometheus answers at an address of its API."""
@@ -67,7 +76,7 @@ class PrometheusServerTests(SimpleTestCase):
 
     def assertComesTo(self, expression: str, value: float) -> None:
         """All three jobs show ``value`` after some scrapes."""
-        expected = dict.fromkeys(("negotiated", "openmetrics", "prometheus"), value)
+        expected = dict.fromkeys(JOBS, value)
         until = time.monotonic() + 20
         while (found := self.query(expression)) != expected and time.monotonic() < until:
             time.sleep(0.05)
@@ -78,7 +87,9 @@ class PrometheusServerTests(SimpleTestCase):
         self.assertComesTo('django_status_up{resource="health"}', 1)
         self.assertComesTo('django_status_check_up{resource="health",check="databases"}', 1)
         self.assertComesTo('django_status_component_up{resource="health",check="databases",component="default"}', 1)
-        self.assertComesTo('django_status_check_state{resource="stats",check="code",django_status_check_state="info"}', 1)
+        self.assertComesTo(
+            'django_status_check_state{resource="stats",check="code",django_status_check_state="info"}', 1
+        )
         self.assertComesTo('django_status_check_age_seconds{resource="health",check="ping"}', 0)
 
     def test_a_failure_is_a_sample_and_no_failed_scrape(self):

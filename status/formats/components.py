@@ -25,7 +25,7 @@ class Component:
     name: the entry's key; None where the provider as a whole is meant.
     value: None where the provider failed itself or still runs.
     state: by the same rule as the result's own.
-    output: a safe sentence that says why it fails, or that it still runs; None otherwise, and where it may not be shown.
+    output: a safe sentence: why it fails, or that it still runs; None otherwise, and where it may not be shown.
     """
 
     result: Result
@@ -82,7 +82,9 @@ def summary(report: Report) -> str:
     parts = [
         f"{len(results)} of {_count(len(of), 'check')} {word}: {_names(results)}"
         for results, of, word in (
-            (failing, judged, "failing"), (warning, judged, "warning"), (running, report.results, "still running"),
+            (failing, judged, "failing"),
+            (warning, judged, "warning"),
+            (running, report.results, "still running"),
         )
         if results
     ]

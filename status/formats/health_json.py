@@ -11,10 +11,10 @@ from status.values import JSON
 
 
 def render(report: Report, details: bool) -> str:
-    """The report as one health+json object, without a line end.
+    """The report as one object, without a line end.
 
-    ``checks`` is keyed ``provider:component``, or ``provider`` where an answer has no components. Two that would share a
-    key, such as one provider's name in two resources, stand in the same array. What only informs has no ``status``.
+    ``checks`` is keyed ``provider:component``, or ``provider`` where an answer has no components. Two that would share
+    a key, such as one provider's name in two resources, stand in the same array. What only informs has no ``status``.
     """
     document: dict[str, JSON] = {"status": overall(report)}
     if document["status"] != "pass":

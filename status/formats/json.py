@@ -6,12 +6,10 @@ import json
 
 from status.report import Report
 
-media_type = "application/json"
-
 
 def render(report: Report, details: bool) -> str:
     """The document of the report, spelled as Django's ``JsonResponse`` spells it, without a line end.
 
-    Always valid JSON: a report holds plain values only, so the ``ValueError`` of ``allow_nan=False`` would be our mistake.
+    Always valid JSON: a report holds plain values only. A ``ValueError`` would mean that it does not: our mistake.
     """
     return json.dumps(report.document(details), allow_nan=False)

@@ -21,7 +21,7 @@ def exit_code(report: Report) -> int:
 
 
 def unknown(reason: str) -> str:
-    """What to print, together with exit code 3, where the question could not be asked. ``reason`` is a safe sentence."""
+    """What to print, with exit code 3, where the question could not be asked. ``reason`` is a safe sentence."""
     return f"STATUS UNKNOWN - {_text(reason)}\n"
 
 
@@ -48,7 +48,7 @@ def render(report: Report, details: bool) -> str:
 
 
 def _performance(report: Report) -> Iterator[str]:
-    """``'label'=value[UOM];warn;crit;min``, with labels that are unique: a name alone where it is in one resource only."""
+    """``'label'=value[UOM];warn;crit;min``. A label is the name alone where only one resource has it, and unique."""
     names = [result.name for result in report.results]
     seen: set[str] = set()
     for result in report.results:

@@ -1,4 +1,4 @@
-"""The ``Server-Timing`` header (https://www.w3.org/TR/server-timing/): where the time went, in the browser's own tools."""
+"""The ``Server-Timing`` header: where the time went, in the browser's own tools (https://www.w3.org/TR/server-timing/)."""
 
 from __future__ import annotations
 
