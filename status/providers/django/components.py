@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from time import monotonic
+from typing import TypeVar
 
 from django.db import connections
 
 from status.conf import conf
 from status.providers.base import Answer, Provider, deadline
 from status.providers.django.lines import Line
+
+T = TypeVar("T")
 
 #: The part of the time left that components may take, so that their answers are in before the run itself is overdue.
 SHARE = 0.95
@@ -56,31 +60,31 @@ class Components(Provider):
         )
 
     def may_block(self, aliases: Iterable[str] | None = None) -> bool:
-        return any(self.waits(alias) for alias in self._names(aliases))
+        try:
+            return any(self.waits(alias) for alias in self._names(aliases))
+        except Exception:  # broken settings: the check will say so, where that harms nobody
+            return True
 
     def reasons(self, aliases: Iterable[str] | None = None) -> dict[str, str | None]:
         """Alias -> None when all is well, else a safe sentence. All are asked side by side, within ``deadline()``."""
         names = self._names(aliases)
         end = deadline()
-        waiting = [alias for alias in names if end is None or self.waits(alias)]
-        if waiting and (end is None or conf.synchronous):
+        waiting = [alias for alias in names if end is not None and self.waits(alias)]
+        if end is None or (waiting and conf.synchronous):
             return self._call(names)
-        return self._ask_all(names, waiting, end or 0.0)
-
-    def _call(self, names: list[str]) -> dict[str, str | None]:
-        """As a plain function: in this thread, and with nothing kept, as nobody will come back to close it."""
-        try:
-            if _on_event_loop():  # where Django refuses to work with a database
-                return self._ask_all(names, names, monotonic() + conf.timeout)
-            return {alias: self._answer(alias) for alias in names}
-        finally:
-            self.close()
-
-    def _ask_all(self, names: list[str], waiting: list[str], end: float) -> dict[str, str | None]:
         until = end - (end - monotonic()) * (1 - SHARE)
         questions = {alias: self._line(alias).question(until) for alias in waiting}
         here = {alias: self._answer(alias, in_place=True) for alias in names if alias not in questions}
         return {alias: questions[alias].answer(until) if alias in questions else here[alias] for alias in names}
+
+    def _call(self, names: list[str]) -> dict[str, str | None]:
+        """As a plain function: in this thread, and with nothing kept, as nobody will come back to close it."""
+        if _on_event_loop():  # where Django refuses to work with a database
+            return _in_thread(lambda: self._call(names))
+        try:
+            return {alias: self._answer(alias) for alias in names}
+        finally:
+            self.close()
 
     def close(self) -> None:
         for (pid, _), line in list(self._lines.items()):
@@ -136,6 +140,19 @@ def name_of(error: BaseException) -> str:
     """The class of an exception, and of its cause where that says more. Never its text, which may hold credentials."""
     name, cause = type(error).__name__, type(error.__cause__).__name__
     return name if error.__cause__ is None or cause == name else f"{name} ({cause})"
+
+
+def _in_thread(call: Callable[[], T]) -> T:
+    answers: list[T] = []
+
+    def run() -> None:
+        answers.append(call())
+        connections.close_all()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join()
+    return answers[0]
 
 
 def _on_event_loop() -> bool:

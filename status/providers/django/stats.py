@@ -39,7 +39,8 @@ def _text(pattern: str) -> Rule:
 def _name(value: Any) -> str | None:
     """A name or a path; of SQLite's addresses only what comes before the query."""
     text = str(value)
-    return _NAME(text.partition("?")[0] if text.startswith("file:") else text)
+    shown: str | None = _NAME(text.partition("?")[0] if text.startswith("file:") else text)
+    return shown
 
 
 _NAME = _text(r"(?!.*//)[\w.:/\\~+ -]{0,255}")

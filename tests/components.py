@@ -1,0 +1,85 @@
+"""What the tests of databases and caches share."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import psutil
+from django.db.backends.sqlite3 import base as sqlite
+from django.test import SimpleTestCase
+
+from status.engine import engine
+from status.entries import Check
+from status.providers.django import health
+from status.report import Result
+from tests import services
+
+
+def check(*aliases: str, provider: Any = health.databases, **options: Any) -> Check:
+    return Check("health", "databases", provider, kwargs={"aliases": list(aliases)} if aliases else {}, options=options)
+
+
+def run(entry: Check) -> Result:
+    return engine.run([entry])[0]
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Whether the condition holds within the seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@contextlib.contextmanager
+def backend(**attributes: Any) -> Iterator[str]:
+    """The ENGINE of a backend that is SQLite's but for these attributes of its wrapper."""
+    wrapper = type("DatabaseWrapper", (sqlite.DatabaseWrapper,), {**attributes, "__module__": "peculiar.base"})
+    modules = {"peculiar": types.ModuleType("peculiar"), "peculiar.base": types.ModuleType("peculiar.base")}
+    modules["peculiar.base"].DatabaseWrapper = wrapper  # type: ignore[attr-defined]
+    with mock.patch.dict(sys.modules, modules):
+        yield "peculiar"
+
+
+class ComponentsTestCase(SimpleTestCase):
+    """Leaves no thread, no connection and no line in the log of the test run behind."""
+
+    def setUp(self) -> None:
+        self.directory = services.directory()
+        self.addCleanup(health.databases.close)
+        self.addCleanup(health.caches.close)
+        self.addCleanup(engine.close)
+        self.enter(mock.patch.object(logging.getLogger("status"), "propagate", False))
+        self.enter(mock.patch.object(logging.getLogger("status"), "handlers", [logging.NullHandler()]))
+
+    def enter(self, context: Any) -> Any:
+        """``enterContext``, which Python 3.10 has not."""
+        value = context.__enter__()
+        self.addCleanup(context.__exit__, None, None, None)
+        return value
+
+
+class DatabasesTestCase(ComponentsTestCase):
+    databases = {"default"}
+
+    def use(self, **aliases: dict[str, Any]) -> None:
+        self.enter(services.use_databases(self, **aliases))
+
+    def file(self, name: str = "db.sqlite3", **entry: Any) -> dict[str, Any]:
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": self.directory / name, **entry}
+
+    def peculiar(self, **attributes: Any) -> dict[str, Any]:
+        """An entry for a backend of its own, see ``backend``."""
+        return self.file(ENGINE=self.enter(backend(**attributes)))
+
+    def open_files(self) -> list[str]:
+        return [file.path for file in psutil.Process().open_files() if file.path.startswith(str(self.directory))]

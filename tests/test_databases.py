@@ -1,0 +1,493 @@
+"""``health.databases`` and ``stats.databases`` where no server is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from django.db import NotSupportedError, connection, connections, transaction
+from django.db.backends.sqlite3 import base as sqlite
+from django.db.utils import OperationalError
+from django.test import SimpleTestCase, TransactionTestCase, override_settings
+
+from status.engine import engine
+from status.entries import Check
+from status.providers.base import running_until
+from status.providers.django import health, lines, stats
+from status.providers.django.kept import Kept, Link
+from status.report import Result
+from tests.components import DatabasesTestCase, check, eventually, run
+
+databases = health.databases
+
+
+#: Options that have held secrets somewhere, and allowed ones that hold one by mistake.
+PLACES = (
+    *("password", "passwd", "pwd", "user", "passfile", "service", "sslkey", "sslpassword", "dsn", "init_command"),
+    *("options", "read_default_file", "connection_string", "extra_params", "credentials", "canary4711"),
+    *("sslmode", "connect_timeout", "pool", "isolation_level", "charset", "transaction_mode", "client_encoding"),
+)
+
+
+class DatabasesTests(DatabasesTestCase):
+    def test_plain_call_answers_every_alias(self) -> None:
+        self.use(other=self.file())
+        self.assertEqual(databases(), {"default": True, "other": True})
+
+    def test_plain_call_leaves_no_file_open(self) -> None:
+        self.use(other=self.file())
+        databases()
+        self.assertEqual(self.open_files(), [])
+
+    def test_plain_call_works_on_an_event_loop(self) -> None:
+        self.use(other=self.file())
+
+        async def call() -> Any:
+            return databases(["other"])
+
+        self.assertEqual(asyncio.run(call()), {"other": True})
+        self.assertEqual(self.open_files(), [])
+
+    def test_synchronous_run_leaves_no_file_open_and_starts_no_thread(self) -> None:
+        self.use(other=self.file())
+        before = threading.active_count()
+        with override_settings(STATUS_SYNCHRONOUS=True):
+            self.assertEqual(run(check("other")).answer, {"other": True})
+        self.assertEqual((self.open_files(), threading.active_count()), ([], before))
+
+    def test_option_chooses_the_aliases(self) -> None:
+        self.use(other=self.file())
+        self.assertEqual(databases(aliases=["other"]), {"other": True})
+        self.assertEqual(databases("other"), {"other": True})
+        self.assertEqual(databases([]), {})
+
+    def test_unknown_alias_is_false_with_a_reason(self) -> None:
+        answer = databases.check(["nowhere"])
+        self.assertEqual(answer.value, {"nowhere": False})
+        self.assertEqual(answer.reasons, {"nowhere": "not configured in DATABASES"})
+
+    def test_project_without_a_database_has_none_that_fails(self) -> None:
+        self.use(other={})
+        self.assertNotIn("other", databases())
+
+    def test_database_that_cannot_be_opened_is_false_and_hides_no_other(self) -> None:
+        self.use(other=self.file("missing/db.sqlite3"))
+        result = run(check())
+        self.assertEqual(result.answer, {"default": True, "other": False})
+        self.assertEqual(result.reasons, {"other": "OperationalError"})
+        self.assertIsNone(result.error)
+
+    def test_backend_that_cannot_be_imported_fails_alone_and_its_text_stays_in(self) -> None:
+        self.use(other=self.file(ENGINE="secret.backend"))
+        result = run(check())
+        self.assertEqual(result.answer, {"default": True, "other": False})
+        self.assertEqual(result.reasons, {"other": "ImproperlyConfigured (ModuleNotFoundError)"})
+
+    def test_failure_is_logged_once_and_again_after_a_recovery(self) -> None:
+        self.use(noisy=self.file("folder/db.sqlite3"))
+        with self.assertLogs("status", "WARNING") as logs:
+            databases(["noisy"])
+            databases(["noisy"])
+            (self.directory / "folder").mkdir()
+            databases(["noisy"])
+            os.rename(self.directory / "folder", self.directory / "moved")
+            databases(["noisy"])
+        self.assertEqual([line.splitlines()[0] for line in logs.output], [
+            "WARNING:status:DATABASES/noisy failed: OperationalError"
+        ] * 2)  # fmt: skip
+
+    def test_sqlite_is_asked_in_place_while_its_file_is_open(self) -> None:
+        self.use(other=self.file())
+        entry = check("other")
+        self.assertTrue(entry.may_block())
+        run(entry)
+        self.assertFalse(entry.may_block())
+        self.assertEqual(run(entry).answer, {"other": True})
+        self.assertEqual(len(self.open_files()), 1)
+
+    def test_sqlite_file_is_opened_anew_after_a_while(self) -> None:
+        self.use(other=self.file("folder/db.sqlite3"))
+        (self.directory / "folder").mkdir()
+        entry = check("other")
+        self.assertEqual(run(entry).answer, {"other": True})
+        os.rename(self.directory / "folder", self.directory / "moved")
+        with mock.patch.object(health, "SQLITE_SECONDS", 0):
+            self.assertEqual(run(entry).answer, {"other": False})
+
+    def test_idle_files_are_closed_with_the_provider(self) -> None:
+        self.use(other=self.file())
+        run(check("other"))
+        engine.close()
+        self.assertEqual(self.open_files(), [])
+
+    def test_changed_settings_are_noticed_at_once(self) -> None:
+        self.use(other=self.file())
+        entry = check("other")
+        run(entry)
+        connections.settings["other"]["NAME"] = self.directory / "missing" / "renamed.sqlite3"
+        self.assertEqual(run(entry).answer, {"other": False})
+
+    def test_connection_that_broke_while_it_was_kept_is_renewed(self) -> None:
+        self.use(other=self.file())
+        entry = check("other")
+        run(entry)
+        link = databases._kept.peek("other", connections.settings["other"])
+        assert link is not None
+        link.connection.connection.close()
+        self.assertEqual(run(entry).answer, {"other": True})
+
+    def test_wrong_answer_is_false(self) -> None:
+        for row in [(2,), (1, 1), (None,), ("1",), None]:
+            with self.subTest(row=row):
+                cursor = mock.MagicMock(**{"__enter__.return_value.fetchone.return_value": row})
+                self.use(other=self.peculiar(cursor=lambda self, cursor=cursor: cursor))
+                answer = databases.check(["other"])
+                self.assertEqual(answer.value, {"other": False})
+                self.assertEqual(answer.reasons, {"other": "answered something else than 1"})
+
+    def test_query_follows_the_dialect_of_the_backend(self) -> None:
+        asked: list[str] = []
+
+        class Features(sqlite.DatabaseFeatures):
+            bare_select_suffix = " FROM dual"
+
+        def get_new_connection(self: Any, params: Any) -> Any:
+            connection = sqlite.DatabaseWrapper.get_new_connection(self, params)
+            connection.execute("CREATE TEMP TABLE dual AS SELECT 'X'")
+            connection.set_trace_callback(asked.append)
+            return connection
+
+        self.use(other=self.peculiar(features_class=Features, get_new_connection=get_new_connection))
+        self.assertEqual(databases(["other"]), {"other": True})
+        self.assertIn("SELECT 1 FROM dual", asked)
+
+    def test_backend_without_sql_is_asked_whether_it_is_usable(self) -> None:
+        def cursor(self: Any) -> Any:
+            raise NotSupportedError
+
+        for usable in (True, False):
+            with self.subTest(usable=usable):
+                self.use(other=self.peculiar(cursor=cursor, is_usable=lambda self, usable=usable: usable))
+                self.assertEqual(databases(["other"]), {"other": usable})
+
+    def test_database_error_is_not_excused_by_a_backend_that_calls_itself_usable(self) -> None:
+        def cursor(self: Any) -> Any:
+            raise OperationalError("secret")
+
+        self.use(other=self.peculiar(cursor=cursor))
+        self.assertEqual(databases.check(["other"]).reasons, {"other": "OperationalError"})
+
+    def test_backend_that_exits_the_process_is_contained(self) -> None:
+        self.use(other=self.peculiar(get_new_connection=lambda self, params: sys.exit(3)))
+        self.assertEqual(run(check("other")).reasons, {"other": "SystemExit"})
+
+    def test_manual_commit_leaves_no_transaction_open(self) -> None:
+        rolled_back = threading.Event()
+        self.use(other={**self.peculiar(_rollback=lambda self: rolled_back.set()), "AUTOCOMMIT": False})
+        self.assertEqual(databases(["other"]), {"other": True})
+        self.assertTrue(rolled_back.is_set())
+
+    @override_settings(DEBUG=True)
+    def test_query_log_of_a_debug_site_does_not_grow(self) -> None:
+        self.use(other=self.peculiar())
+        entry = check("other")
+        for _ in range(3):
+            self.assertEqual(run(entry).answer, {"other": True})
+        link = databases._kept.peek("other", connections.settings["other"])
+        assert link is not None
+        self.assertEqual(len(link.connection.queries_log), 0)
+
+
+class TransactionTests(TransactionTestCase):
+    def test_open_transaction_of_the_caller_is_untouched(self) -> None:
+        with transaction.atomic():
+            own, blocks = connection.connection, list(connection.atomic_blocks)
+            with contextlib.suppress(ZeroDivisionError), transaction.atomic():
+                savepoints = list(connection.savepoint_ids)
+                self.assertEqual(databases(), {"default": True})
+                self.assertEqual(stats.databases()["default"]["in_atomic_block"], False)
+                self.assertEqual(connection.savepoint_ids, savepoints)
+                raise ZeroDivisionError
+            self.assertTrue(connection.in_atomic_block)
+            self.assertFalse(connection.needs_rollback)
+            self.assertIs(connection.connection, own)
+            self.assertEqual(connection.atomic_blocks, blocks)
+
+
+class HangingTests(DatabasesTestCase):
+    """One alias hangs until ``self.go`` is set; ``default`` does not."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.go = threading.Event()
+        self.calls = 0
+
+        def get_new_connection(wrapper: Any, params: Any) -> Any:
+            self.calls += 1
+            self.go.wait()
+            return sqlite.DatabaseWrapper.get_new_connection(wrapper, params)
+
+        self.use(hung=self.peculiar(get_new_connection=get_new_connection))
+        self.addCleanup(self.join)
+        self.addCleanup(self.go.set)
+        self.entry = check(timeout=0.4)
+
+    def threads(self) -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name == "status-DATABASES-hung"]
+
+    def join(self) -> None:
+        self.go.set()
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            databases.close()
+            for thread in self.threads():
+                thread.join(0.01)
+            if not self.threads():
+                return
+        self.fail("threads left")
+
+    def test_hanging_alias_is_false_in_time_and_hides_no_other(self) -> None:
+        result = run(self.entry)
+        self.assertEqual(result.answer, {"default": True, "hung": False})
+        self.assertEqual(result.reasons, {"hung": "timed out after 0.4 s"})
+        self.assertIsNone(result.error)
+        self.assertLess(result.duration, 0.4)
+
+    def test_single_hanging_alias_is_false_too(self) -> None:
+        result = run(check("hung", timeout=0.2))
+        self.assertEqual((result.answer, result.error), ({"hung": False}, None))
+
+    def test_next_callers_are_told_at_once_and_start_nothing(self) -> None:
+        run(self.entry)
+        before = time.monotonic()
+        for _ in range(20):
+            result = run(self.entry)
+        self.assertLess(time.monotonic() - before, 0.35)
+        self.assertEqual(result.answer, {"default": True, "hung": False})
+        self.assertEqual(result.reasons, {"hung": "timed out, still without an answer after 0 s"})
+        self.assertEqual((len(self.threads()), self.calls), (1, 1))
+
+    def test_recovery_shows_at_the_next_question(self) -> None:
+        run(self.entry)
+        self.go.set()
+        self.assertTrue(eventually(lambda: run(self.entry).answer == {"default": True, "hung": True}))
+        self.assertEqual(len(self.threads()), 1)
+
+    def test_question_that_is_never_answered_is_replaced_up_to_a_limit(self) -> None:
+        with mock.patch.object(lines, "REPLACE_SECONDS", 0):
+            for _ in range(6):
+                run(check("hung", timeout=0.05))
+        self.assertEqual((len(self.threads()), self.calls), (lines.MAX_UNANSWERED,) * 2)
+        self.go.set()
+        self.assertTrue(eventually(lambda: len(self.threads()) == 1))
+        self.assertEqual(run(check("hung")).answer, {"hung": True})
+
+    def test_callers_share_one_question_and_the_longest_patience(self) -> None:
+        results: list[Any] = []
+
+        def ask(timeout: float) -> None:
+            results.append((timeout, run(check("hung", timeout=timeout)).answer))
+
+        callers = [threading.Thread(target=ask, args=(timeout,)) for timeout in (0.2, 5.0)]
+        for caller in callers:
+            caller.start()
+        callers[0].join()
+        self.go.set()
+        callers[1].join()
+        self.assertEqual(results, [(0.2, {"hung": False}), (5.0, {"hung": True})])
+        self.assertEqual(self.calls, 1)
+
+    def test_health_and_stats_share_one_question(self) -> None:
+        facts = Check("stats", "databases", stats.databases, kwargs={"aliases": ["hung"]}, options={"timeout": 0.3})
+        health_result, stats_result = engine.run([check("hung", timeout=0.3), facts])
+        self.assertEqual(health_result.answer, {"hung": False})
+        self.assertIs(stats_result.answer["hung"]["is_usable"], False)  # type: ignore[index, call-overload]
+        self.assertEqual(self.calls, 1)
+
+    def test_exhausted_threads_are_a_reason(self) -> None:
+        no_thread = mock.patch.object(threading.Thread, "start", side_effect=RuntimeError)
+        with no_thread, running_until(time.monotonic() + 1):
+            answer = databases.check(["hung"])
+        self.assertEqual(answer.reasons, {"hung": "no thread could be started to ask it"})
+        self.go.set()
+        self.assertEqual(run(check("hung")).answer, {"hung": True})
+
+
+class LineTests(SimpleTestCase):
+    def test_idle_thread_ends_by_itself(self) -> None:
+        left = threading.Event()
+        with mock.patch.object(lines, "IDLE_SECONDS", 0.01):
+            line = lines.Line("status-idle", lambda: None, left.set)
+            self.assertIsNone(line.question(time.monotonic() + 1).answer(time.monotonic() + 1))
+            self.assertTrue(left.wait(5))
+        line.close()
+
+    def test_question_handed_over_while_the_thread_is_about_to_end_is_answered(self) -> None:
+        line = lines.Line("status-last", lambda: None, lambda: None)
+        with mock.patch.object(lines, "IDLE_SECONDS", 0.01):
+            line.question(time.monotonic() + 5).answer(time.monotonic() + 5)
+            with line._lock:
+                time.sleep(0.05)  # the thread gives up waiting, and now wants the lock
+                question = lines.Question(time.monotonic() + 5)
+                line._unanswered.append(question)
+                if line._idle is None:
+                    self.skipTest("the machine was too slow to catch the moment")
+                line._hand_over(question)
+            self.assertIsNone(question.answer(time.monotonic() + 5))
+
+
+class KeptTests(SimpleTestCase):
+    def test_one_connection_is_kept_and_the_others_are_closed(self) -> None:
+        closed: list[str] = []
+        kept: Kept[str] = Kept(closed.append)
+        kept.give("default", Link("a", {}))
+        kept.give("default", Link("b", {}))
+        self.assertEqual(closed, ["b"])
+        kept.close()
+        self.assertEqual(closed, ["b", "a"])
+        self.assertIsNone(kept.take("default", {}))
+
+    def test_forked_child_neither_uses_nor_closes_what_it_inherits(self) -> None:
+        closed: list[str] = []
+        kept: Kept[str] = Kept(closed.append)
+        kept.give("default", Link("parent's", {}))
+        with mock.patch.object(os, "getpid", return_value=os.getpid() + 1):
+            self.assertIsNone(kept.peek("default", {}))
+            self.assertIsNone(kept.take("default", {}))
+            kept.close()
+        self.assertEqual(closed, [])
+        self.assertIsNotNone(kept.take("default", {}))
+
+    def test_connection_with_other_settings_is_closed(self) -> None:
+        closed: list[str] = []
+        kept: Kept[str] = Kept(closed.append)
+        kept.give("default", Link("a", {"NAME": "old"}))
+        self.assertIsNone(kept.peek("default", {"NAME": "new"}))
+        self.assertIsNone(kept.take("default", {"NAME": "new"}))
+        self.assertEqual(closed, ["a"])
+
+
+class StatsTests(DatabasesTestCase):
+    def facts(self, entry: Check | None = None) -> Result:
+        return run(entry or Check("stats", "databases", stats.databases, kwargs={"aliases": ["other"]}))
+
+    def test_shape_is_the_promised_one(self) -> None:
+        self.use(other=self.file(CONN_MAX_AGE=60))
+        self.assertEqual(
+            stats.databases(["other"]),
+            {
+                "other": {
+                    "vendor": "sqlite",
+                    "is_usable": True,
+                    "allow_thread_sharing": False,
+                    "autocommit": True,
+                    "commit_on_exit": True,
+                    "in_atomic_block": False,
+                    "settings": {
+                        "ENGINE": "django.db.backends.sqlite3",
+                        "NAME": str(self.directory / "db.sqlite3"),
+                        "HOST": "",
+                        "PORT": "",
+                        "ATOMIC_REQUESTS": False,
+                        "AUTOCOMMIT": True,
+                        "CONN_MAX_AGE": 60,
+                        "CONN_HEALTH_CHECKS": False,
+                        "TIME_ZONE": None,
+                        "OPTIONS": {},
+                    },
+                }
+            },
+        )
+
+    def test_strangers_see_the_switches_only(self) -> None:
+        self.use(other=self.file(HOST="db.internal", PORT=5432, OPTIONS={"timeout": 5}))
+        public = self.facts().public_answer["other"]  # type: ignore[index, call-overload]
+        self.assertEqual(set(public["settings"]), set(stats.PUBLIC_SETTINGS))
+        self.assertEqual(public["vendor"], "sqlite")
+        self.assertIs(public["is_usable"], True)
+
+    def test_database_that_is_down_keeps_its_facts(self) -> None:
+        self.use(other=self.file("missing/db.sqlite3"))
+        result = self.facts()
+        self.assertEqual(result.reasons, {"other": "OperationalError"})
+        facts = result.answer["other"]  # type: ignore[index, call-overload]
+        self.assertEqual((facts["vendor"], facts["is_usable"]), ("sqlite", False))
+
+    def test_alias_without_a_backend_has_the_facts_that_are_known(self) -> None:
+        self.use(other=self.file(ENGINE="no.such"))
+        self.assertEqual(stats.databases(["other"])["other"]["settings"]["ENGINE"], "no.such")
+        self.assertEqual(stats.databases(["nowhere"]), {"nowhere": {"is_usable": False, "settings": {}}})
+
+    def test_it_waits_exactly_when_health_does(self) -> None:
+        self.use(other=self.file())
+        entry = Check("stats", "databases", stats.databases, kwargs={"aliases": ["other"]})
+        self.assertTrue(entry.may_block())
+        run(check("other"))
+        self.assertFalse(entry.may_block())
+
+    def test_idle_files_are_closed_with_the_provider(self) -> None:
+        self.use(other=self.file())
+        self.facts()
+        self.assertEqual(len(self.open_files()), 1)
+        stats.databases.close()
+        self.assertEqual(self.open_files(), [])
+
+    def test_options_are_shown_by_allow_list(self) -> None:
+        shown = {
+            "connect_timeout": 5,
+            "sslmode": "verify-full",
+            "isolation_level": "read committed",
+            "pool": {"min_size": 1, "max_size": 4},
+            "transaction_mode": "IMMEDIATE",
+        }
+        hidden = {"application_name": "x", "keepalives": "text", "pool": {**shown["pool"], "kwargs": {}}}  # type: ignore[dict-item]
+        self.use(other=self.file(OPTIONS={**shown, **hidden}))
+        self.assertEqual(self.facts().answer["other"]["settings"]["OPTIONS"], shown)  # type: ignore[index, call-overload]
+
+    def test_pool_may_be_a_switch(self) -> None:
+        self.assertEqual(stats.allowed({"OPTIONS": {"pool": True}}, stats.SETTINGS), {"OPTIONS": {"pool": True}})
+
+    def test_names_are_shown_only_while_they_are_names(self) -> None:
+        for name, shown in [
+            ("shop", "shop"),
+            (Path("/srv/app/db.sqlite3"), "/srv/app/db.sqlite3"),
+            (r"C:\app\db.sqlite3", r"C:\app\db.sqlite3"),
+            ("file:memory_1?mode=memory&key=canary", "file:memory_1"),
+            ("db.internal:1521/orcl", "db.internal:1521/orcl"),
+            ("postgres://user:canary@host/db", None),
+            ("user:canary@host/db", None),
+            ("dbname=shop password=canary", None),
+            ("(DESCRIPTION=(ADDRESS=canary))", None),
+            ("line\ncanary", None),
+        ]:
+            with self.subTest(name=name):
+                self.assertEqual(stats.allowed({"NAME": name}, stats.SETTINGS).get("NAME"), shown)
+
+    def test_no_secret_of_the_settings_is_in_the_answer(self) -> None:
+        canary = "canary4711"
+        self.use(
+            other=self.file(
+                USER=canary,
+                PASSWORD=canary,
+                HOST=f"user:{canary}@host",
+                PORT=canary,
+                NAME=f"postgres://u:{canary}@h/db",
+                CONN_MAX_AGE=None,
+                TEST={"NAME": canary, "PASSWORD": canary},
+                OPTIONS=dict.fromkeys(PLACES, canary),
+                CREDENTIALS={"token": canary},
+            )
+        )
+        result = self.facts()
+        self.assertNotIn(canary, json.dumps([result.answer, result.public_answer, dict(result.reasons)]))
+
+    def test_public_answer_survives_what_is_not_a_database(self) -> None:
+        self.assertEqual(stats.databases.public({"…": "3 more cut"}), {})
