@@ -17,6 +17,7 @@ from status.formats import FORMATS, JSON, nagios
 from status.formats.components import MAX_COMPONENTS
 from status.formats.server_timing import server_timing
 from tests import services
+from tests.readme_formats import END, README, START, section
 from tests.reports import MIXED, report, result
 
 #: What ``MIXED`` comes to.
@@ -475,7 +476,7 @@ class NagiosTests(SimpleTestCase):
         self.assertEqual(render("nagios", asked).count("'a_b'="), 1)
 
     def test_it_never_exceeds_four_kilobytes(self):
-        many = [result(name=f"é{number:0200}", answer={"é" * 200: False}) for number in range(100)]
+        many = [result(name=f"{number:0100}", answer={"é" * 200: False}) for number in range(100)]
         for count in range(0, 100, 3):
             for details in (True, False):
                 text = render("nagios", report(*many[:count]), details)
@@ -536,3 +537,9 @@ class ServerTimingTests(SimpleTestCase):
         self.assertGreater(len(header), 4_000)
         for metric in header.split(", "):
             self.assertRegex(metric, rf"^{self.METRIC.pattern}$")
+
+
+class ReadmeTests(SimpleTestCase):
+    def test_it_shows_what_the_formats_really_print(self):
+        shown = README.read_text().partition(START)[2].partition(END)[0].strip()
+        self.assertEqual(shown, section().strip(), "Run python -m tests.readme_formats")
