@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
 from time import monotonic
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from status.conf import conf
@@ -24,6 +27,9 @@ REPLACE_SECONDS = 30.0
 #: Runs of one check that may be left behind at a time. With this many, nothing is started until one of them returns.
 MAX_RUNS = 3
 
+if TYPE_CHECKING:
+    import asyncio
+
 Observer = Callable[[Check, Result], None]
 
 
@@ -34,7 +40,9 @@ class Lane:
         self.check = check
         self.observe = observe
         self.lock = threading.Lock()
-        #: Runs that have not returned, oldest first; more than one only where earlier ones were left behind.
+        #: The run that was started last.
+        self.newest: Run | None = None
+        #: Runs that have not returned; all but the newest were left behind.
         self.unfinished: list[Run] = []
         #: The last run that returned, for reuse.
         self.last: Run | None = None
@@ -46,13 +54,13 @@ class Lane:
         with self.lock:
             if self.last is not None and max_age and now - self.last.finished <= max_age:
                 return self.last, False
-            if self.unfinished:
-                newest = self.unfinished[-1]
-                overdue = now >= newest.deadline
-                replace = overdue and now - newest.started >= REPLACE_SECONDS and len(self.unfinished) < MAX_RUNS
-                if not replace:
+            newest = self.newest
+            if newest is not None and newest.outcome is None:
+                given_up = now >= newest.deadline and now - newest.started >= REPLACE_SECONDS
+                if not given_up or len(self.unfinished) >= MAX_RUNS:
                     return newest, False
             run = Run(self.check, now, timeout)
+            self.newest = run
             self.unfinished.append(run)
             if inline(self.check):
                 return run, True
@@ -75,7 +83,8 @@ class Lane:
         outcome = execute(run)
         with self.lock:
             self.unfinished.remove(run)
-            self.last = run
+            if self.last is None or run.started >= self.last.started:
+                self.last = run  # and not one that was left behind and came in after its successor
             # Before the callers wake: the next one may come at once, and is to find this thread warm.
             if worker is not None and self.idle is None:
                 self.idle = worker
@@ -189,12 +198,10 @@ class Engine:
         for run in runs:
             if run.outcome is None:
                 done = asyncio.Event()
-                run.when_done(lambda done=done: loop.call_soon_threadsafe(done.set))  # type: ignore[misc]
+                run.when_done(partial(_wake, loop, done))
                 until = run.deadline if give_up is None else min(run.deadline, give_up)
-                try:
+                with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(done.wait(), until - monotonic())
-                except asyncio.TimeoutError:
-                    pass
         return self._results(runs, now)
 
     def _begin(
@@ -232,6 +239,11 @@ class Engine:
         for observer in self.observers:
             quietly(observer, check, result)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a run has not returned. Whoever ends the process had better not wait for it."""
+        return any(lane.unfinished for lane in list(self._lanes.values()))
+
     def close(self) -> None:
         """End the threads that have nothing to do, and wait for them. Tests call it; a server need not."""
         ended = []
@@ -243,6 +255,11 @@ class Engine:
                     ended.append(worker)
         for worker in ended:
             worker.join()
+
+
+def _wake(loop: asyncio.AbstractEventLoop, done: asyncio.Event) -> None:
+    with suppress(RuntimeError):  # the caller is gone, and its loop closed
+        loop.call_soon_threadsafe(done.set)
 
 
 engine = Engine()

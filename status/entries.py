@@ -67,14 +67,12 @@ class Check:
 
     def may_block(self) -> bool:
         """Whether the next run may wait for anything, an import included."""
-        if self.provider is None:
-            if str(self.source).rpartition(".")[0] not in sys.modules:
-                return True
-            try:
-                self.load()
-            except Unavailable:
-                return True
-        return self.provider.may_block(*self.args, **self.kwargs)  # type: ignore[union-attr]
+        if self.provider is None and str(self.source).rpartition(".")[0] not in sys.modules:
+            return True
+        try:
+            return self.load().may_block(*self.args, **self.kwargs)
+        except Exception:  # whatever it is, it happens again in the run, which reports it
+            return True
 
     def run(self) -> Any:
         """Ask the provider. It gets copies of its arguments, so that what it does to them ends with the run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -16,6 +17,15 @@ PATIENCE = 1.0
 LIMIT = 8
 
 _places = threading.BoundedSemaphore(LIMIT)
+
+
+def _forget() -> None:
+    """A forked child has none of its parent's calls under way."""
+    global _places
+    _places = threading.BoundedSemaphore(LIMIT)
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 class Errand(threading.Thread):

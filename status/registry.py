@@ -60,7 +60,7 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
     def _current(self) -> Built:
         providers, added, workers = (self.conf.providers, self.conf.check_providers, self.conf.celery_workers)
         if self._seen is None or self._seen != (providers, added, workers):
-            built = Built.of(providers, added, workers)
+            built = Built.of(providers, added, workers, self.conf.default_providers)
             self._seen, self._built = ((_snapshot(providers), _snapshot(added), workers), built)
         return self._built
 
@@ -109,12 +109,12 @@ class Built:
         self.problems: list[Problem] = []
 
     @classmethod
-    def of(cls, providers: Any, added: Any, workers: Sequence[str]) -> Built:
+    def of(cls, providers: Any, added: Any, workers: Sequence[str], defaults: Mapping[str, Any]) -> Built:
         built = cls()
         if isinstance(providers, Mapping):
             built.add_set("STATUS_PROVIDERS", providers)
         else:
-            built.add_set("STATUS_PROVIDERS", conf.default_providers)
+            built.add_set("STATUS_PROVIDERS", defaults)
             built.refuse(_not_a_set("STATUS_PROVIDERS", providers), "health", "invalid-STATUS_PROVIDERS")
         if isinstance(added, Mapping):
             built.add_set("STATUS_CHECK_PROVIDERS", added, replace=True)

@@ -1,0 +1,589 @@
+"""The engine's promises, one by one, with real threads and real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import sys
+import threading
+import time
+from typing import Any
+from unittest import mock
+
+from django.test import SimpleTestCase, override_settings
+from django.utils import translation
+
+from status import engine as engine_module
+from status.engine import Engine
+from status.entries import Check
+from status.providers.base import Answer, Provider, Unavailable, as_provider, deadline
+from status.report import Result
+
+
+class EngineTestCase(SimpleTestCase):
+    """Gives each test an engine of its own, and lets hung checks go at its end."""
+
+    def setUp(self) -> None:
+        self.engine = Engine()
+        self.release = threading.Event()
+        self.calls: list[str] = []
+        self.addCleanup(self.engine.close)
+        self.addCleanup(self.settle)
+        self.addCleanup(self.release.set)
+
+    def settle(self) -> None:
+        """Until every run that was left behind has returned."""
+        for lane in list(self.engine._lanes.values()):
+            for run in list(lane.unfinished):
+                run.wait(time.monotonic() + 10)
+                self.assertIsNotNone(run.outcome, f"{run.check} never returned")
+
+    def check(self, function: Any, name: str = "it", args: Any = (), kwargs: Any = None, **options: Any) -> Check:
+        return Check("health", name, as_provider(function), args, kwargs, options)
+
+    def ask(self, *checks: Check, **question: Any) -> tuple[Result, ...]:
+        return self.engine.run(checks, **question)
+
+    def ask_one(self, function: Any, **options: Any) -> Result:
+        return self.ask(self.check(function, **options))[0]
+
+    def hang(self) -> bool:
+        self.calls.append("hang")
+        return self.release.wait(30)
+
+    def asking_in_thread(self, check: Check, answers: list[Result]) -> threading.Thread:
+        thread = threading.Thread(target=lambda: answers.extend(self.ask(check)))
+        thread.start()
+        self.addCleanup(thread.join)
+        return thread
+
+
+class DeadlineTests(EngineTestCase):
+    def test_hung_check_is_answered_at_its_deadline(self) -> None:
+        started = time.monotonic()
+        result = self.ask_one(self.hang, timeout=0.2)
+        took = time.monotonic() - started
+        self.assertEqual(result.answer, {"ok": False, "error": "timed out after 0.2 s"})
+        self.assertFalse(result.sound)
+        self.assertGreaterEqual(took, 0.2)
+        self.assertLess(took, 0.45)
+
+    def test_hung_check_does_not_hide_the_others(self) -> None:
+        hung, fine = self.ask(self.check(self.hang, "hung", timeout=0.1), self.check(lambda: {"a": 1}, "fine"))
+        self.assertEqual(hung.state, "fail")
+        self.assertEqual(fine.answer, {"a": 1})
+
+    def test_run_that_overstays_is_reported_at_once_and_not_started_again(self) -> None:
+        check = self.check(self.hang, timeout=0.1)
+        self.ask(check)
+        started = time.monotonic()
+        (result,) = self.ask(check)
+        self.assertLess(time.monotonic() - started, 0.05)
+        self.assertRegex(str(result.error), r"^timed out after 0\.1 s, still running since \d{4}-\d\d-\d\dT[\d:]{8}Z$")
+        self.assertGreater(result.duration, 0.1)
+        self.assertEqual(self.calls, ["hang"])
+
+    def test_check_is_asked_anew_as_soon_as_the_late_run_has_returned(self) -> None:
+        check = self.check(self.hang, timeout=0.1)
+        self.ask(check)
+        self.release.set()
+        self.settle()
+        self.assertEqual(self.ask(check)[0].answer, True)
+        self.assertEqual(self.calls, ["hang", "hang"])
+
+    def test_late_answer_is_not_taken_for_a_new_one(self) -> None:
+        check = self.check(self.hang, timeout=0.1)
+        self.ask(check)
+        self.release.set()
+        self.settle()
+        self.assertEqual(self.ask(check)[0].age, 0.0)
+
+    def test_run_left_behind_is_replaced_after_a_while_and_three_times_at_most(self) -> None:
+        check = self.check(self.hang, timeout=0.02)
+        with mock.patch.object(engine_module, "REPLACE_SECONDS", 0.03):
+            for _ in range(12):
+                self.ask(check)
+                time.sleep(0.02)
+        self.assertEqual(len(self.calls), 3)
+
+    def test_run_left_behind_is_not_replaced_before_that(self) -> None:
+        check = self.check(self.hang, timeout=0.02)
+        for _ in range(5):
+            self.ask(check)
+        self.assertEqual(len(self.calls), 1)
+
+    def test_replacement_answers_although_the_first_run_is_still_stuck(self) -> None:
+        def stuck_once() -> bool:
+            self.calls.append("run")
+            return len(self.calls) > 1 or self.release.wait(30)
+
+        check = self.check(stuck_once, timeout=0.02)
+        self.ask(check)
+        with mock.patch.object(engine_module, "REPLACE_SECONDS", 0.0):
+            self.assertEqual(self.ask(check)[0].answer, True)
+        self.assertEqual(self.ask(check)[0].answer, True)
+
+    def test_the_questions_own_timeout_goes_before_that_of_the_check(self) -> None:
+        (result,) = self.ask(self.check(self.hang, timeout=20), timeout=0.05)
+        self.assertEqual(result.error, "timed out after 0.05 s")
+
+    @override_settings(STATUS_TIMEOUT=0.05)
+    def test_deadline_comes_from_the_settings_where_nothing_else_says(self) -> None:
+        self.assertEqual(self.ask_one(self.hang).error, "timed out after 0.05 s")
+
+    def test_check_can_read_its_deadline(self) -> None:
+        before = time.monotonic()
+        left = self.ask_one(lambda: deadline(), timeout=7).answer
+        self.assertAlmostEqual(float(left), before + 7, delta=0.5)  # type: ignore[arg-type]
+        self.assertIsNone(deadline())
+
+    def test_impatient_caller_is_told_that_it_runs_and_a_later_one_gets_the_answer(self) -> None:
+        check = self.check(self.hang, timeout=5)
+        (result,) = self.ask(check, patience=0.02)
+        self.assertEqual((result.state, result.answer, result.error), ("running", None, None))
+        self.release.set()
+        self.assertEqual(self.ask(check)[0].answer, True)
+        self.assertEqual(len(self.calls), 1)
+
+
+class SideBySideTests(EngineTestCase):
+    def test_checks_of_one_question_run_at_the_same_time(self) -> None:
+        meet = threading.Barrier(5)
+        results = self.ask(*(self.check(lambda: meet.wait(5) >= 0, str(number)) for number in range(5)))
+        self.assertEqual([result.answer for result in results], [True] * 5)
+
+    def test_results_come_in_the_order_of_the_question(self) -> None:
+        first_done = threading.Event()
+        slow = self.check(lambda: first_done.wait(5), "slow")
+        quick = self.check(lambda: first_done.set() is None, "quick")
+        self.assertEqual([result.name for result in self.ask(slow, quick)], ["slow", "quick"])
+
+    def test_callers_who_come_meanwhile_share_one_run(self) -> None:
+        check, answers = self.check(self.hang, timeout=10), []
+        threads = [self.asking_in_thread(check, answers) for _ in range(20)]
+        while not self.calls:
+            time.sleep(0.001)
+        self.release.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([result.answer for result in answers], [True] * 20)
+        self.assertEqual(len(self.calls), 1)
+
+    def test_thread_is_kept_warm_between_runs(self) -> None:
+        check = self.check(threading.get_ident)
+        self.assertEqual(len({self.ask(check)[0].answer for _ in range(20)}), 1)
+
+    def test_what_cannot_wait_runs_where_it_is(self) -> None:
+        class Quick(Provider):
+            blocking = False
+
+            def check(self) -> int:
+                return threading.get_ident()
+
+        self.assertEqual(self.ask_one(Quick).answer, threading.get_ident())
+
+    def test_no_thread_before_the_first_question_and_none_after_the_idle_time(self) -> None:
+        def alive() -> list[str]:
+            return [thread.name for thread in threading.enumerate() if thread.name == "status-health-lonely"]
+
+        check = self.check(lambda: True, "lonely")
+        self.assertEqual(alive(), [])
+        with mock.patch.object(engine_module, "IDLE_SECONDS", 0.01):
+            self.ask(check)
+            for thread in threading.enumerate():
+                if thread.name == "status-health-lonely":
+                    thread.join(5)
+        self.assertEqual(alive(), [])
+        self.assertEqual(self.ask(check)[0].answer, True)
+
+    def test_idle_thread_closes_what_the_provider_kept(self) -> None:
+        closed = threading.Event()
+
+        class Keeper(Provider):
+            def check(self) -> bool:
+                return True
+
+            def close(self) -> None:
+                closed.set()
+
+        with mock.patch.object(engine_module, "IDLE_SECONDS", 0.01):
+            self.ask_one(Keeper)
+            self.assertTrue(closed.wait(5))
+
+    def test_one_thread_for_each_check_however_many_ask(self) -> None:
+        checks = [self.check(lambda: True, f"n{number}") for number in range(5)]
+        before = threading.active_count()
+        for _ in range(200):
+            self.ask(*checks)
+        self.assertLessEqual(threading.active_count() - before, 5)
+
+
+class ReuseTests(EngineTestCase):
+    def count(self) -> int:
+        self.calls.append("run")
+        return len(self.calls)
+
+    def test_every_question_is_asked_anew_by_default(self) -> None:
+        check = self.check(self.count)
+        self.assertEqual([self.ask(check)[0].answer for _ in range(3)], [1, 2, 3])
+
+    def test_answer_is_reused_for_its_max_age_and_says_how_old_it_is(self) -> None:
+        check = self.check(self.count, max_age=60)
+        fresh, reused = self.ask(check)[0], self.ask(check)[0]
+        self.assertEqual((fresh.answer, fresh.age), (1, 0.0))
+        self.assertEqual(reused.answer, 1)
+        self.assertGreater(reused.age, 0.0)
+
+    def test_answer_is_not_reused_beyond_its_max_age(self) -> None:
+        check = self.check(self.count, max_age=0.001)
+        self.ask(check)
+        time.sleep(0.002)
+        self.assertEqual(self.ask(check)[0].answer, 2)
+
+    @override_settings(STATUS_MAX_AGE=60)
+    def test_max_age_comes_from_the_settings_where_nothing_else_says(self) -> None:
+        check = self.check(self.count)
+        self.assertEqual([self.ask(check)[0].answer for _ in range(2)], [1, 1])
+
+    def test_answer_of_a_run_left_behind_does_not_replace_a_newer_one(self) -> None:
+        def old_then_new() -> str:
+            self.calls.append("run")
+            if len(self.calls) == 1:
+                self.release.wait(30)
+                return "old"
+            return "new"
+
+        check = self.check(old_then_new, timeout=0.02, max_age=60)
+        self.ask(check)
+        with mock.patch.object(engine_module, "REPLACE_SECONDS", 0.0):
+            self.assertEqual(self.ask(check)[0].answer, "new")
+        self.release.set()
+        self.settle()
+        self.assertEqual(self.ask(check)[0].answer, "new")
+
+
+class BrokenText(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no text for you")
+
+
+class BrokenUnavailable(Unavailable):
+    __str__ = BrokenText.__str__
+
+
+class IsolationTests(EngineTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        context = self.assertLogs("status")
+        context.__enter__()
+        self.addCleanup(context.__exit__, None, None, None)
+
+    def raising(self, error: BaseException) -> Result:
+        def check() -> None:
+            raise error
+
+        return self.ask(self.check(check), self.check(lambda: True, "neighbour"))[0]
+
+    def test_whatever_is_raised_is_the_answer_of_that_provider_alone(self) -> None:
+        for error in (
+            ValueError("secret"), SystemExit(3), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError(),
+            MemoryError(), RecursionError(), BrokenText(), BaseException("secret"), StopIteration(), TimeoutError("secret"),
+        ):  # fmt: skip
+            with self.subTest(error=type(error).__name__):
+                result = self.raising(error)
+                self.assertEqual(result.answer, {"ok": False, "error": f"raised {type(error).__name__}"})
+
+    def test_provider_may_say_why_it_cannot_answer(self) -> None:
+        self.assertEqual(self.raising(Unavailable("The moon is not full.")).error, "The moon is not full.")
+
+    def test_reason_that_cannot_be_read_is_its_class(self) -> None:
+        self.assertEqual(self.raising(BrokenUnavailable()).error, "raised BrokenUnavailable")
+
+    def test_endless_recursion_is_contained(self) -> None:
+        def recurse() -> Any:
+            return recurse()
+
+        self.assertEqual(self.ask_one(recurse).error, "raised RecursionError")
+
+    def test_answer_that_json_cannot_hold_says_why(self) -> None:
+        self.assertEqual(self.ask_one(lambda: {1, 2}).error, "answered a value of type set, which JSON cannot hold")
+
+    def test_machine_without_a_free_thread_is_told_and_leaves_nothing_locked(self) -> None:
+        check = self.check(lambda: True)
+        with mock.patch.object(threading.Thread, "start", side_effect=RuntimeError("can't start new thread")):
+            self.assertEqual(self.ask(check)[0].error, "no thread could be started to run it")
+        self.assertEqual(self.ask(check)[0].answer, True)
+        self.ask_one(self.fail)
+
+    def test_provider_cannot_change_what_the_next_run_is_given(self) -> None:
+        def greedy(names: list[str], options: dict[str, int]) -> int:
+            names.append("more")
+            options["more"] = 1
+            return len(names) + len(options)
+
+        check = self.check(greedy, args=(["one"],), kwargs={"options": {}})
+        self.assertEqual([self.ask(check)[0].answer for _ in range(3)], [3, 3, 3])
+        self.ask_one(self.fail)
+
+    def test_arguments_that_cannot_be_copied_are_handed_over_as_they_are(self) -> None:
+        lock = threading.Lock()
+        self.assertEqual(self.ask_one(lambda given: given is lock, args=(lock,)).answer, True)
+        self.ask_one(self.fail)
+
+    def test_what_a_check_sets_in_its_context_ends_with_the_run(self) -> None:
+        variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
+
+        class Leaky(Provider):
+            blocking = False
+
+            def check(self) -> int:
+                variable.set(variable.get() + 1)
+                translation.activate("es")
+                return variable.get()
+
+        with translation.override("de"):
+            check = self.check(Leaky)
+            self.assertEqual([self.ask(check)[0].answer for _ in range(2)], [1, 1])
+            self.assertEqual(translation.get_language(), "de")
+        self.ask_one(self.fail)
+
+    def test_failing_observer_changes_nothing(self) -> None:
+        self.engine.observers.append(self.fail)  # type: ignore[arg-type]
+        self.assertEqual(self.ask_one(lambda: True).answer, True)
+        self.engine.close()
+
+    def test_failing_close_changes_nothing(self) -> None:
+        class Clingy(Provider):
+            def check(self) -> bool:
+                return True
+
+            close = IsolationTests.fail  # type: ignore[assignment]
+
+        self.assertEqual(self.ask_one(Clingy).answer, True)
+        self.engine.close()
+
+
+class LoggingTests(EngineTestCase):
+    def test_failure_is_logged_once_until_something_else_goes_wrong(self) -> None:
+        errors = [ValueError(), ValueError(), KeyError(), None, KeyError()]
+
+        def check() -> bool:
+            error = errors.pop(0)
+            if error is not None:
+                raise error
+            return True
+
+        entry = self.check(check)
+        with self.assertLogs("status") as logs:
+            for _ in range(5):
+                self.ask(entry)
+        self.assertEqual(
+            [line.splitlines()[0] for line in logs.output],
+            ["WARNING:status:health/it failed: raised ValueError"]
+            + ["WARNING:status:health/it failed: raised KeyError"] * 2,
+        )
+
+
+class ObserverTests(EngineTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.seen: list[Result] = []
+        self.engine.observers.append(lambda check, result: self.seen.append(result))
+
+    def test_observer_sees_each_run_once_however_many_share_it(self) -> None:
+        check, answers = self.check(self.hang, timeout=10), []
+        threads = [self.asking_in_thread(check, answers) for _ in range(5)]
+        while not self.calls:
+            time.sleep(0.001)
+        self.release.set()
+        for thread in threads:
+            thread.join()
+        self.engine.close()
+        self.assertEqual([result.answer for result in self.seen], [True])
+
+    def test_observer_sees_a_missed_deadline_once_and_not_the_late_return(self) -> None:
+        check = self.check(self.hang, timeout=0.02)
+        for _ in range(3):
+            self.ask(check)
+        self.release.set()
+        self.settle()
+        self.engine.close()
+        self.assertEqual([result.error for result in self.seen], ["timed out after 0.02 s"])
+
+    def test_observer_sees_a_late_return_that_nobody_waited_for(self) -> None:
+        check = self.check(self.hang, timeout=0.02)
+        self.ask(check, patience=0.0)
+        time.sleep(0.03)
+        self.release.set()
+        self.settle()
+        self.engine.close()
+        self.assertEqual([result.answer for result in self.seen], [True])
+
+
+class AnswerTests(EngineTestCase):
+    def test_reasons_travel_beside_the_answer(self) -> None:
+        result = self.ask_one(lambda: Answer({"a": False}, {"a": "no answer"}))
+        self.assertEqual((result.answer, result.reasons), ({"a": False}, {"a": "no answer"}))
+
+    def test_strangers_get_what_the_provider_calls_public(self) -> None:
+        class Careful(Provider):
+            def check(self) -> dict[str, Any]:
+                return {"a": {"secret": 1}}
+
+            def public(self, value: Any) -> Any:
+                value["a"].clear()
+                return value
+
+        result = self.ask_one(Careful)
+        self.assertEqual((result.answer, result.public_answer), ({"a": {"secret": 1}}, {"a": {}}))
+
+    def test_provider_whose_public_part_cannot_be_told_tells_strangers_nothing(self) -> None:
+        class Careless(Provider):
+            def check(self) -> str:
+                return "secret"
+
+            def public(self, value: Any) -> Any:
+                raise ValueError(value)
+
+        with self.assertLogs("status"):
+            self.assertEqual(self.ask_one(Careless).answer, {"ok": False, "error": "raised ValueError"})
+
+
+class AsyncCheckTests(EngineTestCase):
+    def test_async_check_is_awaited(self) -> None:
+        async def check() -> dict[str, bool]:
+            await asyncio.sleep(0)
+            return {"async": True}
+
+        self.assertEqual(self.ask_one(check).answer, {"async": True})
+
+    def test_async_check_is_cancelled_at_its_deadline(self) -> None:
+        cancelled = threading.Event()
+
+        async def check() -> None:
+            try:
+                await asyncio.sleep(30)
+            finally:
+                cancelled.set()
+
+        with self.assertLogs("status"):
+            self.assertEqual(self.ask_one(check, timeout=0.05).error, "timed out after 0.05 s")
+            self.assertTrue(cancelled.wait(5))
+            self.settle()
+
+    def test_timeout_of_the_checks_own_is_its_own(self) -> None:
+        async def check() -> None:
+            raise asyncio.TimeoutError
+
+        with self.assertLogs("status"):
+            self.assertEqual(self.ask_one(check).error, "raised TimeoutError")
+
+    def test_async_check_that_promises_not_to_block_is_told_that_it_cannot_on_a_running_loop(self) -> None:
+        class Hasty(Provider):
+            blocking = False
+
+            async def check(self) -> bool:
+                return True
+
+        check = self.check(Hasty)
+        self.assertEqual(self.ask(check)[0].answer, True)
+        with self.assertLogs("status"):
+            self.assertEqual(asyncio.run(self.engine.arun([check]))[0].error, "raised RuntimeError")
+
+
+class EventLoopTests(EngineTestCase):
+    def test_many_callers_wait_for_one_run_without_a_thread_each(self) -> None:
+        check = self.check(self.hang, timeout=10)
+        before = threading.active_count()
+
+        async def ask_many() -> list[tuple[Result, ...]]:
+            asking = asyncio.gather(*(self.engine.arun([check]) for _ in range(100)))
+            await asyncio.sleep(0)
+            self.assertLessEqual(threading.active_count(), before + 1)
+            self.release.set()
+            return await asking
+
+        self.assertEqual({result[0].answer for result in asyncio.run(ask_many())}, {True})
+        self.assertEqual(len(self.calls), 1)
+
+    def test_event_loop_goes_on_while_a_check_hangs(self) -> None:
+        async def ask() -> tuple[int, tuple[Result, ...]]:
+            asking, ticks = asyncio.ensure_future(self.engine.arun([self.check(self.hang, timeout=0.2)])), 0
+            while not asking.done():
+                ticks += 1
+                await asyncio.sleep(0.005)
+            return ticks, await asking
+
+        ticks, (result,) = asyncio.run(ask())
+        self.assertEqual(result.error, "timed out after 0.2 s")
+        self.assertGreater(ticks, 10)
+
+    def test_impatient_caller_does_not_wait_on_a_loop_either(self) -> None:
+        check = self.check(self.hang, timeout=5)
+        (result,) = asyncio.run(self.engine.arun([check], patience=0.01))
+        self.assertEqual(result.state, "running")
+
+    def test_caller_that_is_gone_does_not_hold_up_the_run(self) -> None:
+        check = self.check(self.hang, timeout=5)
+
+        async def give_up() -> None:
+            await asyncio.wait_for(self.engine.arun([check]), 0.02)
+
+        with self.assertRaises(asyncio.TimeoutError):
+            asyncio.run(give_up())
+        self.release.set()
+        self.settle()
+        self.assertEqual(self.ask(check)[0].answer, True)
+
+    def test_what_does_no_io_runs_on_the_loop_itself(self) -> None:
+        class Quick(Provider):
+            blocking = False
+
+            def check(self) -> int:
+                return threading.get_ident()
+
+        self.assertEqual(asyncio.run(self.engine.arun([self.check(Quick)]))[0].answer, threading.get_ident())
+
+
+@override_settings(STATUS_SYNCHRONOUS=True)
+class SynchronousTests(EngineTestCase):
+    def test_everything_runs_in_the_thread_that_asks(self) -> None:
+        self.assertEqual(self.ask_one(threading.get_ident).answer, threading.get_ident())
+
+    def test_on_an_event_loop_too(self) -> None:
+        self.assertEqual(
+            asyncio.run(self.engine.arun([self.check(threading.get_ident)]))[0].answer, threading.get_ident()
+        )
+
+    def test_failures_are_contained_all_the_same(self) -> None:
+        with self.assertLogs("status"):
+            self.assertEqual(self.ask_one(sys.exit).error, "raised SystemExit")
+
+
+class ForkTests(EngineTestCase):
+    def in_child(self, question: Any) -> int:
+        """The exit status of a forked child that asks ``question()`` and exits 0 if it is true."""
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                code = 0 if question() else 2
+            finally:
+                os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def test_child_asks_on_threads_of_its_own(self) -> None:
+        os.register_at_fork(after_in_child=self.engine._forget)
+        check = self.check(lambda: True)
+        self.ask(check)
+        self.assertEqual(self.in_child(lambda: self.ask(check)[0].answer is True), 0)
+
+    def test_child_is_not_held_up_by_a_run_in_flight_and_a_lock_held_in_the_parent(self) -> None:
+        os.register_at_fork(after_in_child=self.engine._forget)
+        parent = os.getpid()
+        check = self.check(lambda: os.getpid() != parent or self.hang(), timeout=5)
+        self.ask(check, patience=0.0)
+        lane = self.engine._lane(check)
+        with lane.lock, self.engine._lock:
+            self.assertEqual(self.in_child(lambda: self.ask(check)[0].answer is True), 0)
