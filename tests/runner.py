@@ -160,7 +160,7 @@ def accidents() -> list[str]:
 
 def files(root: pathlib.Path) -> set[str]:
     """The files below ``root`` that a test could have left there: no caches of tools, and no sources being written."""
-    tools = {".git", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", "build", "dist"}
+    tools = {".git", ".venv", ".hypothesis", "__pycache__", ".mypy_cache", ".ruff_cache", "build", "dist"}
     sources = {".py", ".rst", ".html", ".css", ".js", ".toml", ".po", ".mo", ".md", ".svg"}
     found = set()
     for directory, directories, names in os.walk(root):

@@ -1,0 +1,264 @@
+"""The shape of the package: who imports whom, what an import costs, and that promised paths are there."""
+
+from __future__ import annotations
+
+import ast
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.test import SimpleTestCase
+from django.utils.module_loading import import_string
+
+import status
+from status.registry import ResourceRegistry
+from tests.processes import environment
+
+PACKAGE = pathlib.Path(status.__file__).parent
+#: The level of a module is that of the longest name here that it starts with. Imports go down, or stay on a level.
+LEVELS = {
+    "status": 0,
+    "status.conf": 1,
+    "status.values": 1,
+    "status.redaction": 1,
+    "status.logs": 1,
+    "status.signals": 1,
+    "status.report": 2,
+    "status.providers": 2,
+    "status.entries": 3,
+    "status.registry": 3,
+    "status.run": 3,
+    "status.engine": 3,
+    "status.errand": 3,
+    "status.inquiry": 3,
+    "status.formats": 3,
+    "status.negotiation": 3,
+    "status.access": 3,
+    "status.manners": 3,
+    "status.changes": 3,
+    "status.history": 3,
+    "status.api": 4,
+    "status.assets": 4,
+    "status.charts": 4,
+    "status.checks": 4,
+    "status.commandline": 4,
+    "status.middleware": 4,
+    "status.pages": 4,
+    "status.rendering": 4,
+    "status.tree": 4,
+    "status.units": 4,
+    "status.views": 4,
+    "status.__main__": 5,
+    "status.apps": 5,
+    "status.management": 5,
+    "status.urls": 5,
+}
+#: Those that bring answers about know nothing of how an answer is written down.
+WITHOUT_FORMATS = {"status.engine", "status.entries", "status.inquiry", "status.registry", "status.run"}
+#: Signals belong to whoever owns the process, and in a web server that is not us.
+OWNS_ITS_PROCESS = "status.commandline"
+
+
+@dataclass(frozen=True)
+class Import:
+    importer: str
+    imported: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.importer}:{self.line} imports {self.imported}"
+
+
+def modules() -> dict[str, pathlib.Path]:
+    """Every module of the package by name."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports() -> Iterator[Import]:
+    """Every import statement of the package, those inside functions too."""
+    names = modules()
+    for name, path in names.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield Import(name, alias.name, node.lineno)
+            elif isinstance(node, ast.ImportFrom):
+                assert not node.level, f"{name}:{node.lineno} should import by absolute name"
+                for alias in node.names:
+                    inner = f"{node.module}.{alias.name}"
+                    yield Import(name, inner if inner in names else str(node.module), node.lineno)
+
+
+def level(module: str) -> int | None:
+    """None for a module of the package that has no place in ``LEVELS``."""
+    parts = module.split(".")
+    names = [".".join(parts[:end]) for end in range(len(parts), 1, -1)]
+    return next((LEVELS[name] for name in names if name in LEVELS), 0 if module == "status" else None)
+
+
+def is_ours(module: str) -> bool:
+    return module.split(".")[0] == "status"
+
+
+class DirectionTests(SimpleTestCase):
+    def test_every_module_has_its_level(self):
+        self.assertEqual([name for name in modules() if level(name) is None], [])
+
+    def test_imports_go_down(self):
+        upward = [one for one in imports() if is_ours(one.imported) and level(one.imported) > level(one.importer)]
+        self.assertEqual(list(map(str, upward)), [])
+
+    def test_no_module_imports_itself_over_others(self):
+        graph: dict[str, set[str]] = {name: set() for name in modules()}
+        for one in imports():
+            if is_ours(one.imported) and one.imported != "status":
+                graph[one.importer].add(one.imported)
+        while leaves := {name for name, imported in graph.items() if not imported & graph.keys()}:
+            graph = {name: imported for name, imported in graph.items() if name not in leaves}
+        self.assertEqual(graph, {})
+
+    def test_who_brings_answers_knows_no_format(self):
+        formats = [one for one in imports() if one.importer in WITHOUT_FORMATS and "formats" in one.imported]
+        self.assertEqual(list(map(str, formats)), [])
+
+    def test_engine_knows_no_request(self):
+        http = [one for one in imports() if one.importer in WITHOUT_FORMATS and one.imported.startswith("django.http")]
+        self.assertEqual(list(map(str, http)), [])
+
+    def test_an_import_inside_a_function_gives_its_reason(self):
+        silent = []
+        for name, path in modules().items():
+            lines = path.read_text().splitlines()
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, (ast.Import, ast.ImportFrom)) and node.col_offset:
+                    before = node.lineno - 2
+                    if lines[before] == "if TYPE_CHECKING:":
+                        continue
+                    while lines[before].strip().startswith(("import ", "from ", "try:", "with ")):
+                        before -= 1
+                    if "#" not in lines[before] + lines[node.lineno - 1]:
+                        silent.append(f"{name}:{node.lineno}")
+        self.assertEqual(silent, [])
+
+
+class ForbiddenTests(SimpleTestCase):
+    def test_nothing_that_runs_in_a_server_handles_signals(self):
+        handling = re.compile(
+            r"signal\.(signal|alarm|setitimer|sigwait|pthread_sigmask|set_wakeup_fd)\b|add_signal_handler"
+        )
+        for name, path in modules().items():
+            if not name.startswith(OWNS_ITS_PROCESS):
+                with self.subTest(module=name):
+                    self.assertNotRegex(path.read_text(), handling)
+
+    def test_no_pool_of_the_standard_library_is_used(self):
+        pools = [one for one in imports() if one.imported.split(".")[0] in ("concurrent", "multiprocessing")]
+        self.assertEqual(list(map(str, pools)), [])
+        for name, path in modules().items():
+            with self.subTest(module=name):
+                self.assertNotRegex(path.read_text(), r"run_in_executor|to_thread|thread_sensitive=False")
+
+
+class ImportCostTests(SimpleTestCase):
+    """In processes of their own, because this one has imported everything already."""
+
+    def loaded_after(self, code: str, **variables: str) -> set[str]:
+        """The modules that a new interpreter has loaded once it ran ``code``."""
+        env = {name: value for name, value in environment(variables).items() if "STATUS" not in name}
+        env.pop("DJANGO_SETTINGS_MODULE", None)
+        env.update(variables)
+        code = textwrap.dedent(code) + "\nimport sys; print('modules:', *sys.modules)"
+        command = [sys.executable, "-W", "error", "-c", code]
+        done = subprocess.run(command, env=env, cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return set(done.stdout.rpartition("modules:")[2].split())
+
+    def assertNotLoaded(self, loaded: set[str], *packages: str) -> None:
+        heavy = {name for name in loaded if name.startswith(tuple(f"{package}." for package in packages))}
+        self.assertEqual(heavy | loaded & set(packages), set())
+
+    def test_package_loads_nothing(self):
+        loaded = self.loaded_after("import status")
+        self.assertNotLoaded(loaded, "django", "celery", "kombu", "git", "redis")
+        self.assertEqual({name for name in loaded if is_ours(name)}, {"status"})
+
+    def test_urls_load_neither_celery_nor_git(self):
+        for urls in ("status.urls", "status.api.urls"):
+            with self.subTest(urls=urls):
+                code = f"import django; django.setup(); import {urls}"
+                loaded = self.loaded_after(code, DJANGO_SETTINGS_MODULE="tests.settings")
+                self.assertNotLoaded(loaded, "celery", "kombu", "git", "redis")
+
+    def test_standalone_ping_loads_no_orm_and_no_foreign_format(self):
+        loaded = self.loaded_after(
+            """
+            import sys
+            from status.__main__ import main
+            sys.argv = ["django_status", "ping"]
+            try:
+                sys.exit(main())
+            except SystemExit as end:
+                assert not end.code, end.code
+            """
+        )
+        self.assertNotLoaded(loaded, "celery", "kombu", "git", "redis", "django.db")
+        others = {"exposition", "health_json", "nagios", "openmetrics", "prometheus", "server_timing"}
+        self.assertEqual(loaded & {f"status.formats.{name}" for name in others}, set())
+
+    def test_imports_read_no_setting_and_start_no_thread(self):
+        names = sorted(set(modules()) - {"status.__main__"})
+        code = f"""
+            import importlib, threading
+            for name in {names!r}:
+                importlib.import_module(name)
+                assert threading.active_count() == 1, name
+            from django.conf import settings
+            assert not settings.configured
+        """
+        self.assertLessEqual(set(names), self.loaded_after(code))
+
+
+class PromisedPathsTests(SimpleTestCase):
+    PATHS = (
+        "status.providers.health.ping",
+        "status.providers.stats.code",
+        "status.providers.django.health.databases",
+        "status.providers.django.health.caches",
+        "status.providers.django.stats.databases",
+        "status.providers.celery.health.celery",
+        "status.providers.celery.stats.celery",
+        "status.providers.Provider",
+        "status.registry.ResourceRegistry",
+        "status.management.commands.status.Command",
+        "status.__main__.main",
+        "status.urls.urlpatterns",
+        "status.api.urls.urlpatterns",
+    )
+
+    def test_every_promised_path_imports(self):
+        for path in self.PATHS:
+            with self.subTest(path=path):
+                self.assertIsNotNone(import_string(path))
+
+    def test_built_in_providers_are_callable(self):
+        for path in self.PATHS[:7]:
+            with self.subTest(path=path):
+                self.assertTrue(callable(import_string(path)))
+
+    def test_ping_is_a_plain_function(self):
+        self.assertEqual(import_string("status.providers.health.ping")(), {"pong": True})
+
+    def test_registry_is_the_promised_one(self):
+        self.assertIsInstance(import_string("status.registry.registry"), ResourceRegistry)
+
+    def test_version_is_a_release(self):
+        self.assertRegex(status.__version__, r"^3\.\d+\.\d+$")
+        self.assertTrue(os.path.exists(PACKAGE / "py.typed"))
