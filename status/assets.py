@@ -1,0 +1,70 @@
+"""The style sheet, the script and the icons of the pages, served by the app itself.
+
+A page that reports an outage must not need the project's static file host, nor that ``collectstatic`` was ever run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, HttpResponseNotModified
+from django.views.generic import View
+
+from status.api.views import METHODS
+from status.manners import HEADERS
+
+FOLDER = Path(__file__).resolve().parent / "static" / "status"
+YEAR = 365 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file, read once."""
+
+    content: bytes
+    content_type: str
+
+
+@lru_cache(maxsize=1)
+def assets() -> dict[str, Asset]:
+    """File name -> what to answer."""
+    types = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+    return {
+        path.name: Asset(path.read_bytes(), types[path.suffix])
+        for path in sorted(FOLDER.iterdir())
+        if path.suffix in types
+    }
+
+
+@lru_cache(maxsize=1)
+def version() -> str:
+    """Changes when any of the files does; part of their addresses, so that browsers may keep them for ever."""
+    digest = hashlib.sha256()
+    for name, asset in assets().items():
+        digest.update(f"{name}\0{len(asset.content)}\0".encode() + asset.content)
+    return digest.hexdigest()[:12]
+
+
+class AssetView(View):
+    """One file. Under an address of another release (a rolling deployment) it is not to be kept."""
+
+    http_method_names = METHODS
+
+    def get(self, request: HttpRequest, version_asked: str, name: str) -> HttpResponse:
+        asset = assets().get(name)
+        if asset is None:
+            return HttpResponseNotFound("There is no such file.", content_type="text/plain", headers=HEADERS)
+        lasting = version_asked == version()
+        headers = {
+            **HEADERS,
+            "Cache-Control": f"public, max-age={YEAR}, immutable" if lasting else "no-cache",
+            "ETag": f'"{version()}"',
+        }
+        # Public and the same for everyone.
+        del headers["Vary"]
+        if request.headers.get("If-None-Match") == headers["ETag"]:
+            return HttpResponseNotModified(headers=headers)
+        return HttpResponse(asset.content, content_type=asset.content_type, headers=headers)

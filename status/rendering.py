@@ -1,0 +1,77 @@
+"""Turns a page into HTML with nothing that could be out of order: no database, cache, session or static file host.
+
+Where the project has templates of its own under ``status/``, they are used with the project's engine and its context
+processors. If they fail, because what they need is out, the built-in ones take their place: a page that reports an
+outage must not need what is out.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from django.http import HttpRequest
+from django.template import Context, Engine, TemplateDoesNotExist, engines
+from django.template.backends.django import DjangoTemplates, Template
+from django.utils.translation import gettext
+
+#: Where the templates are that come with the app.
+FOLDER = Path(__file__).resolve().parent / "templates"
+#: A project that has any of these has changed the pages.
+NAMES = ("base", "overview", "health", "stats", "refused", "_signs", "_nothing")
+
+logger = logging.getLogger("status")
+
+
+@lru_cache(maxsize=1)
+def built_in() -> Engine:
+    """An engine for the app's own templates only, each read once; needs neither ``TEMPLATES`` nor ``INSTALLED_APPS``."""
+    return Engine(
+        dirs=[str(FOLDER)],
+        loaders=[("django.template.loaders.cached.Loader", ["django.template.loaders.filesystem.Loader"])],
+        libraries={"i18n": "django.templatetags.i18n"},
+    )
+
+
+def render(request: HttpRequest, kind: str, context: dict[str, Any]) -> str:
+    """The page ``status/<kind>.html`` as text."""
+    name = f"status/{kind}.html"
+    try:
+        changed = changed_template(name)
+        if changed is not None:
+            return str(changed.render(context, request))
+    except Exception as error:
+        logger.exception("The project's own %s failed; the built-in page is shown instead.", name)
+        context = {**context, "notice": notice(error)}
+    return str(built_in().get_template(name).render(Context(context)))
+
+
+def notice(error: Exception) -> str:
+    """What the reader is told when the project's own templates could not be used; never the exception's own text."""
+    return gettext("The project's own template failed (%s), so this is the built-in page.") % type(error).__name__
+
+
+def changed_template(name: str) -> Template | None:
+    """The project's template of that name if it has changed any of the app's; None where it has not."""
+    for engine in engines.all():
+        if isinstance(engine, DjangoTemplates) and is_changed(engine):
+            return engine.get_template(name)
+    return None
+
+
+@lru_cache(maxsize=8)
+def is_changed(engine: DjangoTemplates) -> bool:
+    """Whether ``engine`` finds another template than the app's own under one of its names."""
+    for name in NAMES:
+        try:
+            origin = engine.get_template(f"status/{name}.html").origin
+        except TemplateDoesNotExist:
+            continue
+        except Exception:
+            # There is one, and it has a mistake: rendering will tell which.
+            return True
+        if FOLDER not in Path(str(origin)).resolve().parents:
+            return True
+    return False

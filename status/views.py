@@ -1,0 +1,141 @@
+"""The three pages: who may see what, ask, put into words, draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import translation
+from django.utils.encoding import escape_uri_path
+from django.utils.http import escape_leading_slashes
+from django.views.generic import View
+
+from status.access import Access, access_for
+from status.api.views import METHODS, allow, origin, problem, refused
+from status.assets import version
+from status.conf import conf
+from status.formats import FORMATS
+from status.history import history
+from status.inquiry import inquire
+from status.manners import HEADERS, expected
+from status.pages import Page, Refused
+from status.registry import registry
+from status.rendering import render
+
+#: Seconds a page waits for the checks. What takes longer is shown as running: a page arrives also when a check hangs.
+PATIENCE = 0.3
+#: A state in a title, where there is no room for words and no colour.
+SIGNS = {"pass": "✓", "warn": "▲", "fail": "✕", "running": "…", "info": "▪"}
+#: Formats by the names that people know; the others are called what the query calls them.
+LABELS = {
+    "json": "JSON",
+    "health+json": "Health JSON",
+    "text": "Text",
+    "prometheus": "Prometheus",
+    "openmetrics": "OpenMetrics",
+}
+
+
+class PageView(View):
+    """One page. Subclass it to change what a page covers; its templates are the place to change how it looks.
+
+    kind: the name of its template, and the end of its address.
+    judged: True for the resources that are judged, False for those which only inform, None for all.
+    """
+
+    http_method_names = METHODS
+    kind = "overview"
+    judged: bool | None = None
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        access = access_for(request)
+        resources = self.resources(access)
+        if access.resources is not None and not resources:
+            return self.refuse(request, access)
+        history.share((resource, name) for resource in resources for name in registry[resource])
+        report = inquire(registry.select(among=resources), patience=PATIENCE)
+        page = Page(report, self.kind, access.details, history.of, self.root(request))
+        return self.answer(request, page, conf.error_code if report.failing else 200)
+
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The address of the data that the page shows. Runs nothing."""
+        return allow(problem(200, api=f"{self.root(request)}api"))
+
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return allow(problem(405, error="Ask with GET, HEAD or OPTIONS."))
+
+    def resources(self, access: Access) -> Sequence[str]:
+        """The resources that this page covers and this reader may ask for."""
+        informational = conf.informational
+        return [
+            resource
+            for resource in registry
+            if access.may_ask(resource) and self.judged in (None, resource not in informational)
+        ]
+
+    def refuse(self, request: HttpRequest, access: Access) -> HttpResponse:
+        """A page for a reader who may see nothing of it."""
+        refusal = refused(access)
+        page = Refused(self.kind, self.root(request), access.challenge)
+        response = self.answer(request, page, refusal.status_code)
+        if "WWW-Authenticate" in refusal:
+            response["WWW-Authenticate"] = refusal["WWW-Authenticate"]
+        return response
+
+    def answer(self, request: HttpRequest, page: Page, code: int) -> HttpResponse:
+        language = language_of(request)
+        with translation.override(language):
+            context = {
+                "page": page,
+                "site": origin(request).partition("//")[2] or translation.gettext("Status"),
+                "sign": SIGNS[page.state],
+                "assets": f"{page.root}assets/{version()}/",
+                "formats": formats(page),
+                "live": request.GET.get("live") != "no",
+            }
+            html = render(request, page.template, context)
+        response = HttpResponse(html, status=code, headers=HEADERS)
+        response["Vary"] = f"{HEADERS['Vary']}, Accept-Language"
+        response["Content-Language"] = language
+        if conf.page_policy is not None:
+            response["Content-Security-Policy"] = conf.page_policy
+        return expected(response)
+
+    def root(self, request: HttpRequest) -> str:
+        """The overview's address, with its slash, taken from the one that was asked: the app may be mounted twice."""
+        path = request.path.rstrip("/")
+        if self.kind != "overview":
+            path = path.removesuffix(f"/{self.kind}")
+        return escape_leading_slashes(escape_uri_path(f"{path}/"))
+
+
+class HealthView(PageView):
+    """Is it up, what is wrong, since when, how slow."""
+
+    kind = "health"
+    judged = True
+
+
+class StatsView(PageView):
+    """The facts."""
+
+    kind = "stats"
+    judged = False
+
+
+def language_of(request: HttpRequest) -> str:
+    """The language that ``LocaleMiddleware`` chose, or would have chosen had it been asked."""
+    chosen = getattr(request, "LANGUAGE_CODE", None)
+    return chosen if isinstance(chosen, str) else translation.get_language_from_request(request)
+
+
+def formats(page: Page) -> list[tuple[str, str]]:
+    """Label and address of what ``page`` shows, in each format that an address can answer."""
+    below = f"/{page.groups[0].resource}" if len(page.groups) == 1 else ""
+    return [
+        (LABELS.get(name, name), f"{page.root}api{below}{'' if name == 'json' else f'?format={quote(name)}'}")
+        for name, format in FORMATS.items()
+        if format.http
+    ]

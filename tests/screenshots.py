@@ -1,0 +1,102 @@
+"""The screenshots of the documentation: ``python -m tests.screenshots [folder]``, by default into docs/screenshots.
+
+Drives the example project with its switches, in this process, and looks at it with a real Chromium.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+import tempfile
+import time
+from typing import Any
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WIDE = {"width": 1180, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+#: File name -> path, switches, colour scheme, size.
+PICTURES: dict[str, tuple[str, dict[str, str], str, dict[str, int]]] = {
+    "overview-good": ("/status/", {}, "light", WIDE),
+    "overview-good-dark": ("/status/", {}, "dark", WIDE),
+    "overview-failing": ("/status/", {"shop.payments": "fail", "shop.newsletter": "raise"}, "light", WIDE),
+    "overview-phone": ("/status/", {"shop.payments": "fail"}, "light", PHONE),
+    "health-good": ("/status/health/", {}, "light", WIDE),
+    "health-failing": ("/status/health/", {"shop.payments": "fail", "health.storage": "unavailable"}, "light", WIDE),
+    "health-failing-dark": ("/status/health/", {"shop.payments": "fail", "shop.newsletter": "null"}, "dark", WIDE),
+    "health-hung": ("/status/health/", {"shop.payments": "hang"}, "light", WIDE),
+    "health-phone": ("/status/health/", {"shop.payments": "fail"}, "dark", PHONE),
+    "stats": ("/status/stats/", {}, "light", WIDE),
+    "stats-dark": ("/status/stats/", {}, "dark", WIDE),
+    "stats-phone": ("/status/stats/", {}, "light", PHONE),
+}
+
+
+def remember(name: str, mode: str) -> None:
+    """An hour as it might have been, so that the strips have something to show."""
+    from status.history import SLOTS, Slot, history
+    from status.registry import registry
+
+    now = time.time()
+    history.slots.clear()
+    for resource, checks in registry.items():
+        for place, check in enumerate(checks):
+            took = 0.0004 * 7**place / (place + 1)
+            slots = []
+            for minute in range(SLOTS - 1, 0, -1):
+                at = now - minute * 60
+                wave = 1 + 0.35 * ((minute * (7 + place) % 11) / 11) + (2.2 if minute % (17 + place) == 3 else 0)
+                bad = (resource, check) == ("shop", "delivery") and minute in (31, 32, 33, 44)
+                state = "info" if resource == "stats" else "fail" if bad else "pass"
+                slots.append(Slot(at, at, state, took * wave, took * wave))
+            if mode.startswith("failing") and (resource, check) == ("shop", "payments"):
+                slots[-14:] = [slot._replace(state="fail", slowest=1.5) for slot in slots[-14:]]
+            history.slots[resource, check] = slots
+
+
+def draw(folder: pathlib.Path) -> None:
+    from django.core.wsgi import get_wsgi_application
+
+    from example_project.shop import switches
+    from tests.browser import Web, chromium
+
+    web = Web(get_wsgi_application())
+    web.start()
+    folder.mkdir(parents=True, exist_ok=True)
+    with chromium() as browser:
+        for name, (path, modes, scheme, size) in PICTURES.items():
+            for switch in switches.NAMES:
+                switches.switch(switch, modes.get(switch, "ok"))
+            remember(name, "failing" if "fail" in modes.values() else "good")
+            shoot(browser, web.url + path, folder / f"{name}.png", scheme, size)
+            print(name)
+    for switch in switches.NAMES:
+        switches.switch(switch, "ok")
+    web.stop()
+
+
+def shoot(browser: Any, url: str, file: pathlib.Path, scheme: str, size: dict[str, int]) -> None:
+    context = browser.new_context(
+        viewport=size, color_scheme=scheme, device_scale_factor=2 if size is PHONE else 1, locale="en-GB"
+    )
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_timeout(150)
+    page.screenshot(path=str(file), full_page=True)
+    context.close()
+
+
+def main() -> None:
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "screenshots"
+    with tempfile.TemporaryDirectory() as var:
+        os.environ["EXAMPLE_FOLDER"] = var
+        os.environ["DJANGO_SETTINGS_MODULE"] = "example_project.settings"
+        import django
+
+        django.setup()
+        draw(folder)
+
+
+if __name__ == "__main__":
+    main()
