@@ -7,6 +7,7 @@ from example_project.settings import *  # noqa: F403
 
 del STATUS_CELERY_APP  # noqa: F821
 
+MIDDLEWARE = [name for name in current.MIDDLEWARE if not name.startswith("status.")]
 PROJECT_PATH = str(current.BASE_DIR)
 STATUS_PROVIDERS = {
     "health": (
