@@ -1,0 +1,45 @@
+"""``manage.py status``: Django's entrance to the command line."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from status.commandline.arguments import CannotAsk, Options, add_arguments
+from status.commandline.run import MISUSE, main, run
+from status.commandline.terminal import Terminal
+
+
+class Command(BaseCommand):
+    """``call_command("status", "health", format="json")`` works too; other exit codes than 0 raise ``CommandError``."""
+
+    help = "Ask the checks and statistics of this project."
+    # A mistake in the settings shows in the answer; it is no reason not to answer.
+    requires_system_checks: Sequence[str] = []  # type: ignore[assignment]
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_arguments(parser)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        main(argv[2:], _prog(argv[0], argv[1]), in_django=True)
+
+    def print_help(self, prog_name: str, subcommand: str) -> None:
+        main(["--help"], _prog(prog_name, subcommand), in_django=True)
+
+    def handle(self, *args: str, **options: Any) -> None:
+        terminal = Terminal(self.stdout, self.stderr, colour=not options["no_color"])  # type: ignore[arg-type]
+        try:
+            code = run(Options.of(options), "status", True, terminal)
+        except CannotAsk as error:
+            raise CommandError(str(error), returncode=MISUSE) from error
+        if code:
+            raise CommandError("not everything that was asked for is healthy", returncode=code)
+
+
+def _prog(program: str, subcommand: str) -> str:
+    name = os.path.basename(program)
+    return f"{'python -m django' if name == '__main__.py' else name} {subcommand}"
