@@ -73,7 +73,7 @@ class DistributionTests(SimpleTestCase):
         self.assertEqual((metadata["Name"], metadata["Version"]), ("django-status", status.__version__))
         self.assertEqual(metadata["License-Expression"], "BSD-3-Clause")
         self.assertEqual(metadata["Requires-Python"], ">=3.10")
-        self.assertEqual(set(metadata.get_all("Provides-Extra")), {"celery", "test", "bench", "docs"})
+        self.assertEqual(set(metadata.get_all("Provides-Extra")), {"celery", "test", "bench", "docs", "lint"})
 
     def test_only_three_packages_are_ever_needed_at_run_time(self):
         requirements = parsed(self.info("METADATA")).get_all("Requires-Dist")
