@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -293,6 +293,19 @@ class Conf:
             return getattr(self.source, name, default)
         settings = _django_settings()
         return default if settings is None else _look_up(settings._wrapped, name, default)
+
+    @property
+    def generation(self) -> object:
+        """Something that is another object when other settings are in force."""
+        settings = _django_settings() if self.source is None else None
+        return self.source if settings is None else settings._wrapped
+
+    def everything(self) -> Iterator[tuple[str, Any]]:
+        """Every setting there is, those of Django and of the project included: ``(name, value)``."""
+        holder = _django_settings() if self.source is None else self.source
+        for name in dir(holder) if holder is not None else ():
+            if name.isupper():
+                yield name, self.read(name, None)
 
     def problems(self) -> list[Problem]:
         """The settings of the wrong kind. Those of the providers are told by the registry, which reads them."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from typing import Union
 
+from status.redaction import redact
+
 JSON = Union[None, bool, int, float, str, "list[JSON]", "dict[str, JSON]"]
 
 #: Containers nested deeper than this are refused: no dashboard reads them and many JSON parsers give up.
@@ -84,6 +86,7 @@ class _Walk:
         if not value.isascii():
             # Half of a surrogate pair cannot be written as UTF-8; it must not take the page down.
             value = value.encode("utf-8", "replace").decode()
+        value = redact(value)
         # As JSON spells it: one character may take six (a control character) or twelve (an emoji).
         room = MAX_CHARACTERS - self.characters
         cost = len(encode_basestring_ascii(value)) if len(value) <= room else room + 1
