@@ -122,6 +122,23 @@ class DatabasesTests(DatabasesTestCase):
         with mock.patch.object(health, "SQLITE_SECONDS", 0):
             self.assertEqual(run(entry).answer, {"other": False})
 
+    def test_other_backends_stay_open_as_django_decides(self) -> None:
+        for max_age, files in ((0, 0), (None, 1)):
+            with self.subTest(max_age):
+                self.use(other={**self.peculiar(vendor="other"), "CONN_MAX_AGE": max_age})
+                entry = check("other")
+                for _ in range(3):
+                    self.assertEqual(run(entry).answer, {"other": True})
+                    self.assertEqual(len(self.open_files()), files)
+                    self.assertTrue(entry.may_block())
+
+    def test_forked_child_leaves_the_threads_of_its_parent_alone(self) -> None:
+        self.use(other=self.file())
+        run(check("other"))
+        with mock.patch.object(os, "getpid", return_value=os.getpid() + 1):
+            databases.close()
+        self.assertEqual(len(self.open_files()), 1)
+
     def test_idle_files_are_closed_with_the_provider(self) -> None:
         self.use(other=self.file())
         run(check("other"))

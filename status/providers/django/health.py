@@ -206,6 +206,9 @@ def _round_trip(cache: BaseCache, pauses: Iterable[float]) -> None:
 def _close_cache(cache: BaseCache) -> None:
     with contextlib.suppress(Exception):  # it is given up in any case
         cache.close()
+        # Django's Redis backend leaves its connections to the garbage collector.
+        for pool in getattr(getattr(cache, "_cache", None), "_pools", {}).values():
+            pool.disconnect()
 
 
 databases = Databases()

@@ -1,0 +1,268 @@
+"""``health.caches`` where no server is needed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+from unittest import mock
+
+from django.core.cache import caches as cache_handler
+from django.core.cache.backends.locmem import LocMemCache
+from django.test import override_settings
+
+from status.engine import engine
+from status.entries import Check
+from status.providers.django import health
+from status.report import Result
+from tests import services
+from tests.components import ComponentsTestCase, eventually
+
+caches = health.caches
+REDIS = "django.core.cache.backends.redis.RedisCache"
+LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
+
+
+def backend(name: str, **entry: Any) -> dict[str, Any]:
+    """An entry for a backend of this module."""
+    return {"BACKEND": f"{__name__}.{name}", "LOCATION": name, **entry}
+
+
+class Dropping(LocMemCache):
+    def set(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing, like a client that ignores its errors."""
+
+
+class Stale(LocMemCache):
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        return "what another had written"
+
+
+class Bytes(LocMemCache):
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        return str(super().get(*args, **kwargs)).encode()
+
+
+class Exiting(LocMemCache):
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        raise SystemExit("secret")
+
+
+class Lagging(LocMemCache):
+    """A replica that has the value at the third look."""
+
+    looks = 0
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        self.looks += 1
+        return super().get(*args, **kwargs) if self.looks > 2 else None
+
+
+class Lost(LocMemCache):
+    """Its first connection works once; then the server is restarted, and new connections work."""
+
+    made = 0
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        type(self).made += 1
+        self.sets = 0
+
+    def set(self, *args: Any, **kwargs: Any) -> None:
+        self.sets += 1
+        if self.sets > 1 and type(self).made == 1:
+            raise ConnectionError
+        super().set(*args, **kwargs)
+
+
+class Unclosable(LocMemCache):
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        raise ConnectionError
+
+    def close(self, **kwargs: Any) -> None:
+        raise ConnectionError
+
+
+class Recording(LocMemCache):
+    calls: list[Any] = []
+
+    def set(self, key: str, value: Any, timeout: Any = None, version: Any = None) -> None:
+        self.calls.append((key, value, timeout))
+        super().set(key, value, timeout, version)
+
+
+class Hanging(LocMemCache):
+    go = threading.Event()
+
+    def set(self, *args: Any, **kwargs: Any) -> None:
+        self.go.wait()
+        super().set(*args, **kwargs)
+
+
+def refuse(*args: Any) -> str:
+    raise ValueError("no such key")
+
+
+class CachesTests(ComponentsTestCase):
+    databases = {"default"}
+
+    def use(self, **aliases: dict[str, Any]) -> None:
+        self.enter(override_settings(CACHES={"default": {"BACKEND": LOCMEM, "LOCATION": self.id()}, **aliases}))
+
+    def check(self, *aliases: str, **options: Any) -> Check:
+        return Check("health", "caches", caches, kwargs={"aliases": list(aliases)} if aliases else {}, options=options)
+
+    def run_check(self, *aliases: str, **options: Any) -> Result:
+        return engine.run([self.check(*aliases, **options)])[0]
+
+    def assertFails(self, reason: str, **entry: Any) -> None:
+        """The alias fails alone and for that reason, also when it is asked once more."""
+        self.use(other=entry)
+        for _ in range(2):
+            result = self.run_check()
+            self.assertEqual(result.answer, {"default": True, "other": False})
+            self.assertEqual(result.reasons, {"other": reason})
+        self.assertEqual(caches(), {"default": True, "other": False})
+
+    def test_plain_call_answers_every_alias(self) -> None:
+        self.use(other={"BACKEND": LOCMEM, "LOCATION": "other"})
+        self.assertEqual(caches(), {"default": True, "other": True})
+
+    def test_option_chooses_the_aliases(self) -> None:
+        self.use(other={"BACKEND": LOCMEM, "LOCATION": "other"})
+        self.assertEqual(caches(aliases=["other"]), {"other": True})
+
+    def test_unknown_alias_is_false_with_a_reason(self) -> None:
+        answer = caches.check(["nowhere"])
+        self.assertEqual((answer.value, answer.reasons), ({"nowhere": False}, {"nowhere": "not configured in CACHES"}))
+
+    def test_broken_option_is_the_checks_own_failure(self) -> None:
+        result = engine.run([Check("health", "caches", caches, kwargs={"aliases": 5})])[0]
+        self.assertEqual(result.error, "raised TypeError")
+
+    def test_dummy_cache_is_not_a_fault(self) -> None:
+        self.use(other={"BACKEND": "django.core.cache.backends.dummy.DummyCache"})
+        self.assertEqual(self.run_check().answer, {"default": True, "other": True})
+
+    def test_files_are_written_and_removed(self) -> None:
+        self.use(other={"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": self.directory})
+        self.assertEqual(self.run_check().answer, {"default": True, "other": True})
+        self.assertEqual(list(self.directory.glob("*.djcache")), [])
+
+    def test_nothing_stays_in_the_cache(self) -> None:
+        self.use()
+        for _ in range(5):
+            self.run_check()
+        self.assertEqual(len(cache_handler["default"]._cache), 0)
+
+    def test_cache_that_drops_what_is_written_fails(self) -> None:
+        self.assertFails("did not keep what was written to it", **backend("Dropping"))
+
+    def test_cache_that_answers_another_value_fails(self) -> None:
+        for name in ("Stale", "Bytes"):
+            with self.subTest(name):
+                self.assertFails("answered something else than was written to it", **backend(name))
+
+    def test_key_function_that_raises_fails(self) -> None:
+        self.assertFails("ValueError", BACKEND=LOCMEM, KEY_FUNCTION=refuse)
+
+    def test_key_that_the_backend_refuses_fails(self) -> None:
+        self.assertFails(
+            "InvalidCacheKey",
+            BACKEND="django.core.cache.backends.memcached.PyMemcacheCache",
+            LOCATION="127.0.0.1:1",
+            KEY_PREFIX="with a space",
+        )
+
+    def test_backend_that_cannot_be_imported_fails_alone(self) -> None:
+        self.assertFails("InvalidCacheBackendError (ModuleNotFoundError)", BACKEND="secret.path.Cache")
+
+    def test_refused_redis_fails(self) -> None:
+        services.require_module("redis", "pip install redis")
+        location = f"redis://127.0.0.1:{services.free_port()}/0"
+        self.assertFails("ConnectionError (ConnectionRefusedError)", BACKEND=REDIS, LOCATION=location)
+
+    def test_backend_that_exits_the_process_is_contained(self) -> None:
+        self.assertFails("SystemExit", **backend("Exiting"))
+
+    def test_missing_table_fails(self) -> None:
+        self.assertFails(
+            "OperationalError", BACKEND="django.core.cache.backends.db.DatabaseCache", LOCATION="no_such_table"
+        )
+
+    def test_directory_that_cannot_be_made_fails(self) -> None:
+        (self.directory / "file").touch()
+        location = str(self.directory / "file" / "folder")
+        self.assertFails(
+            "NotADirectoryError", BACKEND="django.core.cache.backends.filebased.FileBasedCache", LOCATION=location
+        )
+
+    def test_backend_that_cannot_be_closed_fails_for_its_first_reason(self) -> None:
+        self.assertFails("ConnectionError", **backend("Unclosable"))
+
+    def test_replica_that_lags_behind_is_read_again(self) -> None:
+        self.use(other=backend("Lagging"))
+        self.assertEqual(self.run_check("other").answer, {"other": True})
+
+    def test_connection_that_broke_while_it_was_kept_is_renewed(self) -> None:
+        self.enter(mock.patch.object(Lost, "made", 0))
+        self.use(other=backend("Lost"))
+        for _ in range(4):
+            self.assertEqual(self.run_check("other").answer, {"other": True})
+        self.assertEqual(Lost.made, 2)
+
+    def test_each_run_has_a_key_of_its_own_and_a_short_life(self) -> None:
+        self.enter(mock.patch.object(Recording, "calls", []))
+        self.use(other=backend("Recording"))
+        for _ in range(3):
+            self.run_check("other")
+        self.assertEqual(len({key for key, _, _ in Recording.calls}), 3)
+        self.assertTrue(all(0 < timeout <= 60 for _, _, timeout in Recording.calls))
+
+    def test_memory_is_asked_in_place_once_it_is_known(self) -> None:
+        self.use()
+        entry = self.check()
+        self.assertTrue(entry.may_block())
+        engine.run([entry])
+        self.assertFalse(entry.may_block())
+        with mock.patch.object(threading.Thread, "start", side_effect=AssertionError):
+            self.assertEqual(engine.run([entry])[0].answer, {"default": True})
+
+    def test_subclass_of_the_memory_cache_may_wait(self) -> None:
+        self.use(other=backend("Recording"))
+        self.run_check("other")
+        self.assertTrue(self.check("other").may_block())
+
+    def test_changed_settings_are_noticed_at_once(self) -> None:
+        self.use()
+        self.assertEqual(self.run_check().answer, {"default": True})
+        with override_settings(CACHES={"default": backend("Dropping")}):
+            self.assertEqual(self.run_check().answer, {"default": False})
+
+    def test_hanging_alias_is_false_in_time_and_hides_no_other(self) -> None:
+        self.use(hung=backend("Hanging"), memory={"BACKEND": LOCMEM})
+        self.addCleanup(Hanging.go.clear)
+        self.addCleanup(self.release)
+        result = self.run_check(timeout=0.3)
+        self.assertEqual(result.answer, {"default": True, "hung": False, "memory": True})
+        self.assertEqual(result.reasons, {"hung": "timed out after 0.3 s"})
+        self.assertLess(result.duration, 0.3)
+        before = time.monotonic()
+        self.assertEqual(self.run_check(timeout=0.3).answer, result.answer)
+        self.assertLess(time.monotonic() - before, 0.15)
+
+    def release(self) -> None:
+        Hanging.go.set()
+        self.assertTrue(eventually(lambda: self.run_check("hung").answer == {"hung": True}))
+
+
+class RecoveryTests(ComponentsTestCase):
+    def test_cache_in_a_table_is_asked_again_on_a_new_connection(self) -> None:
+        """What Django's own connection did in our thread ends with the question, and a stale one is not a fault."""
+        connection = mock.Mock()
+        answers = ["OperationalError", None]
+        used = mock.patch("status.providers.django.components.connections.all", return_value=[connection])
+        with used, mock.patch.object(caches, "_answer", side_effect=answers):
+            self.assertIsNone(caches._answer_in_thread("default"))
+        connection.close.assert_called_once_with()
+        connection.close_if_unusable_or_obsolete.assert_called_once_with()
