@@ -52,11 +52,26 @@ class EngineTestCase(SimpleTestCase):
         self.calls.append("hang")
         return self.release.wait(30)
 
-    def asking_in_thread(self, check: Check, answers: list[Result]) -> threading.Thread:
-        thread = threading.Thread(target=lambda: answers.extend(self.ask(check)))
-        thread.start()
-        self.addCleanup(thread.join)
-        return thread
+    def ask_at_once(self, check: Check, callers: int) -> list[Result]:
+        """The answers of callers who all ask while the one run hangs; lets it go when the last of them has asked."""
+        lane, asked, answers = self.engine._lane(check), threading.Semaphore(0), []
+        ask = lane.ask
+
+        def counted(*question: Any) -> Any:
+            run = ask(*question)
+            asked.release()
+            return run
+
+        with mock.patch.object(lane, "ask", counted):
+            threads = [threading.Thread(target=lambda: answers.extend(self.ask(check))) for _ in range(callers)]
+            for thread in threads:
+                thread.start()
+            for _ in threads:
+                self.assertTrue(asked.acquire(timeout=10))
+            self.release.set()
+            for thread in threads:
+                thread.join()
+        return answers
 
 
 class DeadlineTests(EngineTestCase):
@@ -160,13 +175,7 @@ class SideBySideTests(EngineTestCase):
         self.assertEqual([result.name for result in self.ask(slow, quick)], ["slow", "quick"])
 
     def test_callers_who_come_meanwhile_share_one_run(self) -> None:
-        check, answers = self.check(self.hang, timeout=10), []
-        threads = [self.asking_in_thread(check, answers) for _ in range(20)]
-        while not self.calls:
-            time.sleep(0.001)
-        self.release.set()
-        for thread in threads:
-            thread.join()
+        answers = self.ask_at_once(self.check(self.hang, timeout=10), callers=20)
         self.assertEqual([result.answer for result in answers], [True] * 20)
         self.assertEqual(len(self.calls), 1)
 
@@ -392,13 +401,7 @@ class ObserverTests(EngineTestCase):
         self.engine.observers.append(lambda check, result: self.seen.append(result))
 
     def test_observer_sees_each_run_once_however_many_share_it(self) -> None:
-        check, answers = self.check(self.hang, timeout=10), []
-        threads = [self.asking_in_thread(check, answers) for _ in range(5)]
-        while not self.calls:
-            time.sleep(0.001)
-        self.release.set()
-        for thread in threads:
-            thread.join()
+        self.ask_at_once(self.check(self.hang, timeout=10), callers=5)
         self.engine.close()
         self.assertEqual([result.answer for result in self.seen], [True])
 
