@@ -1,0 +1,1 @@
+"""Celery workers, asked by name."""

@@ -1,0 +1,230 @@
+"""A broker connection of our own: the application's pools are never touched, and no wait on it is without a limit.
+
+``app.control`` borrows two connections of the application's pool for each question, so that a dozen questions at once
+block one another, and the application's own ``task.delay()``, for ever. And its timeout is only for the answers, not
+for the broker.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from time import monotonic, sleep, time
+from typing import Any
+from uuid import uuid4
+
+from status.providers.base import Unavailable
+
+#: Bytes of one worker's reply that are read. Stats of a busy worker are some 10 kB.
+MAX_REPLY = 1_000_000
+#: Seconds after which a reply queue that somebody left behind, killed in the middle of a question, is deleted.
+STALE_AFTER = 60
+#: Seconds of one wait for replies. Transports overstay the wait they are told, at worst to twice its length.
+SLICE = 0.1
+#: Seconds that good manners towards the broker may take once the time is up.
+GOODBYE = 0.05
+#: Seconds between two looks at a transport that has to be polled, and whose own default is a second.
+POLLING_INTERVAL = 0.02
+
+PREFIX = "status"
+
+
+class Line:
+    """A connection to the broker of ``app`` and one channel on it, to ask workers by remote control.
+
+    Not for two threads at a time, and not across a fork. After any exception it can only be dropped.
+    """
+
+    def __init__(self, app: Any, until: float) -> None:
+        """Connect, until ``until`` on the clock of ``time.monotonic()`` at the latest."""
+        # Late: kombu comes with celery.
+        from kombu.pidbox import Mailbox
+
+        self.app = app
+        self.pid = os.getpid()
+        self.url = app.conf.broker_write_url
+        self.connection = _connection(app, self.url, until)
+        self.driver = self.connection.get_transport_cls().driver_type
+        if not self.connection.supports_exchange_type("fanout"):
+            raise Unavailable("The broker's transport carries no remote control.")
+        # Only the names and kinds of the exchanges are wanted of the mailbox: its reply queue belongs to one thread.
+        mailbox = Mailbox(app.conf.control_exchange, type="fanout")
+        self.requests, self.replies = mailbox.exchange, mailbox.reply_exchange
+        self.raw: Any = None
+        self.swept = float("-inf")
+        try:
+            self._connect(until)
+        except BaseException:
+            self.drop()
+            raise
+
+    def _connect(self, until: float) -> None:
+        # One attempt for each URL, without a pause.
+        attempts = len(self.connection.alt) or 1
+        self.connection.ensure_connection(max_retries=attempts - 1, reraise_as_library_errors=False)
+        self.raw = self.connection.connection
+        self.limit(until)
+        self.channel = self.connection.channel()
+        self.requests(self.channel).declare()
+        self.replies(self.channel).declare()
+
+    def serves(self, app: Any) -> bool:
+        """Whether this is a line of this process to the broker that ``app`` has now."""
+        return self.app is app and bool(self.url == app.conf.broker_write_url)
+
+    @property
+    def reach(self) -> str:
+        """What limits who can answer; follows "no answer", mostly empty."""
+        if self.driver == "memory":
+            return "; the memory transport reaches workers of this process only"
+        return ""
+
+    def ask(self, method: str, nodes: Collection[str], until: float, answers: dict[str, Any]) -> None:
+        """Send the remote control command ``method`` to ``nodes``, and put what each answers into ``answers``.
+
+        Returns with the last answer, or at ``until``.
+        """
+        # Late: as above.
+        from kombu import Consumer, Producer, Queue
+
+        self.limit(until)
+        self._sweep()
+        ticket = uuid4().hex
+        name = f"{PREFIX}.{int(time())}.{ticket}.{self.replies.name}"
+        queue = Queue(
+            name, self.replies, routing_key=name, durable=False, exclusive=True, auto_delete=True, expires=STALE_AFTER
+        )
+
+        def receive(message: Any) -> None:
+            for node, value in _read(message, ticket).items():
+                if node in nodes:
+                    answers.setdefault(node, value)
+
+        accept = self.app.conf.accept_content
+        consumer = Consumer(self.channel, [queue], no_ack=True, accept=accept, on_message=receive)
+        consumer.consume()
+        left = max(until - monotonic(), 0.001)
+        Producer(self.channel, auto_declare=False).publish(
+            {
+                "method": method, "arguments": {}, "destination": list(nodes), "pattern": None, "matcher": None,
+                "ticket": ticket, "reply_to": {"exchange": self.replies.name, "routing_key": name},
+            },
+            exchange=self.requests.name,
+            serializer=self.app.conf.task_serializer,
+            headers={"clock": 0, "expires": time() + left},
+            expiration=left,  # a worker that is frozen now is not to answer by the dozen later
+        )  # fmt: skip
+        while len(answers) < len(nodes) and (left := until - monotonic()) > 0:
+            with suppress(TimeoutError):
+                self._wait(name, min(left, SLICE))
+        self.limit(max(until, monotonic() + GOODBYE))
+        consumer.cancel()
+        self.channel.after_reply_message_received(name)
+
+    def _wait(self, queue: str, seconds: float) -> None:
+        """For a reply, or ``TimeoutError``."""
+        if self.driver == "filesystem":
+            # There kombu takes a file that is still being written, and what it should have held is lost.
+            sleep(min(POLLING_INTERVAL, seconds))
+            if not self.channel.queue_declare(queue, passive=True).message_count:
+                return
+            sleep(POLLING_INTERVAL)
+        # Not the connection's own method, which may take it upon itself to connect again.
+        self.connection.transport.drain_events(self.raw, timeout=seconds)
+
+    def _sweep(self) -> None:
+        """Delete reply queues left behind by one of us that was killed, where the broker does not do so itself."""
+        # Late: as above.
+        from kombu import Queue
+
+        if not hasattr(self.channel, "get_table") or monotonic() - self.swept < STALE_AFTER:
+            return
+        self.swept = monotonic()
+        for _, _, name in self.channel.get_table(self.replies.name):
+            prefix, _, rest = name.partition(".")
+            made = rest.partition(".")[0]
+            if prefix == PREFIX and made.isdecimal() and int(made) < time() - STALE_AFTER:
+                stale = Queue(name, self.replies, routing_key=name, auto_delete=True)(self.channel)
+                stale.declare()
+                stale.delete()
+
+    def limit(self, until: float) -> None:
+        """Let no single operation on the sockets take longer than until ``until``."""
+        left = max(until - monotonic(), 0.001)
+        for sock in self._sockets():
+            sock.settimeout(left)
+
+    def _sockets(self) -> Iterator[socket.socket]:
+        """The open sockets of the transports that have any: py-amqp and redis-py."""
+        transport = getattr(self.raw, "transport", None)
+        if transport is not None and transport.sock is not None:
+            yield transport.sock
+        for channel in self._virtual_channels():
+            for pool in (getattr(channel, "_pool", None), getattr(channel, "_async_pool", None)):
+                idle, busy = getattr(pool, "_available_connections", ()), getattr(pool, "_in_use_connections", ())
+                for connection in (*idle, *busy):
+                    if connection._sock is not None:
+                        yield connection._sock
+
+    def _virtual_channels(self) -> list[Any]:
+        channels = getattr(self.raw, "channels", None)
+        return list(channels) if isinstance(channels, list) else []
+
+    def close(self) -> None:
+        """Hang up politely."""
+        self.limit(monotonic() + GOODBYE)
+        if hasattr(self.raw, "collect"):
+            self.connection.release()
+            self.raw = None
+        self.drop()
+
+    def drop(self) -> None:
+        """Hang up without a word, at once."""
+        self.limit(0)
+        if hasattr(self.raw, "collect"):
+            self.raw.collect()
+        for channel in self._virtual_channels():
+            if hasattr(channel, "_disconnect_pools"):
+                channel._disconnect_pools()
+        poller = getattr(getattr(self.connection._transport, "cycle", None), "poller", None)
+        self.connection.release()
+        if poller is not None:
+            poller.close()
+
+    def disown(self) -> None:
+        """In a forked child: close its copies of the sockets, and leave the parent's connection alone."""
+        for sock in list(self._sockets()):
+            os.close(sock.detach())
+
+
+def _connection(app: Any, url: Any, until: float) -> Any:
+    """A connection of its own, not yet open, with limits for opening it."""
+    urls = len(url) if isinstance(url, (list, tuple)) else str(url).count(";") + 1
+    seconds = max((until - monotonic()) / urls, 0.001)
+    connection = app.connection_for_write(connect_timeout=seconds, heartbeat=0)
+    options = connection.transport_options
+    driver = connection.get_transport_cls().driver_type
+    if driver == "amqp":
+        options.update(read_timeout=seconds, write_timeout=seconds)
+    elif driver == "redis":
+        limits = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
+        # Without emulated acknowledgements kombu does not put back, from here, tasks that workers are busy with.
+        options.update(limits, retry_on_timeout=False, ack_emulation=False)
+        if options.get("sentinel_kwargs") is not None:
+            options["sentinel_kwargs"] = {**options["sentinel_kwargs"], **limits}
+    elif driver == "memory":
+        options.setdefault("polling_interval", POLLING_INTERVAL)
+    return connection
+
+
+def _read(message: Any, ticket: str) -> dict[str, Any]:
+    """``{node: answer}`` of a reply to this question; empty for anything else."""
+    if message.headers.get("ticket") != ticket or len(message.body or b"") > MAX_REPLY:
+        return {}
+    try:
+        reply = message.decode()
+    except Exception:  # whatever a stranger on the broker sends; each serializer has errors of its own
+        return {}
+    return reply if isinstance(reply, dict) else {}
