@@ -10,7 +10,8 @@ class StatusConfig(AppConfig):
     verbose_name = "Status"
 
     def ready(self) -> None:
+        # Late: the app registry is complete only now, and listing the app alone loads nothing.
         from status.engine import engine
-        from status.history import history
+        from status.history import history  # late, for the same reason
 
         engine.observers.append(history.observe)

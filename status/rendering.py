@@ -27,7 +27,7 @@ logger = logging.getLogger("status")
 
 @lru_cache(maxsize=1)
 def built_in() -> Engine:
-    """An engine for the app's own templates only, each read once; needs neither ``TEMPLATES`` nor ``INSTALLED_APPS``."""
+    """An engine for the app's own templates only, each read once. Needs no ``TEMPLATES`` nor ``INSTALLED_APPS``."""
     return Engine(
         dirs=[str(FOLDER)],
         loaders=[("django.template.loaders.cached.Loader", ["django.template.loaders.filesystem.Loader"])],
