@@ -12,6 +12,7 @@ from unittest import mock
 
 import django
 from django.core import mail
+from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.test import SimpleTestCase, override_settings
 from django.urls import include, path
@@ -22,6 +23,7 @@ from status.engine import engine
 from status.entries import Check
 from status.report import Result
 from status.signals import status_changed
+from tests import services
 from tests.reports import result
 
 #: Django 6 takes plain addresses, and Django 5 only pairs.
@@ -213,6 +215,23 @@ class SignalTests(ChangesTestCase):
         release.set()
         self.assertTrue(changes.flush(5))
         self.assertEqual(told, ["first", *(str(number) for number in range(5, changes.WAITING + 5))])
+
+    def test_no_connection_of_a_receiver_is_left_open(self):
+        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(services.directory() / "database")}
+        used: list[Any] = []
+
+        def receiver(**news: Any) -> None:
+            connections["file"].ensure_connection()
+            used.append(connections["file"])
+            used.append(connections["file"].connection)
+
+        self.receive(receiver)
+        with services.use_databases(self, file=database):
+            self.see(result(answer=False))
+            self.assertTrue(changes.flush())
+        connection, opened = used
+        self.assertIsNotNone(opened)
+        self.assertIsNone(connection.connection)
 
     def test_threads_end_when_nothing_is_left_to_tell(self):
         self.receive(lambda **news: None)

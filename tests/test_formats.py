@@ -249,6 +249,13 @@ class TextTests(SimpleTestCase):
             "STATUS PASS 1 check passed\n",
         )
 
+    def test_an_address_is_one_word(self):
+        for name in HOSTILE:
+            asked = report(result(answer={name: False}))
+            with self.subTest(name=name[:20]):
+                lines = render("text", asked, details=False).splitlines()
+                self.assertEqual([len(line.split()) for line in lines[:-1]], [2])
+
     def test_the_last_line_says_it_in_one_word(self):
         for asked, word in (
             (ALL_WELL, "PASS"),
