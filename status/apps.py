@@ -11,7 +11,10 @@ class StatusConfig(AppConfig):
 
     def ready(self) -> None:
         # Late: the app registry is complete only now, and listing the app alone loads nothing.
+        from status import changes
+        from status.checks import register_checks
         from status.engine import engine
-        from status.history import history  # late, for the same reason
+        from status.history import history
 
-        engine.observers.append(history.observe)
+        register_checks()
+        engine.observers += [changes.observe, history.observe]

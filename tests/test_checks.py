@@ -1,0 +1,223 @@
+"""``manage.py check``: every mistake and trap in the settings, what was expected, what was found and the remedy."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import types
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from celery import _state
+from django.conf import settings
+from django.core.checks import CheckMessage, run_checks
+from django.test import SimpleTestCase, override_settings
+
+from status import checks
+
+TOKEN = "tT0k3nThatIsLongEnough-and-random-9x7"
+PING = "status.providers.health.ping"
+
+
+def not_importable() -> None:
+    """Stands for a callable; see ``PermissionTests``."""
+
+
+class ChecksTestCase(SimpleTestCase):
+    def messages(self, **changed: Any) -> list[CheckMessage]:
+        with override_settings(**changed):
+            return [m for m in run_checks(tags=["status"], include_deployment_checks=True) if m.id != "status.W001"]
+
+    def assertFinds(self, id: str, message: str, **changed: Any) -> None:
+        found = self.messages(**changed)
+        self.assertEqual([m.id for m in found], [f"status.{id}"])
+        self.assertIn(message, found[0].msg)
+        self.assertTrue(found[0].hint)
+
+    def assertFindsNothing(self, **changed: Any) -> None:
+        self.assertEqual(self.messages(**changed), [])
+
+
+class ErrorTests(ChecksTestCase):
+    def test_default_settings_are_fine(self) -> None:
+        self.assertFindsNothing()
+
+    def test_setting_of_the_wrong_kind(self) -> None:
+        for setting, value, message in (
+            ("STATUS_TIMEOUT", "2", "STATUS_TIMEOUT should be a positive number of seconds, not a str."),
+            ("STATUS_TIMEOUT", 0, "not 0."),
+            ("STATUS_TIMEOUT", -1, "not -1."),
+            ("STATUS_TIMEOUT", float("inf"), "not inf."),
+            ("STATUS_TIMEOUT", None, "not None."),
+            ("STATUS_MAX_AGE", -1, "STATUS_MAX_AGE should be a number of seconds, 0 or more, not -1."),
+            ("STATUS_ERROR_CODE", 42, "STATUS_ERROR_CODE should be an HTTP status between 200 and 599, not 42."),
+            ("STATUS_ERROR_CODE", "503", "not a str."),
+            ("STATUS_INFORMATIONAL", "stats", "STATUS_INFORMATIONAL should be a list of resource names, not a str."),
+            (
+                "STATUS_CELERY_WORKERS",
+                "celery@a",
+                "STATUS_CELERY_WORKERS should be a list of Celery node names, not a str",
+            ),
+            ("STATUS_CELERY_APP", 5, "STATUS_CELERY_APP should be a dotted path"),
+            ("STATUS_PUBLIC", "health", "STATUS_PUBLIC should be a list of resource names, not a str."),
+            ("STATUS_SHOW_DETAILS", "sometimes", "STATUS_SHOW_DETAILS should be"),
+            ("STATUS_SHOW_DETAILS", ["always"], "STATUS_SHOW_DETAILS should be"),
+            ("STATUS_TOKENS", TOKEN, "STATUS_TOKENS should be a list of tokens, not a str."),
+            ("STATUS_TOKENS", [TOKEN, None], "STATUS_TOKENS should be a list of tokens, not a list."),
+            ("STATUS_NETWORKS", "10.0.0.0/8", "STATUS_NETWORKS should be a list of networks, not a str."),
+            ("STATUS_TRUSTED_PROXIES", "10.0.0.1", "STATUS_TRUSTED_PROXIES should be a list of networks, not a str."),
+            ("STATUS_PERMISSION", 5, "STATUS_PERMISSION should be a callable"),
+            ("STATUS_SYNCHRONOUS", "yes", "STATUS_SYNCHRONOUS should be True or False, not a str."),
+        ):
+            with self.subTest(setting=setting, value=value):
+                self.assertFinds("E001", message, **{setting: value})
+
+    def test_value_that_may_be_a_secret_is_not_shown(self) -> None:
+        (message,) = self.messages(STATUS_TOKENS="hunter2hunter2")
+        self.assertNotIn("hunter2", f"{message.msg} {message.hint}")
+
+    def test_malformed_entry(self) -> None:
+        self.assertFinds(
+            "E002", 'STATUS_PROVIDERS["health"][0] should be (name, provider', STATUS_PROVIDERS={"health": ["ping"]}
+        )
+
+    def test_provider_that_is_not_there(self) -> None:
+        for path, message in (
+            ("nowhere.ping", "health/a should name a provider, but nowhere cannot be imported."),
+            ("status.providers.health.pong", "status.providers.health has no pong."),
+            ("tests.test_checks.PING", "tests.test_checks.PING should be a callable or a Provider, not str."),
+            ("tests.exiting.check", "importing it raises SystemExit."),
+        ):
+            with self.subTest(path=path):
+                self.assertFinds("E003", message, STATUS_PROVIDERS={"health": [("a", path)]})
+
+    def test_token_that_nobody_can_send(self) -> None:
+        for token, message in (
+            ("", "STATUS_TOKENS[1] should be a token or sha256:"),
+            ("   ", "not an empty text."),
+            ("sha256:abc", "not 3 characters after sha256:."),
+        ):
+            with self.subTest(token=token):
+                self.assertFinds("E004", message, STATUS_TOKENS=[TOKEN, token], SECURE_SSL_REDIRECT=True,
+                                 SECURE_REDIRECT_EXEMPT=["^status/"])  # fmt: skip
+
+    def test_network_that_cannot_be_read(self) -> None:
+        for setting in ("STATUS_NETWORKS", "STATUS_TRUSTED_PROXIES"):
+            self.assertFinds("E005", f"{setting}[1] should be a network", **{setting: ["10.0.0.0/8", "10.0.0.0/99"]})
+
+    def test_permission_that_is_not_there(self) -> None:
+        for path, what in (
+            ("nowhere.may_see", "a path that raises ModuleNotFoundError"),
+            ("tests.test_checks.nothing", "a path that raises ImportError"),
+            ("tests.test_checks.PING", "a str"),
+        ):
+            with self.subTest(path=path):
+                self.assertFinds("E006", f"not {what}.", STATUS_PERMISSION=path)
+
+    def test_permission_by_path_or_as_it_is_is_fine(self) -> None:
+        self.assertFindsNothing(STATUS_PERMISSION="tests.test_checks.not_importable")
+        self.assertFindsNothing(STATUS_PERMISSION=not_importable)
+
+
+class WarningTests(ChecksTestCase):
+    def test_statistics_open_to_strangers(self) -> None:
+        ids = [m.id for m in run_checks(tags=["status"], include_deployment_checks=True)]
+        self.assertEqual(ids, ["status.W001"])
+        with override_settings(STATUS_PUBLIC=["health"]):
+            self.assertEqual(run_checks(tags=["status"], include_deployment_checks=True), [])
+
+    def test_warnings_are_for_deployment(self) -> None:
+        self.assertEqual(run_checks(tags=["status"]), [])
+
+    def test_details_for_everyone(self) -> None:
+        self.assertFinds("W002", 'not "always"', STATUS_SHOW_DETAILS="always")
+
+    def test_weak_token(self) -> None:
+        secure = {"SECURE_PROXY_SSL_HEADER": ("X", "https")}
+        for token, message in (
+            ("short", "not one of 5 characters, which is not accepted (at least 32)."),
+            (settings.SECRET_KEY, "not the SECRET_KEY, which is not accepted."),
+            ("x" * 40, "not one that anybody might guess."),
+            ("my-example-token-0123456789-abcdefghi", "not one that anybody might guess."),
+        ):
+            with self.subTest(token=token):
+                self.assertFinds("W003", message, STATUS_TOKENS=[token], **secure)
+        self.assertFindsNothing(STATUS_TOKENS=[TOKEN, "sha256:" + "0a" * 32], **secure)
+
+    def test_tokens_over_plain_http(self) -> None:
+        self.assertFinds("W004", "STATUS_TOKENS should only be used over HTTPS", STATUS_TOKENS=[TOKEN])
+
+    def test_any_host(self) -> None:
+        self.assertFinds("W005", "ALLOWED_HOSTS should name the hosts", ALLOWED_HOSTS=["*"])
+
+    def test_long_deadline(self) -> None:
+        self.assertFinds(
+            "W006", "health/a should end within 10 seconds, not within 11.",
+            STATUS_PROVIDERS={"health": [("a", PING, None, None, {"timeout": 11})]},
+        )  # fmt: skip
+
+    def test_code_facts_without_git(self) -> None:
+        with mock.patch.object(shutil, "which", return_value=None):
+            self.assertFinds("W007", "find a git program", PROJECT_PATH=self.checkout())
+            self.assertFindsNothing(PROJECT_PATH=Path(__file__).parent)
+        self.assertFindsNothing(PROJECT_PATH=self.checkout())
+
+    def checkout(self) -> Path:
+        """A folder that looks like a checkout."""
+        import tempfile
+
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        (Path(folder.name) / ".git").mkdir()
+        return Path(folder.name)
+
+    def test_workers_without_celery(self) -> None:
+        with mock.patch("importlib.util.find_spec", return_value=None):
+            self.assertFinds("W008", "celery is not installed", STATUS_CELERY_WORKERS=["celery@a"])
+
+    def test_workers_without_an_app(self) -> None:
+        with mock.patch.object(_state, "default_app", None):
+            self.assertFinds("W008", "no default Celery app", STATUS_CELERY_WORKERS=["celery@a"])
+            self.assertFindsNothing(STATUS_CELERY_WORKERS=["celery@a"], STATUS_CELERY_APP="tests.celery_app:app")
+        with mock.patch.object(_state, "default_app", object()):
+            self.assertFindsNothing(STATUS_CELERY_WORKERS=["celery@a"])
+
+    def test_front_door_behind_another(self) -> None:
+        behind = [*settings.MIDDLEWARE, checks.FRONT_DOOR]
+        self.assertFinds("W009", f"not number {len(behind)}.", MIDDLEWARE=behind)
+        self.assertFindsNothing(MIDDLEWARE=[checks.FRONT_DOOR, *settings.MIDDLEWARE])
+
+    def test_probes_that_are_redirected(self) -> None:
+        self.assertFinds("W010", "SECURE_SSL_REDIRECT should not hit probes", SECURE_SSL_REDIRECT=True)
+        self.assertFindsNothing(SECURE_SSL_REDIRECT=True, MIDDLEWARE=[checks.FRONT_DOOR, *settings.MIDDLEWARE])
+
+    def test_resource_that_is_not_there(self) -> None:
+        for setting in ("STATUS_PUBLIC", "STATUS_INFORMATIONAL"):
+            self.assertFinds(
+                "W011", f"{setting} should name resources that are configured, not 'helth'.", **{setting: ["helth"]}
+            )
+
+    def test_settings_in_lower_case(self) -> None:
+        module = types.ModuleType("classic_settings")
+        module.status_providers = {}  # type: ignore[attr-defined]
+        with mock.patch.dict(sys.modules, {os.environ["DJANGO_SETTINGS_MODULE"]: module}):
+            self.assertFinds("W012", "status_providers should be written STATUS_PROVIDERS.")
+
+
+class IdTests(SimpleTestCase):
+    def test_each_id_belongs_to_one_check(self) -> None:
+        source = Path(checks.__file__).read_text()
+        bodies = re.split(r"^def ", source, flags=re.MULTILINE)
+        owners: dict[str, set[str]] = {}
+        for body in bodies:
+            for id in re.findall(r'"(status\.[EW]\d{3})"', body):
+                owners.setdefault(id, set()).add(body.split("(")[0])
+        self.assertEqual({id: names for id, names in owners.items() if len(names) > 1}, {})
+        self.assertEqual(len(owners), len(checks.ERRORS) + len(checks.WARNINGS))
+
+    def test_no_check_opens_a_socket(self) -> None:
+        with mock.patch("socket.socket", side_effect=AssertionError("a socket")):
+            run_checks(tags=["status"], include_deployment_checks=True)
