@@ -14,8 +14,10 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: What the app asks of a Django project that configures nothing.
 DJANGO_PROVIDERS: dict[str, list[Any]] = {
@@ -276,6 +278,9 @@ class Conf:
     @property
     def project_path(self) -> Path:
         """Where the source code is: ``PROJECT_PATH``, else ``BASE_DIR``, else the working directory."""
+        # Late: few questions are about the source code, and pathlib is slow to import.
+        from pathlib import Path
+
         for name in ("PROJECT_PATH", "BASE_DIR"):
             value = self.read(name, None)
             if value is not None and _is_path(value):

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
 from status.conf import conf
 
@@ -92,6 +91,9 @@ def _secrets(name: str, value: Any, hidden: bool = False, depth: int = 0) -> Ite
             yield value
         for match in (*_USERINFO.finditer(value), *_PASSWORD.finditer(value)):
             login = next(group for group in match.groups() if group is not None)
+            # Late: urllib.parse is slow to import, and most processes have no such address in their settings.
+            from urllib.parse import unquote
+
             yield from (login, unquote(login))
             # Drivers quote the piece of a connection string that they stumble over.
             yield from _WORDS.findall(login)

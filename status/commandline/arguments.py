@@ -6,8 +6,8 @@ import argparse
 import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, NamedTuple, NoReturn
 
 from status import __version__
 from status.formats import FORMATS
@@ -55,8 +55,7 @@ class CannotAsk(Exception):
         self.transient = transient
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What was typed. The fields are named as the long options are, and ``call_command`` takes the same names."""
 
     words: Sequence[str] = ()
@@ -81,10 +80,9 @@ class Options:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Options:
         """The options among ``given``, where None stands for not typed. Raises ``CannotAsk`` for senseless ones."""
-        names = {field.name for field in fields(cls)}
-        typed = {name: value for name, value in given.items() if name in names and value is not None}
+        typed = {name: value for name, value in given.items() if name in cls._fields and value is not None}
         options = cls(**typed)
-        understood = UNDERSTOOD[options.verb] if options.verb else names - WAITS
+        understood = UNDERSTOOD[options.verb] if options.verb else {*cls._fields} - WAITS
         for name in typed:
             if name not in understood and not options.help:
                 option = "--for" if name == "wait_for" else f"--{name.replace('_', '-')}"
@@ -108,7 +106,7 @@ class Options:
 
 
 class Parser(argparse.ArgumentParser):
-    """Options and words in any order, and errors in one line."""
+    """Tells errors in one line."""
 
     def error(self, message: str) -> NoReturn:
         raise CannotAsk(message)
@@ -119,15 +117,21 @@ def parse(argv: Sequence[str], prog: str, in_django: bool) -> Options:
 
     in_django: the entrance is ``manage.py``, which has taken its own options already; they are let through.
     """
-    parser = Parser(prog=prog, add_help=False, allow_abbrev=False)
-    add_arguments(parser)
+    # With a width, as argparse formats every option while it is added, and would look for the terminal's.
+    formatter = partial(argparse.HelpFormatter, width=80)
+    parser = Parser(prog=prog, add_help=False, allow_abbrev=False, formatter_class=formatter)
+    _add_options(parser)
     _add_entrance(parser, in_django)
     if in_django:
         for option in ("--settings", "--pythonpath", "-v", "--verbosity"):
             parser.add_argument(option, dest="_django")
         for flag in ("--traceback", "--no-color", "--force-color", "--skip-checks"):
             parser.add_argument(flag, dest="_django", action="store_true")
-    return Options.of(vars(parser.parse_intermixed_args(list(argv))))
+    given, words = parser.parse_known_args(list(argv))
+    unknown = [word for word in words if word.startswith("-") and word != "--"]
+    if unknown:
+        parser.error(f"there is no option {unknown[0]}")
+    return Options.of({**vars(given), "words": [word for word in words if word != "--"]})
 
 
 def help_for(options: Options, prog: str, in_django: bool, resources: Mapping[str, Iterable[str]]) -> str:
@@ -157,8 +161,12 @@ def help_for(options: Options, prog: str, in_django: bool, resources: Mapping[st
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Everything that may be typed at both entrances and given to ``call_command``."""
+    """What may be given to ``call_command``."""
     parser.add_argument("words", nargs="*", metavar="NAME")
+    _add_options(parser)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
     _add_answer_options(parser)
     _add_question_options(parser)
     _add_wait_options(parser)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from status.formats.components import components, one_line, overall, summary
 from status.report import Report, Result, State
@@ -23,8 +22,7 @@ TROUBLE = ("fail", "warn", "running")
 MAX_NAME = 40
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One line: a name at its depth, a state where there is one, and remarks."""
 
     depth: int
@@ -118,6 +116,6 @@ def _scalar(value: JSON) -> str:
         return one_line(value) or '""'
     if isinstance(value, list) and value and not any(isinstance(item, (dict, list)) for item in value):
         return one_line(", ".join(map(_scalar, value)))
-    if isinstance(value, (dict, list)) and value:
-        return ""
-    return json.dumps(value)
+    if isinstance(value, (dict, list)):
+        return "" if value else str(value)
+    return "null" if value is None else str(value).lower()

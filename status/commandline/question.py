@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from status.commandline.arguments import CannotAsk, spelled
 from status.commandline.settings import loaded
@@ -18,8 +17,7 @@ from status.report import Report, Result
 Names = Mapping[str, Iterable[str]]
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """What is asked, in the words of the command line.
 
     name: a resource, a provider, ``resource/provider``, or None for everything.
@@ -37,8 +35,7 @@ class Question:
     judge: bool = True
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """What came back: a report to be written, or the text that the instance has written already."""
 
     failing: bool

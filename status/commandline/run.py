@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from time import sleep, strftime
 from typing import NoReturn
@@ -149,6 +148,9 @@ def _watch(source: Source, question: Question, options: Options, terminal: Termi
 def _listing(source: Source, options: Options) -> str:
     listing = source.addresses(options.name)
     if options.format == "json":
+        # Late: loading a JSON parser takes longer than parsing the command line.
+        import json
+
         return json.dumps(listing)
     lines = []
     width = max((len(name) for providers in listing.values() for name in providers), default=0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -81,6 +80,13 @@ def loaded(origin: str, name: str, load: Callable[[], Any]) -> Any:
     except SyntaxError as error:
         raise CannotAsk(f"{origin} names {name!r}: SyntaxError at {error.filename}:{error.lineno}") from error
     except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{type(error).__name__} at {frame.filename}:{frame.lineno}"
+        where = f"{type(error).__name__} at {_place(error)}"
         raise CannotAsk(f"{origin} names {name!r}, which cannot be loaded: {where}") from error
+
+
+def _place(error: BaseException) -> str:
+    """The file and line that raised ``error``."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "an unknown place" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

@@ -6,8 +6,8 @@ import math
 import re
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from status.commandline.arguments import SNIPPETS, CannotAsk, Options
@@ -36,8 +36,7 @@ def snippet(options: Options) -> str:
     return TOKEN.sub(lambda token: str(getattr(values, token[1])), template)
 
 
-@dataclass(frozen=True)
-class Values:
+class Values(NamedTuple):
     """What the templates name.
 
     api: the address of the API, without the last slash.
