@@ -47,6 +47,7 @@ def parse(arguments: list[str]) -> dict:
                         help="what the project under test uses; postgresql goes with Redis as its cache")  # fmt: skip
     parser.add_argument("--fault", action="store_true", help="the fault suite: the same as --tag fault")
     parser.add_argument("--soak", action="store_true", help="the full-size runs: the same as --tag soak")
+    parser.add_argument("--all", action="store_true", help="the fast set and the fault suite")
     parser.add_argument("--coverage", action="store_true", help="measure status/ and fail under 100 %%")
     parser.add_argument("--no-shuffle", action="store_const", const=False, dest="shuffle", help="in the order found")
     Runner.add_arguments(parser)
@@ -54,7 +55,8 @@ def parse(arguments: list[str]) -> dict:
     options = vars(parser.parse_args(arguments))
     tags = set(options["tags"] or ()) | {tag for tag in ("fault", "soak") if options.pop(tag)}
     options["tags"] = sorted(tags)
-    options["exclude_tags"] = sorted((set(options["exclude_tags"] or ()) | LONG_TAGS) - tags)
+    wanted = tags | {"fault"} if options.pop("all") else tags
+    options["exclude_tags"] = sorted((set(options["exclude_tags"] or ()) | LONG_TAGS) - wanted)
     return options
 
 
