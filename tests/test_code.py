@@ -327,13 +327,17 @@ class ShapesTests(SimpleTestCase):
         """Older gits cannot make a repository of this kind: its files are as gitrepository-layout(5) describes them."""
         path = repository(folder(self))
         (path / ".git/HEAD").write_text("ref: refs/heads/.invalid\n")
-        asks = 'case "$*" in *symbolic-ref*) echo refs/heads/main ;; *) '
+        (path / ".git/reftable").mkdir()
+        asks = f'case "$*" in *symbolic-ref*) cat "{path}/branch" ;; *) '
         translated = f'{asks} exec {REAL_GIT} --git-dir="{path}/real" "$@" ;; esac'
         git(path, "clone", "--quiet", "--bare", str(repository(path / "other")), "real")
         with mock.patch.dict(os.environ, GIT_PYTHON_GIT_EXECUTABLE=str(program(path / "git", translated))):
-            answer = code(path=path)
-        self.assertEqual(answer["branch"]["local"], "main")
-        self.assertEqual(answer["commit"]["summary"], "Commit 1")
+            for branch in ("main", "topic"):
+                (path / "branch").write_text(f"refs/heads/{branch}\n")
+                (path / ".git/reftable/tables.list").write_text(f"0x{branch}.ref\n")
+                answer = code(path=path)
+                self.assertEqual(answer["branch"]["local"], branch)
+                self.assertEqual(answer["commit"]["summary"], "Commit 1")
 
 
 class WhereTests(SimpleTestCase):
@@ -473,6 +477,11 @@ class RememberingTests(SimpleTestCase):
             git(path, "tag", "--delete", "v1")
         with self.noticed(path, "packed branch moves"):
             commit(path)
+        git(path, "pack-refs", "--all")
+        with self.noticed(path, "packed branch rewritten in its place"):
+            references = path / ".git/packed-refs"
+            old, new = git(path, "rev-parse", "HEAD", "HEAD~1").split()
+            references.write_text(references.read_text().replace(old, new))
         with self.noticed(path, "tag made and packed"):
             git(path, "tag", "v2")
             git(path, "pack-refs", "--all")
@@ -486,6 +495,17 @@ class RememberingTests(SimpleTestCase):
             git(main, "tag", "v9", "beside")
         with self.noticed(path, "another branch"):
             git(path, "checkout", "--quiet", "-b", "third")
+        with self.noticed(path, "upstream in the configuration of this working tree"):
+            git(path, "config", "extensions.worktreeConfig", "true")
+            code(path=path)
+            git(path, "config", "--worktree", "branch.third.remote", ".")
+            git(path, "config", "--worktree", "branch.third.merge", "refs/heads/main")
+
+    def test_checkout_that_turns_to_another_repository_is_noticed(self) -> None:
+        path = separate_git_dir(folder(self))
+        other = repository(path.parent / "other", commits=2)
+        with self.noticed(path, "another repository"):
+            (path / ".git").write_text(f"gitdir: {other / '.git'}\n")
 
     def test_moves_behind_a_symbolic_branch_are_noticed(self) -> None:
         path = symbolic_branch(folder(self))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -77,7 +76,6 @@ class Checkout:
             yield os.path.join(folder, "reftable", "tables.list")
         if os.path.isfile(os.path.join(self.top, ".git")):
             yield os.path.join(self.top, ".git")
-            yield os.path.join(self.git_dir, "commondir")
         tags = os.path.join(self.common_dir, "refs", "tags")
         yield tags
         # A tag is written beside its place and renamed into it, which changes the folder. Folders of tags may nest.
@@ -146,7 +144,7 @@ def small_text(path: str, limit: int = SMALL) -> str | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         try:
-            content = os.read(descriptor, limit) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b"\0"
+            content = os.read(descriptor, limit)
         finally:
             os.close(descriptor)
     except OSError:
