@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import io
 import json
 import re
 from typing import Any
 from unittest import mock
 
+from django.core.management import CommandError, call_command
 from django.test import SimpleTestCase, override_settings
 from django.urls import include, path
 from hypothesis import example, given, settings
@@ -74,7 +76,7 @@ class AgreementTests(SimpleTestCase):
         observers.start()
         self.addCleanup(observers.stop)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=40, deadline=None)
     @example([(True, True)], [(False, True)], [(False, True)])
     @example([(False, False)], [], [])
     @example([], [], [(False, True)])
@@ -109,6 +111,9 @@ class AgreementTests(SimpleTestCase):
         self.assertEqual(text.content.decode().splitlines()[-1].split()[:2], ["STATUS", word.upper()])
         code = nagios.exit_code(report)
         self.assertEqual(code, ["pass", "warn", "fail"].index(word))
+        self.assertEqual(self.command(resource, "-f", "nagios")[0], code)
+        self.assertEqual(self.command(resource, "-f", "json"), (0, f"{classic.content.decode()}\n"))
+        self.assertEqual(self.command(resource, "-e", "-f", "json")[0], 1 if word == "fail" else 0)
         self.assertTrue(
             FORMATS["nagios"].render(report, True).startswith(f"STATUS {['OK', 'WARNING', 'CRITICAL'][code]} - ")
         )
@@ -116,6 +121,15 @@ class AgreementTests(SimpleTestCase):
         for name in ("openmetrics", "prometheus"):
             self.assertMetricsAgree(self.client.get(address, {"format": name}), word)
         return word
+
+    def command(self, *words: str | None) -> tuple[int, str]:
+        """The exit code and the output of ``manage.py status``."""
+        out = io.StringIO()
+        try:
+            call_command("status", *filter(None, words), stdout=out)
+        except CommandError as error:
+            return error.returncode, out.getvalue()
+        return 0, out.getvalue()
 
     def assertMetricsAgree(self, response: Any, word: str) -> None:
         self.assertEqual(response.status_code, 200)
