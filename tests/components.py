@@ -54,12 +54,12 @@ class ComponentsTestCase(SimpleTestCase):
     """Leaves no thread, no connection and no line in the log of the test run behind."""
 
     def setUp(self) -> None:
+        self.enter(mock.patch.object(logging.getLogger("status"), "propagate", False))
+        self.enter(mock.patch.object(logging.getLogger("status"), "handlers", [logging.NullHandler()]))
         self.directory = services.directory()
         self.addCleanup(health.databases.close)
         self.addCleanup(health.caches.close)
         self.addCleanup(engine.close)
-        self.enter(mock.patch.object(logging.getLogger("status"), "propagate", False))
-        self.enter(mock.patch.object(logging.getLogger("status"), "handlers", [logging.NullHandler()]))
 
     def enter(self, context: Any) -> Any:
         """``enterContext``, which Python 3.10 has not."""

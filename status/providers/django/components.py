@@ -17,8 +17,8 @@ from status.providers.django.lines import Line
 
 T = TypeVar("T")
 
-#: The part of the time left that components may take, so that their answers are in before the run itself is overdue.
-SHARE = 0.95
+#: The part of the time left, and the seconds at least, by which components answer before the run itself is overdue.
+MARGIN, MARGIN_SECONDS = 0.05, 0.05
 
 
 class Failing(Exception):
@@ -72,7 +72,8 @@ class Components(Provider):
         waiting = [alias for alias in names if end is not None and self.waits(alias)]
         if end is None or (waiting and conf.synchronous):
             return self._call(names)
-        until = end - (end - monotonic()) * (1 - SHARE)
+        left = end - monotonic()
+        until = end - min(max(left * MARGIN, MARGIN_SECONDS), left / 2)
         questions = {alias: self._line(alias).question(until) for alias in waiting}
         here = {alias: self._answer(alias, in_place=True) for alias in names if alias not in questions}
         return {alias: questions[alias].answer(until) if alias in questions else here[alias] for alias in names}

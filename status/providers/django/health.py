@@ -70,11 +70,11 @@ class Databases(Components):
             try:
                 _select_one(link.connection)
                 break
-            except Exception as error:
+            except Exception:
                 if retries is None:
                     retries = _pooled(link.connection)
                 _close_database(link.connection)
-                if isinstance(error, Failing) or not retries:
+                if not retries:
                     raise
                 retries -= 1
                 link = None
