@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -518,6 +519,26 @@ class RememberingTests(SimpleTestCase):
             (path / ".git").rename(path / "old")
             repository(path, commits=2)
 
+    def test_move_while_reading_is_not_missed(self) -> None:
+        """Between finding out what to watch and taking its first stamps."""
+        moves = {
+            "branch": (("checkout", "--quiet", "-b", "topic"), ("commit", "--quiet", "--allow-empty", "-m", "More")),
+            "folder of tags": (("tag", "deep/er/old", "HEAD~1"), ("tag", "deep/er/new")),
+        }
+        for moved, (meanwhile, later) in moves.items():
+            with self.subTest(moved):
+                path, provider, pending = repository(folder(self), commits=2), Code(), [meanwhile]
+
+                def stamps(paths: tuple[str, ...], path: Path = path, pending: Any = pending) -> Any:
+                    if pending:
+                        git(path, *pending.pop())
+                    return checkout.stamps(paths)
+
+                with mock.patch("status.providers.stats.stamps", stamps):
+                    self.assertEqual(provider(path=path), as_git_prints(path))
+                git(path, *later)
+                self.assertEqual(provider(path=path), as_git_prints(path))
+
     def test_what_a_caller_does_to_the_answer_stays_with_him(self) -> None:
         path = repository(folder(self))
         code(path=path)["commit"]["id"] = "mine"
@@ -538,6 +559,12 @@ class RememberingTests(SimpleTestCase):
             self.assertFalse(checkout.wait_until_settled(((0, 100 * second, 1, 1),)))
             self.assertTrue(checkout.wait_until_settled(((0, 97 * second, 1, 1), None)))
             self.assertTrue(checkout.wait_until_settled((None,)))
+
+    def test_fresh_times_are_waited_for(self) -> None:
+        """A change within the same tick of the kernel's clock would carry the same time, and never be noticed."""
+        now = time.time_ns() | 1
+        self.assertTrue(checkout.wait_until_settled(((now, now, 1, 1),)))
+        self.assertGreaterEqual(time.time_ns(), now + checkout.TICK)
 
     def test_answer_is_not_remembered_while_times_cannot_be_trusted(self) -> None:
         path = repository(folder(self))

@@ -166,6 +166,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             return
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+        # Leaving the ``with`` block by an interrupt does not wait.
+        process.wait()
 
 
 def without_login(address: str) -> str:
