@@ -1,16 +1,16 @@
-"""One provider as the pages show it: its result, and what is remembered of it, in words. No input or output."""
+"""One provider as the pages show it: its result in words. No input or output."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
-from status import charts, units
-from status.history import Slot, since
+from status import units
+from status.figures import Figures
 from status.report import Result, is_sound
 from status.tree import leaf, tree
 from status.values import JSON
@@ -52,12 +52,13 @@ class Component:
 class Card:
     """One provider on a page."""
 
-    def __init__(self, result: Result, details: bool, slots: Sequence[Slot], root: str, now: float) -> None:
+    def __init__(self, result: Result, details: bool, root: str, figures: Figures, began: float | None = None) -> None:
         self.result = result
         self.details = details
-        self.slots = slots
         self.root = root
-        self.now = now
+        self.figures = figures
+        #: When the present state began, as far as is remembered.
+        self.began = began
         self.resource = result.resource
         self.name = result.name
         self.answer: JSON = result.answer_for(details)
@@ -77,7 +78,7 @@ class Card:
     def reason(self) -> str:
         """Why it does not pass, in words that this reader may see."""
         if self.result.running:
-            return gettext("No answer yet, asked %s ago.") % units.duration(self.result.duration)
+            return gettext("No answer yet, asked %s ago.") % self.figures.asked
         if self.result.error is not None:
             return self.failure
         bad = [component for component in self.components if component.state != "pass"]
@@ -97,33 +98,6 @@ class Card:
         """The provider's own failure, as its answer tells it to this reader."""
         told = self.answer.get("error") if isinstance(self.answer, dict) else None
         return told if isinstance(told, str) else gettext("It did not answer.")
-
-    @property
-    def duration(self) -> str:
-        """How long the run took, for those who may see details."""
-        return units.duration(self.result.duration) if self.details and not self.result.running else ""
-
-    @property
-    def age(self) -> str:
-        """How old a reused answer is."""
-        return units.duration(self.result.age) if self.result.age >= 0.001 else ""
-
-    @cached_property
-    def since(self) -> float | None:
-        """When the present state began, as far as is remembered."""
-        return since(self.slots) if self.slots and self.slots[-1].state == self.result.state else None
-
-    @property
-    def since_iso(self) -> str:
-        return units.iso(self.since or 0)
-
-    @property
-    def since_clock(self) -> str:
-        return units.clock(self.since or 0)
-
-    @property
-    def lasting(self) -> str:
-        return units.duration(max(0, int(self.now - (self.since or self.now))))
 
     @cached_property
     def components(self) -> list[Component]:
@@ -176,7 +150,7 @@ class Card:
             if not isinstance(only, dict) or not only:
                 break
             answer = only
-        return list(_leaves(answer)) if known else []
+        return list(_facts(answer)) if known else []
 
     @property
     def summary(self) -> list[tuple[str, SafeString]]:
@@ -194,36 +168,12 @@ class Card:
         count = self.result.cut
         return ngettext("%s value was left out.", "%s values were left out.", count) % count if count else ""
 
-    @property
-    def strip(self) -> SafeString:
-        return charts.strip(self.slots)
 
-    @property
-    def curve(self) -> SafeString:
-        return charts.curve(self.slots) if self.details else SafeString("")
-
-    @property
-    def typical(self) -> str:
-        """What the curve shows, in figures."""
-        if not self.details or len(self.slots) < 2:
-            return ""
-        took = sorted(slot.slowest for slot in self.slots)
-        return gettext("typically %(typical)s, at most %(slowest)s") % {
-            "typical": units.duration(took[len(took) // 2]),
-            "slowest": units.duration(took[-1]),
-        }
-
-    @property
-    def span(self) -> str:
-        """How far back the strip reaches."""
-        return units.duration(max(0, int(self.now - self.slots[0].start))) if self.slots else ""
-
-
-def _leaves(value: JSON, name: str = "", key: str = "") -> Iterator[tuple[str, str, JSON]]:
+def _facts(value: JSON, name: str = "", key: str = "") -> Iterator[tuple[str, str, JSON]]:
     """``(name, key, value)`` of all that has no entries of its own; the name tells the way there."""
     if isinstance(value, (dict, list)) and value:
         entries = value.items() if isinstance(value, dict) else ((key, item) for item in value)
         for below, item in entries:
-            yield from _leaves(item, f"{name} › {below}" if name and isinstance(value, dict) else name or below, below)
+            yield from _facts(item, f"{name} › {below}" if name and isinstance(value, dict) else name or below, below)
     else:
         yield name, key, value

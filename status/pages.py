@@ -11,8 +11,9 @@ from django.utils.translation import gettext, ngettext
 
 from status import units
 from status.cards import ORDER, Card
-from status.history import Slot
-from status.report import Report
+from status.figures import figures
+from status.history import Slot, since
+from status.report import Report, Result
 
 Remembered = Callable[[str, str], Sequence[Slot]]
 
@@ -55,31 +56,36 @@ class Page:
 
     kind: ``overview``, ``health`` or ``stats``.
     details: whether the reader may see reasons and durations.
-    remembered: ``remembered(resource, name)`` answers the last outcomes.
     root: the address of the overview, with its slash.
-    now: seconds since 1970.
+    resources: those that the page covers, in the order of the settings.
+    updated_iso, updated_clock: when it was written.
+    worst: of those which fail or warn, the card that has done so for longest.
     """
 
     def __init__(
         self,
-        report: Report,
         kind: str,
-        details: bool = True,
-        remembered: Remembered = nothing,
-        root: str = "/status/",
-        now: float | None = None,
+        details: bool,
+        root: str,
+        resources: Sequence[str],
+        cards: Sequence[Card],
+        updated_iso: str,
+        updated_clock: str,
+        worst: Card | None = None,
     ) -> None:
-        self.report = report
         self.kind = kind
         self.details = details
         self.root = root
-        self.now = time.time() if now is None else now
-        cards = [
-            Card(result, details, remembered(result.resource, result.name), root, self.now) for result in report.results
-        ]
+        self.resources = resources
         self.cards = cards
+        self.updated_iso = updated_iso
+        self.updated_clock = updated_clock
+        self.worst = worst
         self.judged = [card for card in cards if card.result.judged]
-        self.groups = [group for group in map(self._group, report.resources) if group.cards]
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        return [group for group in map(self._group, self.resources) if group.cards]
 
     def _group(self, resource: str) -> Group:
         cards = [card for card in self.cards if card.resource == resource]
@@ -137,31 +143,50 @@ class Page:
         return sum(card.state == state for card in self.judged)
 
     @property
-    def worst(self) -> Card | None:
-        """Of those which fail or warn: the one that has done so for longest."""
-        bad = [
-            card for card in self.judged if card.state == self.state and card.state in ("fail", "warn") and card.since
-        ]
-        return min(bad, key=lambda card: card.since or 0, default=None)
-
-    @property
     def running(self) -> bool:
         return any(card.state == "running" for card in self.cards)
 
-    @property
-    def updated_iso(self) -> str:
-        return units.iso(self.now)
 
-    @property
-    def updated_clock(self) -> str:
-        return units.clock(self.now)
+def page_of(
+    report: Report,
+    kind: str,
+    details: bool = True,
+    remembered: Remembered = nothing,
+    root: str = "/status/",
+    now: float | None = None,
+) -> Page:
+    """The page of that ``kind`` for ``report``.
+
+    remembered: ``remembered(resource, name)`` answers the last outcomes.
+    now: seconds since 1970.
+    """
+    now = time.time() if now is None else now
+    cards = [
+        _card(result, kind, details, remembered(result.resource, result.name), root, now) for result in report.results
+    ]
+    return Page(kind, details, root, report.resources, cards, units.iso(now), units.clock(now), _worst(cards))
+
+
+def _card(result: Result, kind: str, details: bool, slots: Sequence[Slot], root: str, now: float) -> Card:
+    # The last outcome is another one where the answer is not there yet, or somebody else's.
+    began = since(slots) if slots and slots[-1].state == result.state else None
+    return Card(result, details, root, figures(result, details, slots, began, now, kind), began)
+
+
+def _worst(cards: Sequence[Card]) -> Card | None:
+    for state in ("fail", "warn"):
+        bad = [card for card in cards if card.result.state == state]
+        if bad:
+            return min((card for card in bad if card.began), key=lambda card: card.began or 0, default=None)
+    return None
 
 
 class Refused(Page):
     """A page for a reader who may see nothing of it."""
 
     def __init__(self, kind: str, root: str, challenge: bool) -> None:
-        super().__init__(Report(()), kind, False, nothing, root)
+        now = time.time()
+        super().__init__(kind, False, root, (), (), units.iso(now), units.clock(now))
         self.challenge = challenge
 
     @property

@@ -8,6 +8,7 @@ outage must not need what is out.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,11 @@ from typing import Any
 from django.http import HttpRequest
 from django.template import Context, Engine, TemplateDoesNotExist, engines
 from django.template.backends.django import DjangoTemplates, Template
+from django.utils import translation
 from django.utils.translation import gettext
+
+from status.pages import Page
+from status.stencil import fill
 
 #: Where the templates are that come with the app.
 FOLDER = Path(__file__).resolve().parent / "templates"
@@ -35,17 +40,19 @@ def built_in() -> Engine:
     )
 
 
-def render(request: HttpRequest, kind: str, context: dict[str, Any]) -> str:
-    """The page ``status/<kind>.html`` as text."""
-    name = f"status/{kind}.html"
+def render(request: HttpRequest, page: Page, context: Mapping[str, Any]) -> str:
+    """``page`` as text, with what else the templates want to know; ``context`` holds nothing that cannot be hashed."""
+    name = f"status/{page.template}.html"
     try:
         changed = changed_template(name)
         if changed is not None:
-            return str(changed.render(context, request))
+            return str(changed.render({**context, "page": page}, request))
     except Exception as error:
         logger.exception("The project's own %s failed; the built-in page is shown instead.", name)
         context = {**context, "notice": notice(error)}
-    return str(built_in().get_template(name).render(Context(context)))
+    template = built_in().get_template(name)
+    key = (translation.get_language(), *context.items())
+    return fill(page, key, lambda page: str(template.render(Context({**context, "page": page}))))
 
 
 def notice(error: Exception) -> str:

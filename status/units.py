@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timezone, tzinfo
+from functools import lru_cache
 
 from django.utils import formats
 from django.utils import timezone as clocks
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 
 _SIZES = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -22,34 +23,48 @@ def number(value: int | float) -> str:
     return formats.number_format(value, force_grouping=True) if not -10_000 < value < 10_000 else str(value)
 
 
-def _short(value: float) -> str:
-    """Three digits are enough: ``0.42``, ``4.2``, ``42``, ``420``."""
-    places = 0 if value >= 9.95 else 1 if value >= 0.095 else 2
-    text = f"{value:.{places}f}"
-    if places:
-        text = text.rstrip("0").rstrip(".") or "0"
-    return text if text.isdigit() else formats.number_format(text, decimal_pos=len(text.partition(".")[2]))
+@lru_cache(maxsize=64)
+def _words(language: str | None) -> dict[str, str]:
+    """The units of time, and the decimal sign, in the active language: a page needs them a hundred times."""
+    return {
+        "ms": gettext("%s ms"),
+        "s": gettext("%s s"),
+        "min": gettext("%s min"),
+        "h": gettext("%s h"),
+        "d": gettext("%s d"),
+        ".": str(formats.get_format("DECIMAL_SEPARATOR", language)),
+    }
+
+
+def _short(value: float, decimal_sign: str) -> str:
+    """Two digits, and no more of what is whole: ``0.42``, ``4.2``, ``42``, ``420``."""
+    if value >= 9.95:
+        return f"{value:.0f}"
+    text = f"{value:.1f}" if value >= 0.095 else f"{value:.2f}"
+    return (text.rstrip("0").rstrip(".") or "0").replace(".", decimal_sign)
 
 
 def duration(seconds: float) -> str:
     """``0.0004`` is ``0.4 ms``, ``75`` is ``1 min 15 s``, ``90061`` is ``1 d 1 h``."""
     if seconds < 0:
         return f"−{duration(-seconds)}"
+    words = _words(get_language())
     if seconds < 0.9995:
-        return gettext("%s ms") % _short(seconds * 1000)
+        return words["ms"] % _short(seconds * 1000, words["."])
     if seconds < 59.95:
-        return gettext("%s s") % _short(seconds)
-    whole = round(seconds)
-    minutes, rest = divmod(whole, 60)
+        return words["s"] % _short(seconds, words["."])
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return _both(words["min"], minutes, words["s"], rest)
     hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return _both(words["h"], hours, words["min"], minutes)
     days, hours = divmod(hours, 24)
-    if days:
-        big, small = (gettext("%s d") % number(days), gettext("%s h") % hours if hours and days < 100 else "")
-    elif hours:
-        big, small = (gettext("%s h") % hours, gettext("%s min") % minutes if minutes else "")
-    else:
-        big, small = gettext("%s min") % minutes, gettext("%s s") % rest if rest else ""
-    return f"{big} {small}".rstrip()
+    return _both(words["d"], days, words["h"], hours if days < 100 else 0)
+
+
+def _both(big: str, many: int, small: str, rest: int) -> str:
+    return f"{big % number(many)} {small % rest}" if rest else big % number(many)
 
 
 def size(count: float) -> str:
@@ -60,7 +75,7 @@ def size(count: float) -> str:
         count /= 1024
         if abs(count) < 1023.5 or unit == _SIZES[-1]:
             break
-    return f"{'−' if count < 0 else ''}{_short(abs(count))} {unit}"
+    return f"{'−' if count < 0 else ''}{_short(abs(count), _words(get_language())['.'])} {unit}"
 
 
 def moment(value: datetime) -> str:
@@ -73,10 +88,20 @@ def moment(value: datetime) -> str:
 
 def clock(timestamp: float) -> str:
     """The time of day in the project's time zone, with its name: ``18:02:11 UTC``; from seconds since 1970."""
-    local = clocks.localtime(datetime.fromtimestamp(timestamp, timezone.utc))
+    return _clock(int(timestamp), clocks.get_current_timezone())
+
+
+@lru_cache(maxsize=256)
+def _clock(timestamp: int, zone: tzinfo) -> str:
+    local = datetime.fromtimestamp(timestamp, zone)
     return f"{local:%H:%M:%S} {local.tzname()}"
+
+
+@lru_cache(maxsize=256)
+def _iso(timestamp: int) -> str:
+    return datetime.fromtimestamp(timestamp, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def iso(timestamp: float) -> str:
     """Seconds since 1970 as HTML's ``datetime`` attribute wants them."""
-    return datetime.fromtimestamp(timestamp, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _iso(int(timestamp))

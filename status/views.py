@@ -20,7 +20,7 @@ from status.formats import FORMATS
 from status.history import history
 from status.inquiry import inquire
 from status.manners import HEADERS, expected
-from status.pages import Page, Refused
+from status.pages import Page, Refused, page_of
 from status.registry import registry
 from status.rendering import render
 
@@ -56,8 +56,9 @@ class PageView(View):
             return self.refuse(request, access)
         history.share((resource, name) for resource in resources for name in registry[resource])
         report = inquire(registry.select(among=resources), patience=PATIENCE)
-        page = Page(report, self.kind, access.details, history.of, self.root(request))
-        return self.answer(request, page, conf.error_code if report.failing else 200)
+        with translation.override(language_of(request)):
+            page = page_of(report, self.kind, access.details, history.of, self.root(request))
+            return self.answer(request, page, conf.error_code if report.failing else 200)
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """The address of the data that the page shows. Runs nothing."""
@@ -78,27 +79,25 @@ class PageView(View):
     def refuse(self, request: HttpRequest, access: Access) -> HttpResponse:
         """A page for a reader who may see nothing of it."""
         refusal = refused(access)
-        page = Refused(self.kind, self.root(request), access.challenge)
-        response = self.answer(request, page, refusal.status_code)
+        with translation.override(language_of(request)):
+            page = Refused(self.kind, self.root(request), access.challenge)
+            response = self.answer(request, page, refusal.status_code)
         if "WWW-Authenticate" in refusal:
             response["WWW-Authenticate"] = refusal["WWW-Authenticate"]
         return response
 
     def answer(self, request: HttpRequest, page: Page, code: int) -> HttpResponse:
-        language = language_of(request)
-        with translation.override(language):
-            context = {
-                "page": page,
-                "site": origin(request).partition("//")[2] or translation.gettext("Status"),
-                "sign": SIGNS[page.state],
-                "assets": f"{page.root}assets/{version()}/",
-                "formats": formats(page),
-                "live": request.GET.get("live") != "no",
-            }
-            html = render(request, page.template, context)
+        context = {
+            "site": origin(request).partition("//")[2] or translation.gettext("Status"),
+            "sign": SIGNS[page.state],
+            "assets": f"{page.root}assets/{version()}/",
+            "formats": formats(page),
+            "live": request.GET.get("live") != "no",
+        }
+        html = render(request, page, context)
         response = HttpResponse(html, status=code, headers=HEADERS)
         response["Vary"] = f"{HEADERS['Vary']}, Accept-Language"
-        response["Content-Language"] = language
+        response["Content-Language"] = translation.get_language() or "en"
         if conf.page_policy is not None:
             response["Content-Security-Policy"] = conf.page_policy
         return expected(response)
@@ -131,11 +130,11 @@ def language_of(request: HttpRequest) -> str:
     return chosen if isinstance(chosen, str) else translation.get_language_from_request(request)
 
 
-def formats(page: Page) -> list[tuple[str, str]]:
+def formats(page: Page) -> tuple[tuple[str, str], ...]:
     """Label and address of what ``page`` shows, in each format that an address can answer."""
     below = f"/{page.groups[0].resource}" if len(page.groups) == 1 else ""
-    return [
+    return tuple(
         (LABELS.get(name, name), f"{page.root}api{below}{'' if name == 'json' else f'?format={quote(name)}'}")
         for name, format in FORMATS.items()
         if format.http
-    ]
+    )
