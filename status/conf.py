@@ -113,21 +113,22 @@ def _is_path(value: Any) -> bool:
     return value is None or (isinstance(value, (str, os.PathLike)) and str(value) != "")
 
 
-#: Django's settings, from the first time that they were seen configured; they never go back.
-_configured: Any = None
+#: What ``django.conf.settings`` keeps, from the first time that it was seen configured; it never goes back.
+_configured: dict[str, Any] | None = None
 
 
 def _django_settings() -> Any:
-    """Django's settings, where they are configured or the environment says where they are; else None."""
+    """The object that holds Django's settings, where they are configured or the environment says where; else None."""
     global _configured
     if _configured is None:
         module = sys.modules.get("django.conf")
         if module is None and os.environ.get("DJANGO_SETTINGS_MODULE"):
             module = import_module("django.conf")
-        if module is not None and (module.settings.configured or os.environ.get("DJANGO_SETTINGS_MODULE")):
-            module.settings.INSTALLED_APPS  # loads them
-            _configured = module.settings
-    return _configured
+        if module is None or not (module.settings.configured or os.environ.get("DJANGO_SETTINGS_MODULE")):
+            return None
+        module.settings.INSTALLED_APPS  # loads them
+        _configured = object.__getattribute__(module.settings, "__dict__")
+    return _configured["_wrapped"]
 
 
 def _look_up(holder: Any, name: str, default: Any) -> Any:
@@ -137,10 +138,10 @@ def _look_up(holder: Any, name: str, default: Any) -> Any:
     Django keeps them, and ask it itself where they are kept in any other way.
     """
     while type(holder).__module__ == "django.conf":
-        values = vars(holder)
+        values = holder.__dict__
         if name in values:
             return values[name]
-        if name in values.get("_deleted", ()) or "default_settings" not in values:
+        if "default_settings" not in values or name in values["_deleted"]:
             return default
         holder = values["default_settings"]
     return getattr(holder, name, default)
@@ -153,6 +154,8 @@ class Conf:
     """
 
     source: object | None = None
+    #: Whether warnings may go to standard error where nobody has configured the log. The commands say no.
+    log_to_stderr = True
 
     timeout = Setting(
         "STATUS_TIMEOUT",
@@ -297,13 +300,12 @@ class Conf:
         if self.source is not None:
             return getattr(self.source, name, default)
         settings = _django_settings()
-        return default if settings is None else _look_up(settings._wrapped, name, default)
+        return default if settings is None else _look_up(settings, name, default)
 
     @property
     def generation(self) -> object:
         """Something that is another object when other settings are in force."""
-        settings = _django_settings() if self.source is None else None
-        return self.source if settings is None else settings._wrapped
+        return _django_settings() if self.source is None else self.source
 
     def everything(self) -> Iterator[tuple[str, Any]]:
         """Every setting there is, those of Django and of the project included: ``(name, value)``."""

@@ -87,7 +87,8 @@ class EntryTests(SimpleTestCase):
         self.assertEqual((check.timeout, check.critical, check.judged), (7.0, False, True))
 
     def test_options_of_the_class_behind_a_path_count_once_it_is_loaded(self) -> None:
-        check = health(("hi", f"{__name__}.Greeting"))["health"]["hi"]
+        sys.modules.pop("tests.tardy", None)
+        check = health(("late", "tests.tardy.Tardy"))["health"]["late"]
         self.assertEqual(check.timeout, 2.0)
         check.load()
         self.assertEqual(check.timeout, 7.0)
