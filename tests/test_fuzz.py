@@ -57,9 +57,14 @@ class FuzzTests(SimpleTestCase):
         return seen
 
     def test_a_thousand_random_questions(self):
-        with self.assertNoLogs("django.request", "ERROR"):
+        with self.assertNoLogs("django", "ERROR"):
             seen = self.ask(1_000, seed=1)
         self.assertEqual(set(seen), {200, 400, 404, 405, 406})
+
+    def test_a_question_with_too_many_fields_mails_nobody(self):
+        with self.assertNoLogs("django"):
+            response = self.client.get(f"/status/api/health?{'&a' * 1_200}")
+        self.assertEqual((response.status_code, response.json()), (400, {"error": "The query has too many fields."}))
 
     @tag("soak")
     def test_fifty_thousand_random_questions(self):

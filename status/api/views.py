@@ -9,7 +9,7 @@ from functools import update_wrapper
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.request import split_domain_port, validate_host
 from django.utils.encoding import escape_uri_path
@@ -72,6 +72,8 @@ def prepare(
         return question(request, access, resource, provider)
     except Refusal as refusal:
         return refusal.response
+    except TooManyFieldsSent:  # by request.GET; Django would log it as an error and mail the admins
+        return problem(400, error="The query has too many fields.")
 
 
 def question(
