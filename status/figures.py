@@ -54,6 +54,6 @@ def figures(
     strip = charts.strip(slots)
     if kind == "overview" or not slots:
         return Figures(duration, asked, age, since_iso, since_clock, lasting, strip)
-    span = units.duration(max(0, int(now - slots[0].start)))
+    span = units.duration(int(now - slots[0].start)) if now - slots[0].start >= 1 else ""
     typical, curve = charts.curve(slots) if details and len(slots) > 1 else ("", "")
     return Figures(duration, asked, age, since_iso, since_clock, lasting, strip, curve, typical, span)

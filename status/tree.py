@@ -44,21 +44,29 @@ def tree(value: JSON) -> SafeString:
 def leaf(value: JSON, key: str) -> str:
     """One value without entries as HTML; ``key`` tells in which unit a number is."""
     if value is True:
-        return f'<b class="word">{gettext("yes")}</b>'
+        return _word(gettext("yes"))
     if value is False:
-        return f'<b class="word no">{gettext("no")}</b>'
+        return _word(gettext("no"))
     if value is None:
-        return f'<i class="word">{gettext("none")}</i>'
+        return _nothing(gettext("none"))
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, (int, float)):
         return _number(value, key)
-    return f'<i class="word">{gettext("empty")}</i>'
+    return _nothing(gettext("empty"))
+
+
+def _word(text: str) -> str:
+    return f"<b class=word>{escape(text)}</b>"
+
+
+def _nothing(text: str) -> str:
+    return f"<i class=word>{escape(text)}</i>"
 
 
 def _text(value: str) -> str:
     if not value:
-        return f'<i class="word">{gettext("empty")}</i>'
+        return _nothing(gettext("empty"))
     if len(value) > LONG:
         return f"<details class=long><summary>{escape(value[:80])}…</summary>{escape(value)}</details>"
     if value[0].isdigit() and _DATE.match(value):
@@ -173,7 +181,8 @@ def _count(value: JSON, limit: int) -> int:
 def _table(rows: list[tuple[str | None, JSON]], columns: list[str], key: str) -> str:
     named = rows[0][0] is not None
     label = escape(key or gettext("Table"))
-    corner = f"<td class=corner><span class=sr>{gettext('Name')}</span></td>" if named else ""
+    name = gettext("Name")
+    corner = f"<td><span class=sr>{escape(name)}</span></td>" if named else ""
     head = "".join([f"<th scope=col>{escape(name)}" for name in columns])
     body = "".join([_row(name, row, columns) for name, row in rows])
     return (
