@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from status.formats import FORMATS, JSON, Format
 
@@ -49,6 +50,7 @@ class _Range:
         )
 
 
+@lru_cache(maxsize=64)  # probes send the same few headers for ever
 def choose(request_format: str | None, accept: str | None) -> Format:
     """The format to answer with.
 
