@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from status.conf import Problem, conf, found, is_max_age, is_timeout
-from status.providers.base import Provider, Unavailable, as_provider
+from status.providers.base import Answer, Provider, Unavailable, as_provider
 
 #: Names go into addresses, metric labels and command lines as they are.
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,99}")
@@ -65,12 +65,20 @@ class Check:
             self.provider = import_provider(str(self.source))
         return self.provider
 
+    def at_hand(self) -> Provider | None:
+        """The provider, where it can be had without importing a module."""
+        if self.provider is None and str(self.source).rpartition(".")[0] in sys.modules:
+            try:
+                return self.load()
+            except Exception:  # the run tries again, and reports it
+                return None
+        return self.provider
+
     def may_block(self) -> bool:
         """Whether the next run may wait for anything, an import included."""
-        if self.provider is None and str(self.source).rpartition(".")[0] not in sys.modules:
-            return True
+        provider = self.at_hand()
         try:
-            return self.load().may_block(*self.args, **self.kwargs)
+            return provider is None or provider.may_block(*self.args, **self.kwargs)
         except Exception:  # whatever it is, it happens again in the run, which reports it
             return True
 
@@ -81,6 +89,13 @@ class Check:
             return provider.check()
         args, kwargs = _copy_of((self.args, self.kwargs))
         return provider.check(*args, **kwargs)
+
+    def late(self, reason: str) -> Answer | None:
+        """What the provider answers instead of a run that is not over by its deadline, if it has a say in it."""
+        try:
+            return None if self.provider is None else self.provider.late(reason, *self.args, **self.kwargs)
+        except Exception:  # then it has none
+            return None
 
     @property
     def timeout(self) -> float:
@@ -105,7 +120,7 @@ class Check:
     def _option(self, name: str, default: Any) -> Any:
         if name in self.options:
             return self.options[name]
-        value = getattr(self.provider, name, None)
+        value = getattr(self.at_hand(), name, None)
         return value if value is not None and OPTIONS[name][1](value) else default
 
 

@@ -94,7 +94,7 @@ class Run:
         reused = outcome is not None and asked is not None and self.finished < asked
         running = outcome is None and now < self.deadline
         if outcome is None:
-            outcome = Outcome.failed(self._overdue_reason(asked)) if not running else Outcome(None, None, False)
+            outcome = Outcome(None, None, sound=False) if running else self._overdue(asked)
         return Result(
             resource=check.resource,
             name=check.name,
@@ -112,11 +112,13 @@ class Run:
             running=running,
         )
 
-    def _overdue_reason(self, asked: float | None) -> str:
-        if asked is None or asked < self.deadline:
-            return self.late
-        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started_at))
-        return f"{self.late}, still running since {since}"
+    def _overdue(self, asked: float | None) -> Outcome:
+        reason = self.late
+        if asked is not None and asked >= self.deadline:
+            since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started_at))
+            reason = f"{reason}, still running since {since}"
+        answer = self.check.late(reason)
+        return Outcome.failed(reason) if answer is None else _outcome(self.check, answer)
 
 
 def execute(run: Run) -> Outcome:
@@ -141,6 +143,10 @@ def _ask(run: Run) -> Outcome:
     value = check.run()
     if hasattr(value, "__await__"):
         value = _await(value, run)
+    return _outcome(check, value)
+
+
+def _outcome(check: Check, value: Any) -> Outcome:
     reasons: Mapping[str, str] = {}
     if isinstance(value, Answer):
         value, reasons = value.value, value.reasons

@@ -59,6 +59,13 @@ class Provider:
         """The part of ``value``, an answer as plain JSON, that a stranger may see. Everything unless overridden."""
         return value
 
+    def late(self, reason: str, *args: Any, **kwargs: Any) -> Answer | None:
+        """The answer when a run is not over by its deadline, for ``reason``; None stands for a failure of the provider.
+
+        Asked in the thread of whoever waits, so it must itself never wait.
+        """
+        return None
+
     def close(self) -> None:
         """Release what is kept between runs; called when nobody has asked for a while, perhaps beside a new run."""
 
