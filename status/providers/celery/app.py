@@ -31,9 +31,9 @@ def _find_app() -> Any:
         from celery import Celery, _state
         from celery.app.utils import find_app
     except ImportError as error:
-        if error.name is None or error.name.partition(".")[0] != "celery":
-            raise Unavailable(f"Celery cannot be imported ({error.name or 'ImportError'} is missing).") from error
-        raise Unavailable("Celery is not installed: pip install django-status[celery]") from error
+        if error.name == "celery":
+            raise Unavailable("Celery is not installed: pip install django-status[celery]") from error
+        raise Unavailable(f"Celery cannot be imported ({error.name} is missing).") from error
     path = conf.celery_app
     if path is None:
         if _state.default_app is None or _is_fallback(_state.default_app):
@@ -42,7 +42,7 @@ def _find_app() -> Any:
     try:
         app = find_app(path, imp=import_module)
     except Exception as error:  # whatever the project's own module raises
-        raise Unavailable(f"STATUS_CELERY_APP cannot be imported ({type(error).__name__}).") from error
+        raise Unavailable(f"STATUS_CELERY_APP names nothing that can be imported ({type(error).__name__}).") from error
     if not isinstance(app, Celery):
         raise Unavailable(f"STATUS_CELERY_APP should name a Celery app, not a {type(app).__name__}.")
     return app

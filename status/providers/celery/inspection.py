@@ -137,26 +137,33 @@ class Idle:
 
     def take(self, app: Any) -> Line | None:
         """The kept line, where there is one that is of use; it is the caller's now."""
+        line = self._pop()
+        if line is not None and not line.serves(app):
+            line.close()
+            return None
+        return line
+
+    def put(self, line: Line) -> None:
+        surplus = self._pop()
+        self.lines.append(line)
+        if surplus is not None:
+            surplus.close()
+
+    def close(self) -> None:
+        line = self._pop()
+        if line is not None:
+            line.close()
+
+    def _pop(self) -> Line | None:
+        """What is kept. After a fork, what the parent keeps is none of ours."""
         try:
             line = self.lines.pop()
-        except IndexError:
+        except IndexError:  # another thread has it
             return None
         if line.pid != os.getpid():
             line.disown()
-        elif line.serves(app):
-            return line
-        else:
-            line.close()
-        return None
-
-    def put(self, line: Line) -> None:
-        self.lines.append(line)
-        while len(self.lines) > 1:
-            self.lines.pop(0).close()
-
-    def close(self) -> None:
-        while self.lines:
-            self.lines.pop().close()
+            return None
+        return line
 
 
 idle = Idle()

@@ -8,24 +8,26 @@ for the broker.
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from time import monotonic, sleep, time
 from typing import Any
 from uuid import uuid4
 
 from status.providers.base import Unavailable
+from status.providers.celery import transports
 
 #: Bytes of one worker's reply that are read. Stats of a busy worker are some 10 kB.
 MAX_REPLY = 1_000_000
-#: Seconds after which a reply queue that somebody left behind, killed in the middle of a question, is deleted.
+#: Seconds after which brokers that can do so delete a reply queue that nobody consumes.
+EXPIRES = 60
+#: Seconds after which one of us deletes a reply queue that another left behind, killed in the middle of a question.
 STALE_AFTER = 60
 #: Seconds of one wait for replies. Transports overstay the wait they are told, at worst to twice its length.
 SLICE = 0.1
 #: Seconds that good manners towards the broker may take once the time is up.
 GOODBYE = 0.05
-#: Seconds between two looks at a transport that has to be polled, and whose own default is a second.
+#: Seconds between two looks at a broker made of files.
 POLLING_INTERVAL = 0.02
 
 PREFIX = "status"
@@ -45,7 +47,7 @@ class Line:
         self.app = app
         self.pid = os.getpid()
         self.url = app.conf.broker_write_url
-        self.connection = _connection(app, self.url, until)
+        self.connection = transports.connection(app, max(until - monotonic(), 0.001))
         self.driver = self.connection.get_transport_cls().driver_type
         if not self.connection.supports_exchange_type("fanout"):
             raise Unavailable("The broker's transport carries no remote control.")
@@ -87,14 +89,14 @@ class Line:
         Returns with the last answer, or at ``until``.
         """
         # Late: as above.
-        from kombu import Consumer, Producer, Queue
+        from kombu import Consumer, Queue
 
         self.limit(until)
         self._sweep()
         ticket = uuid4().hex
         name = f"{PREFIX}.{int(time())}.{ticket}.{self.replies.name}"
         queue = Queue(
-            name, self.replies, routing_key=name, durable=False, exclusive=True, auto_delete=True, expires=STALE_AFTER
+            name, self.replies, routing_key=name, durable=False, exclusive=True, auto_delete=True, expires=EXPIRES
         )
 
         def receive(message: Any) -> None:
@@ -105,23 +107,35 @@ class Line:
         accept = self.app.conf.accept_content
         consumer = Consumer(self.channel, [queue], no_ack=True, accept=accept, on_message=receive)
         consumer.consume()
-        left = max(until - monotonic(), 0.001)
-        Producer(self.channel, auto_declare=False).publish(
-            {
-                "method": method, "arguments": {}, "destination": list(nodes), "pattern": None, "matcher": None,
-                "ticket": ticket, "reply_to": {"exchange": self.replies.name, "routing_key": name},
-            },
-            exchange=self.requests.name,
-            serializer=self.app.conf.task_serializer,
-            headers={"clock": 0, "expires": time() + left},
-            expiration=left,  # a worker that is frozen now is not to answer by the dozen later
-        )  # fmt: skip
+        self._publish(method, nodes, ticket, name, max(until - monotonic(), 0.001))
         while len(answers) < len(nodes) and (left := until - monotonic()) > 0:
             with suppress(TimeoutError):
                 self._wait(name, min(left, SLICE))
         self.limit(max(until, monotonic() + GOODBYE))
         consumer.cancel()
         self.channel.after_reply_message_received(name)
+
+    def _publish(self, method: str, nodes: Collection[str], ticket: str, queue: str, seconds: float) -> None:
+        """Send the request, to be answered to ``queue``, and of interest for so many ``seconds``."""
+        # Late: as above.
+        from kombu import Producer
+
+        request = {
+            "method": method,
+            "arguments": {},
+            "destination": list(nodes),
+            "pattern": None,
+            "matcher": None,
+            "ticket": ticket,
+            "reply_to": {"exchange": self.replies.name, "routing_key": queue},
+        }
+        Producer(self.channel, auto_declare=False).publish(
+            request,
+            exchange=self.requests.name,
+            serializer=self.app.conf.task_serializer,
+            headers={"clock": 0, "expires": time() + seconds},
+            expiration=seconds,  # a worker that is frozen now is not to answer by the dozen later
+        )
 
     def _wait(self, queue: str, seconds: float) -> None:
         """For a reply, or ``TimeoutError``."""
@@ -151,72 +165,27 @@ class Line:
                 stale.delete()
 
     def limit(self, until: float) -> None:
-        """Let no single operation on the sockets take longer than until ``until``."""
-        left = max(until - monotonic(), 0.001)
-        for sock in self._sockets():
-            sock.settimeout(left)
-
-    def _sockets(self) -> Iterator[socket.socket]:
-        """The open sockets of the transports that have any: py-amqp and redis-py."""
-        transport = getattr(self.raw, "transport", None)
-        if transport is not None and transport.sock is not None:
-            yield transport.sock
-        for channel in self._virtual_channels():
-            for pool in (getattr(channel, "_pool", None), getattr(channel, "_async_pool", None)):
-                idle, busy = getattr(pool, "_available_connections", ()), getattr(pool, "_in_use_connections", ())
-                for connection in (*idle, *busy):
-                    if connection._sock is not None:
-                        yield connection._sock
-
-    def _virtual_channels(self) -> list[Any]:
-        channels = getattr(self.raw, "channels", None)
-        return list(channels) if isinstance(channels, list) else []
+        """Let no single operation take longer than until ``until``."""
+        transports.limit(self.raw, max(until - monotonic(), 0.001))
 
     def close(self) -> None:
         """Hang up politely."""
         self.limit(monotonic() + GOODBYE)
-        if hasattr(self.raw, "collect"):
+        if transports.is_amqp(self.raw):
             self.connection.release()
-            self.raw = None
         self.drop()
 
     def drop(self) -> None:
         """Hang up without a word, at once."""
-        self.limit(0)
-        if hasattr(self.raw, "collect"):
-            self.raw.collect()
-        for channel in self._virtual_channels():
-            if hasattr(channel, "_disconnect_pools"):
-                channel._disconnect_pools()
+        transports.disconnect(self.raw)
         poller = getattr(getattr(self.connection._transport, "cycle", None), "poller", None)
         self.connection.release()
         if poller is not None:
             poller.close()
 
     def disown(self) -> None:
-        """In a forked child: close its copies of the sockets, and leave the parent's connection alone."""
-        for sock in list(self._sockets()):
-            os.close(sock.detach())
-
-
-def _connection(app: Any, url: Any, until: float) -> Any:
-    """A connection of its own, not yet open, with limits for opening it."""
-    urls = len(url) if isinstance(url, (list, tuple)) else str(url).count(";") + 1
-    seconds = max((until - monotonic()) / urls, 0.001)
-    connection = app.connection_for_write(connect_timeout=seconds, heartbeat=0)
-    options = connection.transport_options
-    driver = connection.get_transport_cls().driver_type
-    if driver == "amqp":
-        options.update(read_timeout=seconds, write_timeout=seconds)
-    elif driver == "redis":
-        limits = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
-        # Without emulated acknowledgements kombu does not put back, from here, tasks that workers are busy with.
-        options.update(limits, retry_on_timeout=False, ack_emulation=False)
-        if options.get("sentinel_kwargs") is not None:
-            options["sentinel_kwargs"] = {**options["sentinel_kwargs"], **limits}
-    elif driver == "memory":
-        options.setdefault("polling_interval", POLLING_INTERVAL)
-    return connection
+        """Let go of it in a forked child, without harm to the parent's connection."""
+        transports.disown(self.raw)
 
 
 def _read(message: Any, ticket: str) -> dict[str, Any]:

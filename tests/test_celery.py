@@ -1,0 +1,395 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import Any
+from unittest import mock
+
+from celery import Celery, _state
+from django.test import SimpleTestCase, override_settings
+from kombu import Consumer, Exchange, Producer, Queue
+from kombu.transport import memory
+
+from status.engine import engine
+from status.inquiry import inquire
+from status.providers.base import Unavailable, running_until
+from status.providers.celery import inspection
+from status.providers.celery.health import celery as health
+from status.providers.celery.inspection import idle
+from status.providers.celery.line import MAX_REPLY
+from status.providers.celery.stats import celery as stats
+from status.registry import registry
+from tests import services
+from tests.processes import ROOT, environment
+
+PONG = {"ok": "pong"}
+
+
+class CeleryTestCase(SimpleTestCase):
+    """Asks by way of a default app of its own."""
+
+    def use(self, broker: str | list[str] | services.Broker, **config: Any) -> Celery:
+        """Make the default app one with this broker."""
+        app = Celery("test", set_as_current=False)
+        app.conf.update(
+            {**(broker.settings() if isinstance(broker, services.Broker) else {"broker_url": broker}), **config}
+        )
+        patch = mock.patch.object(_state, "default_app", app)
+        patch.start()
+        self.addCleanup(patch.stop)
+        self.addCleanup(app.close)
+        self.addCleanup(idle.close)
+        return app
+
+    def assertUnavailable(self, words: str, workers: Any = ("w@test",)) -> None:
+        for provider in (health, stats):
+            with self.assertRaisesMessage(Unavailable, words):
+                provider(workers=workers)
+
+
+class FakeWorker:
+    """Answers remote control in a thread of this process, over the memory transport, with whatever it is told to.
+
+    replies: what it sends for a request, each either a payload, or a dict of arguments for ``Producer.publish``.
+    """
+
+    def __init__(self, replies: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> None:
+        self.replies = replies
+        self.requests: list[dict[str, Any]] = []
+        self.ready, self.stopped = threading.Event(), threading.Event()
+
+    def __enter__(self) -> FakeWorker:
+        self.thread = threading.Thread(target=self.work)
+        self.thread.start()
+        self.ready.wait()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stopped.set()
+        self.thread.join()
+
+    def work(self) -> None:
+        app = Celery("fake", set_as_current=False, broker="memory://")
+        with app.connection_for_write(transport_options={"polling_interval": 0.005}) as connection:
+            queue = Queue(
+                f"{id(self)}.celery.pidbox", Exchange("celery.pidbox", "fanout", durable=False), durable=False
+            )
+            channel = connection.channel()
+            with Consumer(channel, [queue], no_ack=True, callbacks=[self.answer]):
+                self.ready.set()
+                while not self.stopped.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        connection.drain_events(timeout=0.02)
+            queue(channel).delete()
+
+    def answer(self, body: dict[str, Any], message: Any) -> None:
+        self.requests.append(body)
+        for reply in self.replies(body):
+            arguments = reply if "body" in reply else {"body": reply}
+            headers = {"ticket": body["ticket"], "clock": 1}
+            producer = Producer(message.channel, auto_declare=False)
+            producer.publish(**{"headers": headers, **body["reply_to"], **arguments})
+
+
+def pong(*names: str) -> FakeWorker:
+    return FakeWorker(lambda request: [{name: PONG} for name in names])
+
+
+class Deaf(memory.Transport):
+    """A transport without broadcast."""
+
+    implements = memory.Transport.implements.extend(exchange_type=frozenset(["direct"]))
+
+
+class ConfigurationTests(CeleryTestCase):
+    def test_without_workers_the_answer_is_an_empty_object_and_the_broker_is_left_alone(self):
+        with mock.patch.object(_state, "default_app", None):
+            self.assertEqual(health(), {})
+            self.assertEqual(stats(workers=[]), {})
+            self.assertIsNone(_state.default_app)
+
+    def test_without_workers_no_thread_is_needed(self):
+        self.assertFalse(health.may_block())
+        self.assertTrue(health.may_block(workers=["w@test"]))
+
+    @override_settings(STATUS_CELERY_WORKERS=("w@test",))
+    def test_called_without_workers_asks_those_of_the_setting(self):
+        self.use("memory://")
+        with pong("w@test"):
+            self.assertEqual(health(), {"w@test": True})
+
+    def test_a_single_name_is_no_list_of_names(self):
+        self.use("memory://")
+        self.assertUnavailable("workers should be a list of Celery node names, not a str.", workers="w@test")
+        self.assertUnavailable("workers should be a list", workers=[1])
+
+    def test_not_installed_says_how_to_install(self):
+        with mock.patch.dict(sys.modules, {"celery": None}):
+            self.assertUnavailable("Celery is not installed: pip install django-status[celery]")
+
+    def test_installed_in_part_names_what_is_missing(self):
+        with mock.patch.dict(sys.modules, {"celery.app.utils": None}):
+            self.assertUnavailable("Celery cannot be imported (celery.app.utils is missing).")
+
+    def test_no_default_app_is_an_error_and_no_connection_to_localhost(self):
+        with mock.patch.object(_state, "default_app", None):
+            self.assertUnavailable('There is no default Celery app: set STATUS_CELERY_APP = "proj.celery:app".')
+            self.assertIsNone(_state.default_app)
+
+    def test_the_app_that_celery_makes_up_for_itself_is_no_default_app(self):
+        with mock.patch.object(_state, "default_app", None):
+            self.addCleanup(_state._get_current_app().close)
+            self.assertIsNotNone(_state.default_app)
+            self.assertUnavailable("There is no default Celery app")
+
+    def test_the_app_is_named_by_its_path(self):
+        for path in ("tests.celery_app:app", "tests.celery_app.app", "tests.celery_app"):
+            with self.subTest(path), override_settings(STATUS_CELERY_APP=path, STATUS_TIMEOUT=1), pong("w@test"):
+                self.addCleanup(idle.close)
+                self.assertEqual(health(workers=["w@test"]), {"w@test": True})
+
+    def test_an_app_that_cannot_be_imported_is_told_by_the_kind_of_error(self):
+        for path, words in {
+            "no.such:app": "STATUS_CELERY_APP names nothing that can be imported (ModuleNotFoundError).",
+            "tests.celery_app:none": "STATUS_CELERY_APP names nothing that can be imported (ModuleNotFoundError).",
+            "tests.celery_app:OPTIONS": "STATUS_CELERY_APP should name a Celery app, not a tuple.",
+        }.items():
+            with self.subTest(path), override_settings(STATUS_CELERY_APP=path):
+                self.assertUnavailable(words)
+
+    def test_eager_tasks_leave_no_worker_to_ask(self):
+        self.use("redis://127.0.0.1:1", task_always_eager=True)
+        self.assertUnavailable("task_always_eager is on")
+
+    def test_without_remote_control_no_worker_can_answer(self):
+        self.use("redis://127.0.0.1:1", worker_enable_remote_control=False)
+        self.assertUnavailable("worker_enable_remote_control is off")
+
+    def test_a_transport_without_broadcast_carries_no_remote_control(self):
+        self.use("memory://", broker_transport="tests.test_celery:Deaf", broker_url=None)
+        self.assertUnavailable("The broker's transport carries no remote control.")
+
+    def test_importing_the_providers_imports_neither_celery_nor_kombu(self):
+        code = (
+            "import sys, status.providers.celery.health, status.providers.celery.stats;"
+            "sys.exit(bool({'celery', 'kombu', 'amqp', 'redis'} & set(sys.modules)))"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True, env=environment(), cwd=ROOT)
+
+
+class AnswerTests(CeleryTestCase):
+    @contextlib.contextmanager
+    def answering(self, *replies: dict[str, Any], timeout: float = 0.3) -> Iterator[FakeWorker]:
+        self.use("memory://")
+        with override_settings(STATUS_TIMEOUT=timeout), FakeWorker(lambda request: list(replies)) as worker:
+            yield worker
+
+    def test_each_worker_is_told_by_name(self):
+        with self.answering({"a@test": PONG}):
+            answer = health.check(workers=["a@test", "b@test"])
+        self.assertEqual(answer.value, {"a@test": True, "b@test": False})
+        self.assertEqual(
+            answer.reasons,
+            {"b@test": "no answer within 0.3 s; the memory transport reaches workers of this process only"},
+        )
+
+    def test_a_name_without_at_is_the_host_of_a_worker_with_the_default_name(self):
+        with self.answering({"celery@web1": PONG}) as worker:
+            self.assertEqual(health(workers=["web1"]), {"web1": True})
+        self.assertEqual(worker.requests[0]["destination"], ["celery@web1"])
+
+    def test_the_question_ends_with_the_last_answer(self):
+        with self.answering({"a@test": PONG}, {"b@test": PONG}, timeout=30):
+            before = monotonic()
+            self.assertEqual(health(workers=["a@test", "b@test"]), {"a@test": True, "b@test": True})
+            self.assertLess(monotonic() - before, 5)
+
+    def test_answers_that_came_are_told_before_the_deadline(self):
+        with self.answering({"a@test": PONG}):
+            end = monotonic() + 0.4
+            with running_until(end):
+                self.assertEqual(health(workers=["a@test", "b@test"]), {"a@test": True, "b@test": False})
+            self.assertLess(monotonic(), end)
+            self.assertGreater(monotonic(), end - 0.2)
+
+    def test_an_answer_other_than_pong_is_none(self):
+        for reply in ({"error": "KeyError('ping')"}, "pong", None, [], {"ok": "no"}):
+            with self.subTest(reply), self.answering({"a@test": reply}):
+                answer = health.check(workers=["a@test"])
+                self.assertEqual(answer.value, {"a@test": False})
+                self.assertEqual(answer.reasons, {"a@test": "answered with an error"})
+
+    def test_replies_that_are_too_large_or_no_replies_at_all_are_not_answers(self):
+        for name, reply in {
+            "large": {"body": {"a@test": {**PONG, "x": "x" * MAX_REPLY}}},
+            "no JSON": {"body": b"{", "content_type": "application/json", "content_encoding": "utf-8"},
+            "pickle": {"body": {"a@test": PONG}, "serializer": "pickle"},
+            "unknown encoding": {"body": b"x", "content_type": "text/plain", "content_encoding": "no-such"},
+            "no object": {"body": [["a@test", PONG]]},
+            "a worker nobody asked": {"body": {"b@test": PONG}},
+            "another question": {"body": {"a@test": PONG}, "headers": {"ticket": "other"}},
+            "no question": {"body": {"a@test": PONG}, "headers": {}},
+        }.items():
+            with self.subTest(name), self.answering(reply):
+                answer = health.check(workers=["a@test"])
+                self.assertEqual(answer.value, {"a@test": False})
+                self.assertIn("no answer within", answer.reasons["a@test"])
+
+    def test_of_two_answers_of_one_worker_the_first_counts(self):
+        with self.answering({"a@test": PONG}, {"a@test": {"error": "twice"}}, {"b@test": PONG}):
+            self.assertEqual(health(workers=["a@test", "b@test"]), {"a@test": True, "b@test": True})
+
+    def test_the_application_pools_are_not_touched(self):
+        with self.answering({"a@test": PONG}):
+            health(workers=["a@test"])
+            app = _state.default_app
+            self.assertIsNone(app._pool)
+            self.assertIsNone(app.amqp._producer_pool)
+            self.assertNotIn("control", vars(app))
+
+    def test_the_line_is_kept_between_questions_and_shared(self):
+        with self.answering({"a@test": PONG}):
+            health(workers=["a@test"])
+            (line,) = idle.lines
+            stats(workers=["a@test"])
+            self.assertEqual(idle.lines, [line])
+            stats.close()
+            self.assertEqual(idle.lines, [])
+            stats.close()
+
+    def test_the_line_is_closed_after_a_question_that_was_not_answered(self):
+        with self.answering():
+            health(workers=["a@test"])
+        self.assertEqual(idle.lines, [])
+
+    def test_only_one_line_is_kept(self):
+        with self.answering({"a@test": PONG}):
+            health(workers=["a@test"])
+            first = idle.take(_state.default_app)
+            health(workers=["a@test"])
+            idle.put(first)
+            self.assertEqual(idle.lines, [first])
+
+    def test_another_app_gets_another_line(self):
+        with self.answering({"a@test": PONG}):
+            health(workers=["a@test"])
+            (line,) = idle.lines
+            self.use("memory://")
+            health(workers=["a@test"])
+            self.assertIsNot(idle.lines[0], line)
+
+    def test_a_line_that_went_bad_is_replaced_within_the_question(self):
+        with self.answering({"a@test": PONG}):
+            health(workers=["a@test"])
+            (line,) = idle.lines
+            line.channel.close()
+            self.assertEqual(health(workers=["a@test"]), {"a@test": True})
+            self.assertIsNot(idle.lines[0], line)
+
+    def test_a_question_cut_short_leaves_no_line(self):
+        with self.answering({"a@test": PONG}):
+            with (
+                mock.patch("status.providers.celery.line._read", side_effect=SystemExit),
+                self.assertRaises(SystemExit),
+            ):
+                health(workers=["a@test"])
+            self.assertEqual(idle.lines, [])
+
+    def test_a_broker_of_an_unknown_kind_is_told_and_logged_once(self):
+        self.use("redis://127.0.0.1:1", broker_transport="nothing", broker_url=None)
+        with self.assertLogs("status", "WARNING") as logs:
+            for _ in range(3):
+                answer = health.check(workers=["a@test"])
+        self.assertEqual(answer.reasons, {"a@test": "broker connection failed (KeyError)"})
+        self.assertEqual(len(logs.output), 1)
+        self.assertIn("celery/ping failed: broker connection failed (KeyError)", logs.output[0])
+
+    @override_settings(STATUS_CELERY_WORKERS=("a@test", "b@test"))
+    def test_the_setting_puts_it_in_health_and_stats(self):
+        self.addCleanup(engine.close)
+        with self.answering({"a@test": PONG}, timeout=0.5):
+            report = inquire(registry.select(only=("celery",)))
+        self.assertEqual(
+            report.document(details=False),
+            {
+                "health": {"celery": {"a@test": True, "b@test": False}},
+                "stats": {"celery": {"a@test": False, "b@test": False}},
+            },
+        )
+        self.assertEqual(report.state, "fail")
+
+
+class StatsTests(CeleryTestCase):
+    STATS = {
+        "total": {"shop.tasks.add": 3},
+        "pid": 4711,
+        "clock": "12",
+        "uptime": 60,
+        "prefetch_count": 8,
+        "pool": {"max-concurrency": 2},
+        "rusage": {"utime": 0.5},
+        "broker": {
+            "transport": "amqp", "hostname": "mq1", "port": 5672, "virtual_host": "/", "userid": "u5er",
+            "password": "pa55", "transport_options": {"sentinel_kwargs": {"password": "pa55"}},
+            "alternates": ["amqp://u5er:pa55@mq2"], "login_method": "PLAIN", "ssl": {"keyfile": "/etc/pa55"}, "uri_prefix": None, "connect_timeout": 4,
+        },
+        "unknown": "pa55",
+    }  # fmt: skip
+
+    def test_the_broker_login_is_left_out(self):
+        value = stats.value(self.STATS)
+        self.assertEqual(value["broker"], {
+            "transport": "amqp", "hostname": "mq1", "port": 5672, "virtual_host": "/", "connect_timeout": 4,
+        })  # fmt: skip
+        self.assertEqual(value["total"], {"shop.tasks.add": 3})
+        for secret in ("pa55", "u5er"):
+            self.assertNotIn(secret, json.dumps(value))
+
+    def test_a_broker_host_that_is_a_url_is_left_out(self):
+        for hostname in ("mysql://u5er:pa55@db", "/var/run/redis.sock", "u5er:pa55@mq", None, ["mq1"]):
+            with self.subTest(hostname):
+                broker = stats.value({**self.STATS, "broker": {"hostname": hostname, "port": 1}})["broker"]
+                self.assertEqual(broker, {"port": 1})
+
+    def test_anything_else_than_stats_is_no_answer(self):
+        for answer in (None, "stats", [], {}, {"error": "KeyError()"}, {"unknown": 1}):
+            with self.subTest(answer):
+                self.assertIsNone(stats.value(answer))
+        self.assertEqual(stats.value({"pid": 1, "broker": "amqp://"}), {"pid": 1, "broker": {}})
+
+    def test_a_stranger_sees_who_answered(self):
+        self.assertEqual(stats.public({"a@test": {"pid": 1}, "b@test": None}), {"a@test": True, "b@test": False})
+
+
+class WorkerTests(CeleryTestCase):
+    def test_a_real_worker_answers_over_a_broker_made_of_files(self):
+        broker = services.filesystem_broker()
+        app = self.use(broker)
+        with services.celery_worker("a@test", broker):
+            self.assertEqual(health(workers=["a@test"]), {"a@test": True})
+            answer = stats(workers=["a@test"])["a@test"]
+            self.assertEqual(answer["broker"]["transport"], "filesystem")
+            self.assertEqual(answer["pool"]["max-concurrency"], 1)
+            self.assertEqual(health(workers=["a@test", "never@test"]), {"a@test": True, "never@test": False})
+            self.assertIsNone(app._pool)
+
+
+class FailureTests(SimpleTestCase):
+    def test_the_cause_is_found_behind_the_errors_of_the_libraries(self):
+        for cause, words in {
+            ConnectionRefusedError("redis://u5er:pa55@mq"): "broker refused the connection (ConnectionRefusedError)",
+            TimeoutError(): "broker did not answer within 1.5 s (TimeoutError)",
+            type("TimeoutError", (Exception,), {})(): "broker did not answer within 1.5 s (TimeoutError)",
+            PermissionError("pa55"): "broker connection failed (OSError)",
+        }.items():
+            with self.subTest(cause):
+                error = OSError("pa55")
+                error.__cause__ = RuntimeError()
+                error.__cause__.__context__ = cause
+                cause.__context__ = error
+                self.assertEqual(inspection._broker_failed(error, 1.5), words)
