@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import traceback
 
+from status.conf import conf
 from status.redaction import redact
 
 logger = logging.getLogger("status")
+if not conf.log_to_stderr:
+    logger.addHandler(logging.NullHandler())
 
 
 def log_failure(resource: str, name: str, reason: str, error: BaseException) -> None:

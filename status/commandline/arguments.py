@@ -125,7 +125,7 @@ def parse(argv: Sequence[str], prog: str, in_django: bool) -> Options:
     if in_django:
         for option in ("--settings", "--pythonpath", "-v", "--verbosity"):
             parser.add_argument(option, dest="_django")
-        for flag in ("--traceback", "--no-color", "--force-color", "--skip-checks"):
+        for flag in ("--force-color", "--skip-checks"):
             parser.add_argument(flag, dest="_django", action="store_true")
     given, words = parser.parse_known_args(list(argv))
     unknown = [word for word in words if word.startswith("-") and word != "--"]
@@ -175,6 +175,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _add_entrance(parser: argparse.ArgumentParser, in_django: bool) -> None:
     parser.add_argument("-h", "--help", action="store_true", default=None, help="show this help and exit")
     parser.add_argument("--version", action="version", version=__version__, help="show the version and exit")
+    parser.add_argument("--no-color", action="store_true", help="no colours, as with $NO_COLOR")
+    parser.add_argument("--traceback", action="store_true", help="show what a check raised, on standard error")
     if not in_django:
         parser.add_argument(
             "-s",

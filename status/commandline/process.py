@@ -10,6 +10,7 @@ from signal import SIGINT, SIGTERM, signal
 from typing import NoReturn, TextIO
 
 from status.commandline.terminal import CLEAR_LINE
+from status.conf import conf
 
 #: The name of a thread that talks to a server. One that is alive at the end was given up.
 REQUEST_THREAD = "status-request"
@@ -28,6 +29,14 @@ def _end(number: int, frame: object) -> None:
     if os.isatty(2):
         os.write(2, CLEAR_LINE.encode())
     os._exit(128 + number)
+
+
+def keep_log_off_stderr() -> None:
+    """The answer says what fails, in words that are safe to mail. A log that is configured goes on as ever."""
+    conf.log_to_stderr = False
+    logging = sys.modules.get("logging")  # imported for this it would take as long as the whole answer of ``ping``
+    if logging is not None:
+        logging.getLogger("status").addHandler(logging.NullHandler())
 
 
 def standard_streams() -> tuple[TextIO, TextIO]:

@@ -7,7 +7,7 @@ from time import sleep, strftime
 from typing import NoReturn
 
 from status.commandline.arguments import HUMAN, CannotAsk, Options, help_for, parse
-from status.commandline.process import end_quietly, leave, standard_streams
+from status.commandline.process import end_quietly, keep_log_off_stderr, leave, standard_streams
 from status.commandline.question import Local, Names, Question, Reply, Source
 from status.commandline.settings import adopt
 from status.commandline.terminal import CLEAR_SCREEN, Terminal
@@ -23,7 +23,11 @@ MISUSE = 2
 def main(argv: Sequence[str], prog: str, in_django: bool) -> NoReturn:
     """Answer ``argv`` on standard output, and end the process with the exit code for it."""
     end_quietly()
+    if "--traceback" not in argv:
+        keep_log_off_stderr()
     terminal = Terminal(*standard_streams(), colour="--no-color" not in argv)
+    # Who typed this reads the answer. What changed, and history, are for processes that stay.
+    engine.observers.clear()
     code = answer(argv, prog, in_django, terminal)
     leave(code, at_once=engine.busy)
 
@@ -67,6 +71,7 @@ def run(options: Options, prog: str, in_django: bool, terminal: Terminal) -> int
         judge=options.error_on_fail or options.quiet,
     )
     if options.verb == "wait":
+        # Late, as above.
         from status.commandline.waiting import Wait
 
         return Wait(source, question, options, terminal).run()
@@ -120,6 +125,7 @@ def _written(reply: Reply, options: Options, terminal: Terminal) -> str:
 
 def _exit_code(reply: Reply, options: Options) -> int:
     if options.format == NAGIOS and reply.report is not None:
+        # Late, as above.
         from status.formats import nagios
 
         return nagios.exit_code(reply.report)
@@ -146,6 +152,8 @@ def _watch(source: Source, question: Question, options: Options, terminal: Termi
 
 
 def _listing(source: Source, options: Options) -> str:
+    if options.format not in (HUMAN, "json"):
+        raise CannotAsk(f"--list prints {HUMAN} or json")
     listing = source.addresses(options.name)
     if options.format == "json":
         # Late: loading a JSON parser takes longer than parsing the command line.

@@ -151,6 +151,7 @@ def _project_url() -> str:
 
 def _allowed_host(default: str) -> str:
     """The first host name in ``ALLOWED_HOSTS``, which is there as this project has an address."""
+    # Late: importing this file needs no Django.
     from django.conf import settings
 
     for pattern in settings.ALLOWED_HOSTS:

@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead
 from time import monotonic
 from typing import Any, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
@@ -114,6 +114,8 @@ class Request(threading.Thread):
             body = response.read(MAX_BYTES + 1)
             if len(body) > MAX_BYTES:
                 return None
+            if response.length:
+                raise IncompleteRead(body, response.length)
             kind, location = (response.getheader(name, "") for name in ("Content-Type", "Location"))
             return Answer(response.status, kind, body, location)
         finally:
@@ -150,8 +152,8 @@ def checked_url(url: str) -> str:
 
 def redirected(url: str, location: str) -> str:
     """Where a redirect leads, if that is the same server, or its HTTPS. Raises ``CannotAsk`` otherwise: tokens stay."""
-    target = urljoin(url, location)
     try:
+        target = urljoin(url, location)
         old, new = urlsplit(url), urlsplit(target)
         ports = [parts.port or DEFAULT_PORTS.get(parts.scheme) for parts in (old, new)]
     except ValueError as error:

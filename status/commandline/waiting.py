@@ -60,10 +60,10 @@ class Wait:
                 if now - since >= self.stable:
                     return True
                 self._tell(f"healthy, but not yet for {self.stable:g} s")
-            if now >= deadline:
-                return False
             due = now + EVERY if since is None else min(now + EVERY, since + self.stable)
-            sleep(max(0.0, min(due, deadline) - now))
+            if due >= deadline:
+                return False
+            sleep(max(0.0, due - now))
 
     def _tell(self, trouble: str) -> None:
         """Keep what the live line shows; where there is none, say what is new in a line of its own."""

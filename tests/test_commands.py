@@ -1,0 +1,776 @@
+"""The command line: what may be typed, what is printed, and how it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+import time
+from typing import Any
+from unittest import mock
+
+from django.core.management import CommandError, call_command
+from django.test import SimpleTestCase, override_settings
+from django.urls import reverse
+
+from status.commandline import process, terminal, waiting
+from status.commandline.human import render
+from status.engine import engine
+from status.formats.components import summary
+from status.providers.base import Answer
+from tests.commandline import PATIENCE, Asked, Screen, ask, bare, command
+from tests.reports import MIXED, report, result
+
+released = threading.Event()
+
+
+def broken() -> Answer:
+    return Answer({"default": True, "replica": False}, {"replica": "OperationalError"})
+
+
+def hanging() -> None:
+    released.wait(PATIENCE)
+
+
+def release() -> None:
+    """Let what hangs return, and wait for it."""
+    released.set()
+    deadline = time.monotonic() + PATIENCE
+    while engine.busy and time.monotonic() < deadline:
+        time.sleep(0.01)
+    released.clear()
+
+
+def answers(**checks: Any) -> dict[str, Any]:
+    """``STATUS_PROVIDERS`` with one check in ``health`` for each of these answers."""
+    return {
+        "health": [(name, check if callable(check) else lambda value=check: value) for name, check in checks.items()]
+    }
+
+
+GOOD = answers(ping={"pong": True}, databases={"default": True})
+BAD = answers(ping={"pong": True}, databases=broken)
+
+
+class NamesTests(SimpleTestCase):
+    def test_a_resource_is_a_sub_command(self):
+        self.assertEqual(
+            ask("health", "-f", "json"), Asked(0, self.client.get("/status/api/health").content.decode() + "\n")
+        )
+
+    def test_no_name_asks_everything(self):
+        self.assertEqual(list(json.loads(ask("-f", "json").out)), ["health", "stats"])
+
+    def test_a_provider_is_accepted_in_place_of_a_resource(self):
+        self.assertEqual(ask("ping", "-f", "json"), Asked(0, '{"pong": true}\n'))
+
+    def test_a_name_in_several_resources_is_ambiguous_and_says_so(self):
+        code, out, err = ask("databases")
+        self.assertEqual((code, out), (2, ""))
+        self.assertEqual(
+            err, 'status: "databases" is in several resources; write health/databases or stats/databases\n'
+        )
+
+    def test_resource_and_provider_together_are_never_ambiguous(self):
+        self.assertEqual(ask("stats/databases", "--list").out, "stats\n  databases  /status/api/stats/databases\n")
+
+    @override_settings(
+        STATUS_PROVIDERS={"shop": [("wait", lambda: {"open": True})], "wait": [("shop", lambda: {"a": 1})]}
+    )
+    def test_names_of_sub_commands_are_reached_with_a_slash(self):
+        self.assertEqual(ask("wait/", "-f", "json").out, '{"shop": {"a": 1}}\n')
+        self.assertEqual(ask("shop/wait", "-f", "json").out, '{"open": true}\n')
+        self.assertIn("wait/", ask("-h").out)
+
+    @override_settings(STATUS_PROVIDERS={"shop": [("shop", lambda: {"open": True})]})
+    def test_a_resource_comes_before_a_provider_of_the_same_name(self):
+        self.assertEqual(ask("shop", "-f", "json").out, '{"shop": {"open": true}}\n')
+
+    def test_an_unknown_name_is_misuse_and_names_what_there_is(self):
+        for words, line in (
+            (
+                ["nope"],
+                'there is no resource or provider "nope"; there is: health, stats, ping, databases, caches, code',
+            ),
+            (["nope/ping"], 'there is no resource "nope"; there is: health, stats'),
+            (["health/nope"], 'there is no provider "nope"; there is: ping, databases, caches'),
+            (["health", "--check", "nope"], 'there is no provider "nope"; there is: ping, databases, caches'),
+            (["health", "--skip", "nope"], 'there is no provider "nope"; there is: ping, databases, caches'),
+        ):
+            with self.subTest(words):
+                self.assertEqual(ask(*words), Asked(2, "", f"status: {line}\n"))
+
+    def test_check_and_skip_choose_providers(self):
+        self.assertEqual(
+            list(json.loads(ask("health", "--check", "caches", "--check", "ping", "-f", "json").out)),
+            ["ping", "caches"],
+        )
+        self.assertEqual(list(json.loads(ask("health", "-f", "json", "--skip", "caches").out)), ["ping", "databases"])
+
+
+class UsageTests(SimpleTestCase):
+    def test_wrong_usage_is_one_clear_line_and_exit_2(self):
+        for words, line in (
+            (["--nope"], "there is no option --nope"),
+            (["health", "stats"], "one name at a time, not 2; --check chooses several providers"),
+            (["health", "-f", "yaml"], None),
+            (["health", "-t", "soon"], "argument -t/--timeout: 'soon' is not a number of seconds"),
+            (["health", "-t", "0"], "argument -t/--timeout: '0' is not a positive number of seconds"),
+            (["health", "-t", "nan"], "argument -t/--timeout: 'nan' is not a number of seconds"),
+            (["health", "--watch", "-1"], "argument --watch: '-1' is not a number of seconds"),
+            (["health", "--for", "3"], "--for goes with wait only"),
+            (["wait", "-f", "json"], "--format does not go with wait"),
+            (["wait", "--for", "2", "--stable", "3"], "--stable 3 never happens within --for 2"),
+            (["snippet", "k8s", "-e"], "--error-on-fail does not go with snippet"),
+            (
+                ["snippet"],
+                "snippet takes one of: k8s, docker, compose, nginx, haproxy, prometheus, nagios, systemd, cron",
+            ),
+            (["health", "--list", "-f", "text"], "--list prints human or json"),
+        ):
+            with self.subTest(words):
+                code, out, err = ask(*words)
+                self.assertEqual((code, out, err.count("\n")), (2, "", 1))
+                if line is not None:
+                    self.assertEqual(err, f"status: {line}\n")
+
+    def test_options_may_stand_anywhere(self):
+        for words in (
+            ["-f", "json", "ping"],
+            ["ping", "-f", "json"],
+            ["ping", "-fjson"],
+            ["--format=json", "--", "ping"],
+        ):
+            with self.subTest(words):
+                self.assertEqual(ask(*words).out, '{"pong": true}\n')
+
+    def test_help_shows_resources_sub_commands_and_exit_codes(self):
+        code, out, err = ask("-h")
+        self.assertEqual((code, err), (0, ""))
+        for part in (
+            "usage: status ",
+            "health               ping, databases, caches",
+            "wait ",
+            "snippet ",
+            "exit codes: 0 ",
+        ):
+            self.assertIn(part, out)
+
+    def test_every_sub_command_has_its_own_help(self):
+        for words, part in (
+            (["stats", "-h"], "Ask stats, that is databases, code."),
+            (["ping", "--help"], "Ask ping."),
+            (["wait", "-h"], "--stable SECONDS"),
+            (["snippet", "-h"], "k8s, docker, compose"),
+            (["snippet", "k8s", "-h"], "usage: status snippet "),
+        ):
+            with self.subTest(words):
+                code, out, err = ask(*words)
+                self.assertEqual((code, err), (0, ""))
+                self.assertIn(part, out)
+
+    def test_help_of_a_resource_does_not_offer_what_goes_with_wait_only(self):
+        self.assertNotIn("--stable", ask("stats", "-h").out)
+        self.assertNotIn("--watch", ask("wait", "-h").out)
+
+    def test_help_is_there_where_the_settings_are_broken(self):
+        code, out, _ = ask("-h", "-s", "no.such.module", in_django=False)
+        self.assertEqual(code, 0)
+        self.assertIn("none is configured", out)
+
+    def test_options_of_manage_py_are_let_through(self):
+        words = [
+            "--settings=x",
+            "--pythonpath",
+            "y",
+            "-v",
+            "2",
+            "--traceback",
+            "--no-color",
+            "--force-color",
+            "--skip-checks",
+        ]
+        self.assertEqual(ask("ping", *words, "-f", "json").out, '{"pong": true}\n')
+        self.assertEqual(ask("ping", "--skip-checks", in_django=False).code, 2)
+
+
+class ExitCodeTests(SimpleTestCase):
+    @override_settings(STATUS_PROVIDERS=BAD)
+    def test_a_failure_is_0_without_e_and_1_with_it(self):
+        self.assertEqual(ask("health").code, 0)
+        self.assertEqual(ask("health", "-e").code, 1)
+        self.assertEqual(ask("ping", "-e").code, 0)
+
+    @override_settings(
+        STATUS_PROVIDERS={"stats": [("code", broken)], "health": [("queue", broken, (), {}, {"critical": False})]}
+    )
+    def test_what_only_warns_or_informs_is_0(self):
+        self.assertEqual(ask("-e").code, 0)
+
+    def test_nagios_ends_as_a_plugin_does(self):
+        warning = {"health": [("queue", broken, (), {}, {"critical": False})]}
+        for providers, code, word in ((GOOD, 0, "OK"), (warning, 1, "WARNING"), (BAD, 2, "CRITICAL")):
+            with self.subTest(word), override_settings(STATUS_PROVIDERS=providers):
+                asked = ask("health", "-f", "nagios")
+                self.assertEqual(asked.code, code)
+                self.assertTrue(asked.out.startswith(f"STATUS {word} - "), asked.out)
+
+    def test_nagios_says_unknown_on_standard_output_where_it_cannot_ask(self):
+        for words in (["nope", "-f", "nagios"], ["-fnagios", "--nope"], ["--format=nagios", "--format", "x"]):
+            with self.subTest(words):
+                code, out, err = ask(*words)
+                self.assertEqual((code, err), (3, ""))
+                self.assertTrue(out.startswith("STATUS UNKNOWN - "), out)
+
+    @override_settings(STATUS_PROVIDERS=answers(a=hanging), STATUS_TIMEOUT=60)
+    def test_timeout_bounds_every_provider(self):
+        self.addCleanup(release)
+        started = time.monotonic()
+        self.assertEqual(
+            json.loads(ask("a", "-t", "0.05", "-f", "json").out), {"ok": False, "error": "timed out after 0.05 s"}
+        )
+        self.assertLess(time.monotonic() - started, 1)
+
+
+class HumanTests(SimpleTestCase):
+    maxDiff = None
+
+    def test_everything_is_aligned_with_reasons_and_durations(self):
+        self.assertEqual(
+            render(MIXED),
+            textwrap.dedent(
+                """\
+                health
+                  ping            ok    0.000 s
+                    pong          ok
+                  databases       FAIL  0.041 s
+                    default       ok
+                    replica       FAIL  OperationalError
+                  caches          ok    0.001 s, 2.5 s old
+                    default       ok
+                  celery          FAIL  2.000 s, timed out after 2 s
+                shop
+                  newsletter      warn  0.003 s
+                    queue         warn
+                  delivery        ...   0.250 s, still running
+                stats
+                  code                  0.003 s
+                    debug               false
+                    scm                 git
+                    branch
+                      local             main
+                      remote            origin/main
+                  databases             0.003 s
+                    default
+                      vendor            postgresql
+                      autocommit        true
+                """
+            )
+            + f"FAIL: {summary(MIXED)}\n",
+        )
+
+    def test_only_trouble_leaves_out_what_is_in_order(self):
+        lines = render(MIXED, only_trouble=True).splitlines()
+        self.assertEqual(
+            [line.split()[0] for line in lines[:-1]],
+            ["health", "databases", "replica", "celery", "shop", "newsletter", "queue", "delivery"],
+        )
+
+    def test_colour_changes_nothing_but_colour(self):
+        coloured = render(MIXED, colour=True)
+        self.assertIn("\x1b[1;31mFAIL\x1b[0m", coloured)
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
+        self.assertEqual([line.rstrip() for line in plain.splitlines()], render(MIXED).splitlines())
+
+    def test_any_answer_has_its_form(self):
+        value = {
+            "empty": {},
+            "none": None,
+            "text": "",
+            "list": [1, "two", None],
+            "deep": [{"a": []}, [2.5]],
+            "yes": True,
+        }
+        for resource in ("stats", "health"):
+            with self.subTest(resource):
+                shown = render(report(result(resource, "a", value), resource=resource))
+                for line in ("text", "1, two, null", "2.5", "{}"):
+                    self.assertIn(line, shown)
+        self.assertIn("null\n", render(report(result("stats", "a", [None]), resource="stats")))
+        self.assertEqual(render(report(result("stats", "a", 3), resource="stats")).splitlines()[-1].split(), ["3"])
+        self.assertEqual(render(report(result("health", "a", False))).splitlines()[1].split()[:2], ["a", "FAIL"])
+        self.assertIn("7 values cut", render(report(result(cut=7))))
+
+    def test_a_text_cannot_steer_the_terminal(self):
+        shown = render(report(result("stats", "code", {"\x1b[2J": "\x1b]0;owned\x07\nsecond line"}), resource="stats"))
+        self.assertNotIn("\x1b", shown)
+        self.assertEqual(len(shown.splitlines()), 3)
+
+    @override_settings(STATUS_PROVIDERS=BAD)
+    def test_colours_are_for_terminals_only(self):
+        with mock.patch.dict(os.environ, {"TERM": "xterm"}):
+            self.assertIn("\x1b[", ask("health", out=Screen()).out)
+            self.assertNotIn("\x1b[", ask("health").out)
+            for variable in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+                with self.subTest(variable), mock.patch.dict(os.environ, variable):
+                    self.assertNotIn("\x1b[", ask("health", out=Screen()).out)
+
+    def test_quiet_is_silent_on_success(self):
+        with override_settings(STATUS_PROVIDERS=GOOD):
+            for words in (["health", "-q"], ["-q", "-f", "json"], ["-q", "-e"]):
+                self.assertEqual(ask(*words), Asked(0, ""))
+        with override_settings(STATUS_PROVIDERS=BAD):
+            self.assertEqual(ask("health", "-q", "-e").code, 1)
+            self.assertNotIn("ping", ask("health", "-q").out)
+            self.assertIn("ping", ask("health", "-q", "-f", "json").out)
+
+
+class ListTests(SimpleTestCase):
+    @override_settings(STATUS_PROVIDERS=answers(ping=hanging, databases=hanging))
+    def test_list_shows_addresses_and_runs_nothing(self):
+        code, out, _ = ask("--list")
+        self.assertEqual(
+            (code, out),
+            (0, "health\n  ping       /status/api/health/ping\n  databases  /status/api/health/databases\n"),
+        )
+        self.assertEqual(
+            json.loads(ask("ping", "--list", "-f", "json").out), {"health": {"ping": reverse("status:api_health_ping")}}
+        )
+        self.assertFalse(engine.busy)
+
+    def test_list_without_addresses_shows_the_names(self):
+        with (
+            override_settings(ROOT_URLCONF="tests.components"),
+            mock.patch("tests.components.urlpatterns", [], create=True),
+        ):
+            self.assertEqual(ask("ping", "--list").out, "health\n  ping\n")
+        self.assertEqual(
+            ask("ping", "--list", in_django=False).out,
+            "health\n  ping  /status/api/health/ping\n",
+        )
+
+    @override_settings(ROOT_URLCONF="tests.no_such_urls")
+    def test_list_says_in_one_line_why_the_addresses_cannot_be_known(self):
+        self.assertEqual(
+            ask("--list"), Asked(2, "", "status: ROOT_URLCONF names 'tests.no_such_urls': there is no such module\n")
+        )
+
+
+class WatchTests(SimpleTestCase):
+    class Reader(Screen):
+        """Goes away after two reports."""
+
+        def write(self, text: str) -> int:
+            if self.getvalue().count("ping") == 2:
+                raise BrokenPipeError
+            return super().write(text)
+
+    def test_watch_redraws_a_terminal_until_nobody_reads(self):
+        code, out, _ = ask("ping", "--watch", "0.01", out=self.Reader())
+        self.assertEqual((code, out.count(terminal.CLEAR_SCREEN), out.count("\x1b[32mok")), (0, 2, 6))
+
+    @override_settings(STATUS_PROVIDERS=BAD)
+    def test_watch_ends_with_the_last_verdict(self):
+        self.assertEqual(ask("-e", "--watch", "0.01", out=self.Reader()).code, 1)
+
+
+class WaitTests(SimpleTestCase):
+    def setUp(self) -> None:
+        every = mock.patch.object(waiting, "EVERY", 0.02)
+        every.start()
+        self.addCleanup(every.stop)
+
+    def test_wait_ends_as_soon_as_everything_is_healthy(self):
+        states = iter([False, False, True])
+        with override_settings(STATUS_PROVIDERS=answers(db=lambda: {"default": next(states)})):
+            code, out, err = ask("wait", "health", "--for", "20")
+        self.assertEqual(code, 0)
+        self.assertRegex(out, r"^health: healthy after \d+\.\d s\n$")
+        self.assertEqual(err, "waiting for health: 1 of 1 check failing: health/db\n")
+
+    @override_settings(STATUS_PROVIDERS=BAD)
+    def test_wait_gives_up_in_time_and_says_what_is_wrong(self):
+        started = time.monotonic()
+        code, out, err = ask("wait", "--for", "0.1")
+        self.assertLess(time.monotonic() - started, 2)
+        self.assertEqual(code, 1)
+        self.assertIn("replica  FAIL  OperationalError", out)
+        self.assertEqual(
+            err.splitlines()[-1], "everything: not healthy within 0.1 s: 1 of 2 checks failing: health/databases"
+        )
+
+    def test_wait_gives_up_in_time_on_what_hangs(self):
+        self.addCleanup(release)
+        with override_settings(STATUS_PROVIDERS=answers(a=hanging), STATUS_TIMEOUT=60):
+            started = time.monotonic()
+            code, _, err = ask("wait", "--for", "0.1")
+        self.assertLess(time.monotonic() - started, 2)
+        self.assertEqual(code, 1)
+        self.assertIn("still running: health/a", err)
+
+    def test_stable_wants_an_unbroken_row_of_good_answers(self):
+        states = iter([True, False, *[True] * 100])
+        with override_settings(STATUS_PROVIDERS=answers(db=lambda: {"default": next(states)})):
+            started = time.monotonic()
+            code, _, err = ask("wait", "--stable", "0.1", "--for", "20")
+        self.assertEqual(code, 0)
+        self.assertGreater(time.monotonic() - started, 0.1)
+        self.assertEqual(
+            [line.partition(": ")[2] for line in err.splitlines()],
+            ["healthy, but not yet for 0.1 s", "1 of 1 check failing: health/db", "healthy, but not yet for 0.1 s"],
+        )
+
+    @override_settings(STATUS_PROVIDERS=GOOD)
+    def test_quiet_wait_is_silent_on_success(self):
+        self.assertEqual(ask("wait", "-q"), Asked(0, ""))
+
+    @override_settings(STATUS_PROVIDERS=BAD)
+    def test_wait_does_not_wait_for_a_name_that_is_not_there(self):
+        self.assertEqual(ask("wait", "nope").code, 2)
+        self.assertEqual(ask("wait", "ping", "-q").code, 0)
+
+
+class LiveTests(SimpleTestCase):
+    def setUp(self) -> None:
+        soon = mock.patch.object(terminal, "PATIENCE", 0.01)
+        soon.start()
+        self.addCleanup(soon.stop)
+
+    def test_a_terminal_shows_what_is_waited_for_and_clears_it(self):
+        screen = Screen()
+
+        def slow() -> bool:
+            deadline = time.monotonic() + PATIENCE
+            while "waiting for health/slow (" not in screen.getvalue() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            return True
+
+        with override_settings(STATUS_PROVIDERS=answers(ping=True, slow=slow), STATUS_TIMEOUT=PATIENCE):
+            code, out, err = ask("health", err=screen)
+        self.assertEqual(code, 0)
+        self.assertIn("waiting for health/slow (", err)
+        self.assertTrue(err.endswith(terminal.CLEAR_LINE))
+        self.assertNotIn("waiting", out)
+
+    def test_a_terminal_shows_why_wait_waits(self):
+        screen = Screen()
+
+        def until_seen() -> dict[str, bool]:
+            return {"default": "check failing: health/db" in screen.getvalue()}
+
+        with override_settings(STATUS_PROVIDERS=answers(db=until_seen)):
+            self.assertEqual(ask("wait", "--for", "20", err=screen).code, 0)
+
+    def test_a_terminal_that_goes_away_changes_nothing(self):
+        class Gone(Screen):
+            def write(self, text: str) -> int:
+                raise OSError("gone")
+
+        with override_settings(STATUS_PROVIDERS=answers(slow=lambda: bool(time.sleep(0.1)) or True)):
+            self.assertEqual(ask("health", "-e", err=Gone()).code, 0)
+
+    def test_the_line_is_no_longer_than_the_terminal(self):
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        with open(slave, "w") as stream:
+            self.assertEqual(terminal._width(stream), 80)
+        self.assertEqual(terminal._width(io.StringIO()), 80)
+
+
+class TerminalTests(SimpleTestCase):
+    def test_a_reader_that_leaves_does_not_change_the_verdict(self):
+        class Gone(io.StringIO):
+            def write(self, text: str) -> int:
+                raise BrokenPipeError
+
+        with override_settings(STATUS_PROVIDERS=BAD):
+            self.assertEqual(ask("health", "-e", out=Gone()), Asked(1, ""))
+
+    def test_an_answer_that_cannot_be_written_is_told(self):
+        class Full(io.StringIO):
+            def flush(self) -> None:
+                raise OSError(28, "No space left on device")
+
+        self.assertEqual(
+            ask("ping", out=Full())[::2], (2, "status: the answer cannot be written: No space left on device\n")
+        )
+        closed = io.StringIO()
+        with mock.patch.object(closed, "getvalue", return_value=""):
+            closed.close()
+            self.assertEqual(ask("ping", out=closed).err, "status: the answer cannot be written: it is closed\n")
+
+    def test_no_standard_streams_are_no_reason_to_fail(self):
+        with mock.patch.object(sys, "stdout", None), mock.patch.object(sys, "stderr", None):
+            out, err = process.standard_streams()
+        self.assertEqual((out.write("a"), err.write("b")), (1, 1))
+
+    def test_the_process_leaves_at_once_only_where_something_is_left_running(self):
+        with mock.patch("os._exit") as at_once, self.assertRaises(SystemExit) as left:
+            process.leave(1, at_once=False)
+        self.assertEqual((left.exception.code, at_once.called), (1, False))
+        for stream in (None, mock.Mock(flush=mock.Mock(side_effect=OSError))):
+            with (
+                self.subTest(stream),
+                mock.patch.object(sys, "stdout", stream),
+                mock.patch("os._exit", side_effect=SystemExit) as at_once,
+            ):
+                with self.assertRaises(SystemExit):
+                    process.leave(1, at_once=stream is None)
+                at_once.assert_called_once_with(1)
+
+
+class CallCommandTests(SimpleTestCase):
+    def test_call_command_takes_options_by_name(self):
+        out = io.StringIO()
+        call_command("status", "ping", format="json", stdout=out)
+        self.assertEqual(out.getvalue(), '{"pong": true}\n')
+
+    @override_settings(STATUS_PROVIDERS=BAD)
+    def test_call_command_raises_what_the_shell_sees_as_exit_code(self):
+        for words, options, code in (
+            (["health"], {"error_on_fail": True}, 1),
+            (["nope"], {}, 2),
+            (["health", "-f", "nagios"], {}, 2),
+            (["--for", "3"], {}, 2),
+        ):
+            with self.subTest(words), self.assertRaises(CommandError) as raised:
+                call_command("status", *words, stdout=io.StringIO(), **options)
+            self.assertEqual(raised.exception.returncode, code)
+
+    def test_broken_settings_of_ours_do_not_keep_it_from_answering(self):
+        with override_settings(STATUS_TIMEOUT="2", STATUS_PROVIDERS={"health": [("ping",)]}):
+            out = io.StringIO()
+            call_command("status", "health", stdout=out)
+        self.assertIn("should be (name, provider", out.getvalue())
+
+
+class SettingsTests(SimpleTestCase):
+    """Where ``django_status`` finds its settings."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.write(
+            "plain",
+            "STATUS_PROVIDERS = {'a': [('ping', 'status.providers.health.ping')]}\n"
+            "class Inner:\n    STATUS_PROVIDERS = {'b': []}\n",
+        )
+        self.write("project", "INSTALLED_APPS = ['status']\nSECRET_KEY = 'x'\nSTATUS_PROVIDERS = {'c': []}\n")
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / f"{name}.py").write_text(text)
+
+    def resources(self, *words: str, **env: str) -> list[str] | str:
+        """The resources that are configured, or the line that says why there are none."""
+        code, out, err = command(
+            *words,
+            "--list",
+            "-f",
+            "json",
+            env={**env, "PYTHONPATH": env.get("PYTHONPATH", bare()["PYTHONPATH"])},
+            cwd=self.folder,
+        )
+        self.assertEqual(code, 2 if err else 0)
+        return list(json.loads(out)) if not err else err.removeprefix("python -m status: ").rstrip("\n")
+
+    def test_without_any_the_standalone_defaults_hold(self):
+        self.assertEqual(self.resources(), ["health", "stats"])
+
+    def test_a_module_or_class_is_named_by_option_or_environment(self):
+        self.assertEqual(self.resources("-s", "plain"), ["a"])
+        self.assertEqual(self.resources("--settings=plain.Inner"), ["b"])
+        self.assertEqual(self.resources(DJANGO_STATUS_SETTINGS="plain"), ["a"])
+        self.assertEqual(self.resources(DJANGO_SETTINGS_MODULE="project"), ["c"])
+
+    def test_the_option_comes_first_then_ours_then_that_of_django(self):
+        both = {"DJANGO_STATUS_SETTINGS": "plain.Inner", "DJANGO_SETTINGS_MODULE": "project"}
+        self.assertEqual(self.resources(**both), ["b"])
+        self.assertEqual(self.resources("-s", "plain", **both), ["a"])
+
+    def test_the_settings_of_a_django_project_work_by_any_way(self):
+        self.assertEqual(self.resources("-s", "project"), ["c"])
+
+    def test_what_cannot_be_loaded_is_one_clear_line(self):
+        self.write("needy", "import no_such_thing")
+        self.write("slip", "STATUS_TIMEOUT = = 2")
+        self.write("secret", "raise ValueError('hunter2')")
+        self.write("unset", "INSTALLED_APPS = ['no_such_app']")
+        for name, line in (
+            ("nope", "-s names 'nope': there is no such module"),
+            ("nope.nope", "-s names 'nope.nope': there is no such module"),
+            ("plain.Nope", "-s names 'plain.Nope', but plain has no Nope"),
+            ("needy", "-s names 'needy': it needs no_such_thing, which is not installed"),
+            ("slip", "-s names 'slip': SyntaxError at {folder}/slip.py:1"),
+            ("secret", "-s names 'secret', which cannot be loaded: ValueError at {folder}/secret.py:1"),
+            ("unset", "-s names 'unset': it needs no_such_app, which is not installed"),
+        ):
+            with self.subTest(name):
+                self.assertEqual(self.resources("-s", name), line.format(folder=os.path.realpath(self.folder)))
+        self.assertEqual(
+            self.resources(DJANGO_SETTINGS_MODULE="nope"),
+            "DJANGO_SETTINGS_MODULE names 'nope': there is no such module",
+        )
+        self.assertEqual(
+            self.resources(DJANGO_STATUS_SETTINGS="nope"),
+            "DJANGO_STATUS_SETTINGS names 'nope': there is no such module",
+        )
+
+
+class ProcessTests(SimpleTestCase):
+    """The command as the shell sees it."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        (self.folder / "checks.py").write_text(
+            "import concurrent.futures, time\n"
+            "pool = concurrent.futures.ThreadPoolExecutor()\n"
+            "def hang(): return pool.submit(time.sleep, 60).result()\n"
+            "def raises(): raise ConnectionError('shop:hunter2@db')\n"
+            "def text(): return {'name': '\\u2713 \\x1b'}\n"
+            "STATUS_TIMEOUT = 0.2\n"
+            "STATUS_PROVIDERS = {'hang': [('a', hang)], 'raise': [('a', raises)], 'stats': [('a', text)]}\n"
+        )
+
+    def command(self, *words: str, **options: Any) -> Asked:
+        return command("-s", "checks", *words, cwd=self.folder, **options)
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "status", "-s", "checks", *words],
+            cwd=self.folder,
+            env=bare(),
+            encoding="utf-8",
+            **options,
+        )
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        return child
+
+    def test_ping_needs_no_settings_at_all(self):
+        self.assertEqual(command("ping", "-f", "json"), Asked(0, '{"pong": true}\n'))
+
+    def test_manage_py_has_the_same_command_line(self):
+        env = {"DJANGO_SETTINGS_MODULE": "tests.settings"}
+        self.assertEqual(
+            command("status", "ping", "-f", "json", module="django", env=env), Asked(0, '{"pong": true}\n')
+        )
+        self.assertEqual(command("status", "nope", module="django", env=env).code, 2)
+        for words in (["status", "-h"], ["help", "status"]):
+            code, out, err = command(*words, module="django", env=env)
+            self.assertEqual((code, err), (0, ""))
+            self.assertTrue(out.startswith("usage: python -m django status "), out)
+
+    def test_the_process_ends_with_the_deadline_although_a_check_hangs(self):
+        started = time.monotonic()
+        code, out, err = self.command("hang", "-e", "-f", "json")
+        self.assertEqual((code, err), (1, ""))
+        self.assertEqual(json.loads(out)["a"]["error"], "timed out after 0.2 s")
+        self.assertLess(time.monotonic() - started, PATIENCE / 2)
+
+    def test_what_a_check_raises_is_shown_on_demand_only(self):
+        self.assertEqual(self.command("raise", "-e").err, "")
+        self.assertNotIn("hunter2", self.command("raise").out)
+        self.assertIn("Traceback", self.command("raise", "--traceback").err)
+        env = {"DJANGO_SETTINGS_MODULE": "checks", "PYTHONPATH": f"{bare()['PYTHONPATH']}:{self.folder}"}
+        (self.folder / "checks.py").write_text(
+            (self.folder / "checks.py").read_text() + "INSTALLED_APPS = ['status']\n"
+        )
+        self.assertEqual(command("status", "raise", "-e", module="django", env=env)[::2], (1, ""))
+
+    def test_any_locale_will_do(self):
+        for env in ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"PYTHONIOENCODING": "ascii"}):
+            with self.subTest(env):
+                code, out, err = self.command("stats", env=env)
+                self.assertEqual((code, err), (0, ""))
+                self.assertIn("name", out)
+
+    def test_a_pipe_that_closes_early_is_no_trouble(self):
+        reading, writing = os.pipe()
+        os.close(reading)
+        with open(writing, "w") as pipe:
+            child = self.start("raise", "-e", "-f", "text", stdout=pipe, stderr=subprocess.PIPE)
+            _, err = child.communicate(timeout=PATIENCE)
+        self.assertEqual((child.returncode, err), (1, ""))
+
+    def test_a_full_disk_is_told(self):
+        with open("/dev/full", "w") as full:
+            child = self.start("stats", stdout=full, stderr=subprocess.PIPE)
+            _, err = child.communicate(timeout=PATIENCE)
+        self.assertEqual(
+            (child.returncode, err), (2, "python -m status: the answer cannot be written: No space left on device\n")
+        )
+
+    def test_closed_streams_are_no_trouble(self):
+        child = self.start("raise", "-e", preexec_fn=lambda: (os.close(1), os.close(2)))
+        self.assertEqual(child.wait(PATIENCE), 1)
+
+    def test_interruption_and_termination_are_quiet(self):
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            with self.subTest(number):
+                child = self.start(
+                    "hang", "--watch", "60", "-f", "text", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                )
+                assert child.stdout is not None
+                self.assertIn("hang/a", child.stdout.readline())
+                self.assertIn("STATUS FAIL", child.stdout.readline())
+                child.send_signal(number)
+                self.assertEqual((*child.communicate(timeout=PATIENCE), child.returncode), ("", "", code))
+
+    def test_an_interrupted_terminal_is_left_clean(self):
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        child = self.start("wait", "hang", stdin=slave, stdout=slave, stderr=slave)
+        os.close(slave)
+        shown = b""
+        while b"waiting for hang" not in shown and select.select([master], [], [], PATIENCE)[0]:
+            shown += os.read(master, 4096)
+        child.send_signal(signal.SIGINT)
+        self.assertEqual(child.wait(PATIENCE), 130)
+        while select.select([master], [], [], 0.2)[0]:
+            try:
+                shown += os.read(master, 4096)
+            except OSError:
+                break
+        self.assertTrue(shown.endswith(terminal.CLEAR_LINE.encode()), shown)
+
+    def test_ping_loads_nothing_that_its_answer_does_not_need(self):
+        script = (
+            "import sys; sys.argv = ['django_status', 'ping', '-f', 'text']\n"
+            "import os; os._exit = sys.exit\n"
+            "from status.__main__ import main\n"
+            "try: main()\n"
+            "except SystemExit: pass\n"
+            "print(*sys.modules)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=bare(), capture_output=True, encoding="utf-8", timeout=PATIENCE
+        )
+        loaded = set(done.stdout.splitlines()[-1].split())
+        unwanted = {
+            "asyncio",
+            "celery",
+            "django",
+            "git",
+            "http.client",
+            "logging",
+            "pathlib",
+            "shutil",
+            "subprocess",
+            "traceback",
+        }
+        self.assertEqual(loaded & unwanted, set())
+        formats = {name for name in loaded if name.startswith("status.formats.")}
+        self.assertEqual(formats, {"status.formats.components", "status.formats.text"})

@@ -1,0 +1,486 @@
+"""``--url``: asking a running instance, and everything that may answer in its place."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.test import LiveServerTestCase, SimpleTestCase, override_settings
+from django.urls import include, path
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from status.commandline import transport, waiting
+from status.commandline.arguments import CannotAsk
+from status.commandline.human import render
+from status.commandline.remote import judged
+from status.commandline.transport import Answer, checked_url, redirected
+from status.formats import FORMATS, health_json, nagios
+from status.providers.base import Answer as Reasons
+from tests import services
+from tests.commandline import Asked, Screen, ask, command
+from tests.reports import MIXED, report, result
+
+TOKEN = "a-token-that-is-long-enough-to-be-accepted-4711"
+seen: list[dict[str, str]] = []
+
+
+def moved(request: HttpRequest, rest: str) -> HttpResponse:
+    return HttpResponseRedirect(f"/status/{rest}?{request.GET.urlencode()}")
+
+
+def echo(request: HttpRequest, rest: str) -> HttpResponse:
+    seen.append(dict(request.headers))
+    return HttpResponse("<title>Shop</title>")
+
+
+urlpatterns = [
+    path("status/", include("status.urls")),
+    path("moved/<path:rest>", moved),
+    path("shop/<path:rest>", echo),
+]
+
+
+def broken() -> Reasons:
+    return Reasons({"default": True, "replica": False}, {"replica": "OperationalError"})
+
+
+PROVIDERS = {
+    "health": [("ping", "status.providers.health.ping"), ("databases", broken)],
+    "shop": [("queue", broken, (), {}, {"critical": False}), ("orders", lambda: {"open": 3})],
+    "stats": [("databases", lambda: {"size": 3})],
+}
+
+
+@override_settings(ROOT_URLCONF=__name__, STATUS_PROVIDERS=PROVIDERS, DEBUG=True)
+class InstanceTests(LiveServerTestCase):
+    """A real server in this process."""
+
+    def ask(self, *words: str, mount: str = "/status/", **options: Any) -> Asked:
+        return ask(*words, "--url", f"{self.live_server_url}{mount}", in_django=False, **options)
+
+    def test_a_document_is_the_same_as_at_the_address(self):
+        for name, known in FORMATS.items():
+            for words, address in (
+                ([], "/status/api"),
+                (["health"], "/status/api/health"),
+                (["shop/orders"], "/status/api/shop/orders"),
+            ):
+                if name in ("json", "text") and known.http:
+                    with self.subTest(name=name, address=address):
+                        body = self.client.get(address, {"format": name}).content.decode()
+                        strip = (
+                            str.rstrip
+                            if name == "json"
+                            else lambda text: [line.split("  ")[:2] for line in text.splitlines()]
+                        )
+                        self.assertEqual(strip(self.ask(*words, "-f", name).out), strip(body))
+
+    def test_a_person_reads_the_same_as_from_this_process(self):
+        code, out, err = self.ask("health")
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn("    replica  FAIL  OperationalError\n", out)
+        self.assertTrue(out.endswith("FAIL: 1 of 2 checks failing: health/databases\n"), out)
+
+    def test_the_verdict_is_the_same_in_every_format(self):
+        for error_code in (503, 200, 404):
+            for name in ("human", *FORMATS):
+                with self.subTest(format=name, error_code=error_code), override_settings(STATUS_ERROR_CODE=error_code):
+                    self.assertEqual(self.ask("health", "-e", "-f", name).code, 2 if name == "nagios" else 1)
+                    self.assertEqual(self.ask("shop", "-e", "-f", name).code, 1 if name == "nagios" else 0)
+                    self.assertEqual(self.ask("health", "-f", name).code, 2 if name == "nagios" else 0)
+
+    def test_names_mean_the_same_as_in_this_process(self):
+        self.assertEqual(self.ask("ping", "-f", "json"), Asked(0, '{"pong": true}\n'))
+        self.assertEqual(self.ask("stats/databases", "-f", "json"), Asked(0, '{"size": 3}\n'))
+        self.assertEqual(self.ask("stats/", "-f", "json"), Asked(0, '{"databases": {"size": 3}}\n'))
+        line = 'status: "databases" is in several resources; write health/databases or stats/databases\n'
+        self.assertEqual(self.ask("databases"), Asked(2, "", line))
+        for name in ("nope", "nope/ping", "health/nope"):
+            with self.subTest(name):
+                code, out, err = self.ask(name)
+                self.assertEqual((code, out, err.count("\n")), (2, "", 1))
+                self.assertIn("nope" if "/" not in name else "There is", err)
+
+    def test_check_and_skip_go_along(self):
+        self.assertEqual(list(json.loads(self.ask("health", "--check", "ping", "-f", "json").out)), ["ping"])
+        self.assertEqual(list(json.loads(self.ask("health", "--skip", "ping", "-f", "json").out)), ["databases"])
+        self.assertEqual(self.ask("health", "--check", "nope").code, 2)
+
+    def test_list_shows_the_addresses_and_runs_nothing(self):
+        with override_settings(STATUS_PROVIDERS={"health": [("ping", self.fail)], "b": []}):
+            base = f"{self.live_server_url}/status/api"
+            self.assertEqual(
+                json.loads(self.ask("--list", "-f", "json").out), {"health": {"ping": f"{base}/health/ping"}, "b": {}}
+            )
+            self.assertEqual(self.ask("ping", "--list").out, f"health\n  ping  {base}/health/ping\n")
+            self.assertEqual(self.ask("nope/x", "--list").code, 2)
+
+    def test_quiet_is_silent_on_success_also_from_afar(self):
+        self.assertEqual(self.ask("ping", "-q", "-f", "json"), Asked(0, ""))
+        self.assertEqual(self.ask("ping", "-q"), Asked(0, ""))
+        self.assertIn("replica", self.ask("health", "-q", "-f", "json").out)
+
+    def test_the_url_may_end_with_the_api(self):
+        self.assertEqual(self.ask("ping", "-f", "json", mount="/status/api").out, '{"pong": true}\n')
+        self.assertEqual(self.ask("ping", "-f", "json", mount="/status").out, '{"pong": true}\n')
+
+    def test_the_token_comes_from_option_file_or_environment(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder, "token")
+            file.write_text(f"{TOKEN}\n")
+            closed = override_settings(DEBUG=False, STATUS_PUBLIC=(), STATUS_TOKENS=(TOKEN,))
+            with closed:
+                for words in (
+                    ["--token", TOKEN],
+                    ["--token-file", str(file)],
+                    ["--header", f"Authorization: Bearer {TOKEN}"],
+                ):
+                    with self.subTest(words[0]):
+                        self.assertIn("OperationalError", self.ask("health", *words).out)
+                with mock.patch.dict("os.environ", {"STATUS_TOKEN": TOKEN}):
+                    self.assertIn("OperationalError", self.ask("health").out)
+                for words in ([], ["--token", "wrong"]):
+                    code, out, err = self.ask("health/databases", *words)
+                    self.assertEqual((code, out), (2, ""))
+                    self.assertIn("answers 401: it needs a token", err)
+
+    def test_a_stranger_learns_no_reasons(self):
+        with override_settings(DEBUG=False):
+            code, out, _ = self.ask("health", "-e")
+        self.assertEqual(code, 1)
+        self.assertIn("replica  FAIL\n", out)
+
+    def test_a_redirect_on_the_same_server_is_followed(self):
+        self.assertEqual(self.ask("ping", "-f", "json", mount="/moved/"), Asked(0, '{"pong": true}\n'))
+
+    def test_headers_go_along_and_what_is_not_ours_is_told(self):
+        seen.clear()
+        code, out, err = self.ask(
+            "health/ping", "--header", "X-Forwarded-Proto:https", "--token", TOKEN, mount="/shop/"
+        )
+        self.assertEqual((code, out), (2, ""))
+        self.assertIn("answers 200 with text/html, which is not from django-status", err)
+        self.assertEqual(seen[0]["X-Forwarded-Proto"], "https")
+        self.assertEqual(seen[0]["Authorization"], f"Bearer {TOKEN}")
+        self.assertRegex(seen[0]["User-Agent"], r"^django-status/\d")
+        self.assertIn("answers 404", self.ask("ping", mount="/nowhere/").err)
+        self.assertIn("answers 200 with text/html", self.ask("ping", mount="/shop/").err)
+
+    def test_watch_goes_on_while_the_instance_is_away(self):
+        class Reader(Screen):
+            def write(self, text: str) -> int:
+                if "404" in self.getvalue():
+                    raise BrokenPipeError
+                return super().write(text)
+
+        self.assertEqual(self.ask("health/ping", "--watch", "0.01", mount="/nowhere/", out=Reader()).code, 2)
+        self.assertEqual(self.ask("health/nope", "--watch", "0.01").code, 2)
+
+    def test_docker_and_cron_need_nothing_but_the_url(self):
+        code, out, err = command("ping", "-e", "--url", f"{self.live_server_url}/status/", "-f", "json")
+        self.assertEqual((code, out, err), (0, '{"pong": true}\n', ""))
+
+
+@contextlib.contextmanager
+def server(*answers: bytes | Callable[[socket.socket], None], context: ssl.SSLContext | None = None) -> Iterator[str]:
+    """An address where each connection gets the next of ``answers``, and the last one again and again."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, contextlib.ExitStack() as connections:
+
+        def serve() -> None:
+            left = list(answers)
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                connections.enter_context(connection)
+                try:
+                    if context is not None:
+                        connection = connections.enter_context(context.wrap_socket(connection, server_side=True))
+                    connection.recv(65536)
+                    answer = left.pop(0) if len(left) > 1 else left[0]
+                    answer(connection) if callable(answer) else connection.sendall(answer)
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # the other side has gone
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield f"http{'s' if context else ''}://127.0.0.1:{listener.getsockname()[1]}/status/"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def http(status: int = 200, kind: str = "application/health+json", body: str = "", **headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status} Whatever", f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", body]).encode()
+
+
+GOOD = http(body=health_json.render(report(result(name="ping", answer={"pong": True}), resource="health"), True))
+BAD = http(503, body=health_json.render(report(result(answer={"default": False}), resource="health"), True))
+
+
+class StrangerTests(SimpleTestCase):
+    """Servers that are not ours, or not well."""
+
+    def assertCannotAsk(self, url: str, part: str, *words: str) -> None:
+        code, out, err = ask("health/", "--url", url, *words, in_django=False)
+        self.assertEqual((code, out, err.count("\n")), (2, "", 1), err)
+        self.assertIn(part, err)
+
+    def test_what_is_not_ours_is_one_clear_line(self):
+        for answer, part in (
+            (http(kind="text/html", body="<title>Shop</title>"), "with text/html, which is not from django-status"),
+            (http(kind="application/json", body='{"error": 3}'), "with application/json, which is not"),
+            (http(502, kind="text/html"), "answers 502"),
+            (http(body="{}"), "not a health report"),
+            (http(body="[" * 100_000), "not a health report"),
+            (http(body='{"checks": []}'), "not a health report"),
+            (http(body='{"checks": {"a": 3}}'), "not a health report"),
+            (http(403, kind="text/html"), "answers 403: it needs a token"),
+            (http(404, "application/json", '{"error": "There is \\u001b[2J no such"}'), "There is _[2J no such"),
+            (b"", "cannot be reached: RemoteDisconnected"),
+            (b"220 mail.example.com ESMTP\r\n", "cannot be reached: BadStatusLine"),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "cannot be reached: IncompleteRead"),
+            (b"HTTP/1.1 200 OK\r\n" + b"a" * 70_000, "cannot be reached: LineTooLong"),
+        ):
+            with self.subTest(part), server(answer) as url:
+                self.assertCannotAsk(url, part)
+
+    def test_an_endless_answer_is_cut_off(self):
+        size = mock.patch.object(transport, "MAX_BYTES", 1024 * 1024)
+        with size, server(http(body=" " * 1024 * 1025)) as url:
+            self.assertCannotAsk(url, "sends more than 1 MiB")
+
+    def test_the_timeout_is_for_all_of_it(self):
+        def drip(connection: socket.socket) -> None:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while True:
+                connection.sendall(b"a")
+                time.sleep(0.02)
+
+        def drip_body(connection: socket.socket) -> None:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while True:
+                connection.sendall(b"a")
+                time.sleep(0.02)
+
+        with contextlib.ExitStack() as stack:
+            silent, blackhole = stack.enter_context(services.silent()), stack.enter_context(services.blackhole())
+            urls = {
+                "drips its headers": stack.enter_context(server(drip)),
+                "drips its body": stack.enter_context(server(drip_body)),
+                "says nothing": f"http://127.0.0.1:{silent}/",
+                "speaks no TLS": f"https://127.0.0.1:{silent}/",
+                "swallows connections": f"http://127.0.0.1:{blackhole}/",
+            }
+            for what, url in urls.items():
+                with self.subTest(what):
+                    started = time.monotonic()
+                    self.assertCannotAsk(url, "did not answer within 0.", "-t", "0.3")
+                    self.assertLess(time.monotonic() - started, 2)
+
+    def test_a_slow_name_server_is_no_excuse(self):
+        go = threading.Event()
+        self.addCleanup(go.set)
+
+        def resolve(*args: Any, **kwargs: Any) -> Any:
+            go.wait(30)
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        with mock.patch("socket.getaddrinfo", resolve):
+            started = time.monotonic()
+            self.assertCannotAsk("http://status.invalid/", "did not answer within 0.2 s", "-t", "0.2")
+            self.assertLess(time.monotonic() - started, 2)
+
+    def test_nobody_there_is_one_clear_line(self):
+        self.assertCannotAsk(f"http://127.0.0.1:{services.free_port()}/", "cannot be reached: Connection refused")
+        with mock.patch(
+            "socket.getaddrinfo", side_effect=socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        ):
+            self.assertCannotAsk("http://status.invalid/", "cannot be reached: Name or service not known")
+        self.assertCannotAsk(f"http://{'a' * 70}.invalid/", "cannot be reached: UnicodeError")
+
+    def test_a_process_with_an_unanswered_request_ends_in_time(self):
+        with services.silent() as port:
+            started = time.monotonic()
+            code, out, err = command("ping", "-t", "0.3", "--url", f"http://127.0.0.1:{port}/")
+        self.assertEqual((code, out, err.count("\n")), (2, "", 1))
+        self.assertLess(time.monotonic() - started, 15)
+
+    def test_a_name_is_asked_for_as_a_resource_where_options_is_barred(self):
+        with server(http(405, "text/html"), GOOD) as url:
+            self.assertEqual(ask("health", "--url", url, in_django=False).code, 0)
+
+    def test_redirects_elsewhere_are_refused(self):
+        with server(http(302, Location="http://elsewhere.invalid:8000/status/")) as url:
+            self.assertCannotAsk(url, "redirects to http://elsewhere.invalid, which is another one")
+        with server(http(302, Location="/again")) as url:
+            self.assertCannotAsk(url, "redirects more than 5 times")
+        with server(http(302, Location="http://[broken/")) as url:
+            self.assertCannotAsk(url, "redirects to what is no address")
+        with server(http(302, "text/html")) as url:
+            self.assertCannotAsk(url, "answers 302")
+
+    def test_wait_goes_on_until_the_instance_is_there_and_healthy(self):
+        with mock.patch.object(waiting, "EVERY", 0.02), server(b"", http(502, "text/html"), BAD, GOOD) as url:
+            code, out, err = ask("wait", "health/", "--url", url, in_django=False)
+        self.assertEqual(code, 0)
+        self.assertRegex(out, r"^health/: healthy after")
+        self.assertEqual(len(err.splitlines()), 3)
+
+    def test_wait_gives_up_on_what_never_answers(self):
+        with services.silent() as port:
+            code, _, err = ask("wait", "health/", "--for", "0.2", "--url", f"http://127.0.0.1:{port}/", in_django=False)
+        self.assertEqual(code, 1)
+        self.assertIn("did not answer", err)
+
+    def test_a_certificate_has_to_be_trusted_unless_it_need_not(self):
+        openssl = shutil.which("openssl")
+        if openssl is None:
+            services.missing("openssl", "apt-get install openssl")
+        with tempfile.TemporaryDirectory() as folder:
+            key, certificate = f"{folder}/key.pem", f"{folder}/certificate.pem"
+            subprocess.run(
+                [
+                    openssl,
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "rsa:2048",
+                    "-nodes",
+                    "-subj",
+                    "/CN=localhost",
+                    "-keyout",
+                    key,
+                    "-out",
+                    certificate,
+                ],
+                check=True,
+                capture_output=True,
+            )
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key)
+            with server(GOOD, context=context) as url:
+                self.assertCannotAsk(url, "its certificate is not trusted")
+                self.assertEqual(ask("health/", "--insecure", "--url", url, in_django=False).code, 0)
+
+
+class ReadingTests(SimpleTestCase):
+    """A health+json document becomes the report it was made from."""
+
+    def again(self, original: Any, details: bool = True) -> Any:
+        body = health_json.render(original, details).encode()
+        return judged(Answer(200, "application/health+json", body), original.resource, original.provider)
+
+    def test_everything_that_the_document_holds_comes_back(self):
+        settled = report(*(one for one in MIXED.results if not one.running))
+        reply = self.again(settled)
+        self.assertEqual(reply.failing, settled.failing)
+        # One provider's name in two resources shares its key, so the order may change.
+        self.assertEqual(sorted(render(reply.report).splitlines()), sorted(render(settled).splitlines()))
+
+    def test_what_still_runs_is_no_pass(self):
+        reply = self.again(MIXED)
+        self.assertIn("delivery", render(reply.report))
+        self.assertFalse(self.again(report(result(running=True, sound=False))).failing)
+
+    @settings(max_examples=100, deadline=None)
+    @given(
+        st.lists(
+            st.tuples(st.sampled_from(["a", "b", "stats"]), st.booleans(), st.booleans(), st.booleans()), max_size=5
+        ),
+        st.booleans(),
+    )
+    def test_the_verdict_survives_the_journey(self, drawn: list[tuple[str, bool, bool, bool]], details: bool):
+        results = []
+        for number, (resource, first, second, critical) in enumerate(drawn):
+            answer = {"x:1": first, "y": {"deep": [second]}} if number % 3 else first
+            results.append(result(resource, f"check{number}", answer, critical=critical))
+        original = report(*results)
+        reply = self.again(original, details)
+        self.assertEqual(reply.failing, original.failing)
+        self.assertEqual(nagios.exit_code(reply.report), nagios.exit_code(original))
+
+    def test_any_document_is_read_without_an_accident(self):
+        for checks in (
+            {"a": [3, {}]},
+            {"": [{"componentId": 3, "responseTime": "x", "output": ["a"]}]},
+            {"a:b": [{"observedValue": None}]},
+        ):
+            with self.subTest(checks):
+                body = json.dumps({"checks": checks}).encode()
+                render(judged(Answer(200, "application/health+json", body)).report)
+
+
+class AddressTests(SimpleTestCase):
+    def test_an_address_is_taken_as_people_write_it(self):
+        for url, api in (
+            ("http://localhost:8000/status/", "http://localhost:8000/status/api"),
+            ("http://localhost:8000", "http://localhost:8000/api"),
+            ("https://[::1]:8443/a%20b/", "https://[::1]:8443/a%20b/api"),
+            ("http://localhost/ümlaut", "http://localhost/%C3%BCmlaut/api"),
+        ):
+            self.assertEqual(checked_url(url), api)
+
+    def test_what_is_no_address_is_refused(self):
+        for url in (
+            *("", "localhost:8000", "ftp://localhost/", "http:///status/", "http://a b/", "http://a/\r\nX: y"),
+            *("http://a:x/", "http://a:99999/", "http://a:0/", "http://[::1/"),
+            *("http://u:p@localhost/", "http://a/?check=x", "http://a/#x"),
+        ):
+            with self.subTest(url):
+                code, out, err = ask("ping", "--url", url, in_django=False)
+                self.assertEqual((code, out, err.count("\n")), (2, "", 1))
+                self.assertNotIn("u:p", err)
+
+    def test_headers_and_tokens_cannot_smuggle(self):
+        for words in (
+            *(["--header", header] for header in ("nonsense", "A b: c", "A: b\r\nC: d", "A: \u2713")),
+            *(["--token", token] for token in ("a b", "a\nb", "\u2713", "")),
+        ):
+            with self.subTest(words):
+                self.assertEqual(ask("ping", "--url", "http://localhost:1/", *words, in_django=False).code, 2)
+
+    def test_a_token_file_that_cannot_be_read_is_told(self):
+        self.assertIn("No such file", ask("ping", "--url", "http://a/", "--token-file", "/nope", in_django=False).err)
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(b"\xff\xfe")
+            file.flush()
+            self.assertIn(
+                "it is not text", ask("ping", "--url", "http://a/", "--token-file", file.name, in_django=False).err
+            )
+
+    def test_a_redirect_stays_with_the_server_or_goes_to_its_https(self):
+        for url, location, target in (
+            ("http://a/x", "/y", "http://a/y"),
+            ("http://a/x", "https://a/y", "https://a/y"),
+            ("http://a:80/x", "http://a/y", "http://a/y"),
+            ("http://a:8000/x", "https://a/y", None),
+            ("https://a/x", "http://a/y", None),
+            ("http://a/x", "http://a:81/y", None),
+            ("http://a/x", "//b/y", None),
+            ("http://a/x", "ftp://a/y", None),
+        ):
+            with self.subTest(f"{url} -> {location}"):
+                if target is None:
+                    with self.assertRaises(CannotAsk):
+                        redirected(url, location)
+                else:
+                    self.assertEqual(redirected(url, location), target)
