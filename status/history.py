@@ -184,8 +184,9 @@ class History:
                     slots = merge([*self.slots.get(key, ()), *shared])
                     if slots:
                         self.slots[key] = slots
-                if slots and slots != shared:
-                    written[name] = encode(slots)
+                text = encode(slots)
+                if slots and text != found.get(name):
+                    written[name] = text
             if written:
                 cache.set_many(written, KEPT)
             with self.lock:
@@ -202,7 +203,7 @@ def cache_key(key: Key) -> str:
 
 def encode(slots: Iterable[Slot]) -> str:
     return json.dumps(
-        [[round(n, 4) if isinstance(n, float) else n for n in slot] for slot in slots], separators=(",", ":")
+        [[round(n, 6) if isinstance(n, float) else n for n in slot] for slot in slots], separators=(",", ":")
     )
 
 
