@@ -147,6 +147,14 @@ class DatabasesTests(DatabasesTestCase):
                     self.assertEqual(len(self.open_files()), files)
                     self.assertTrue(entry.may_block())
 
+    def test_kept_connection_is_asked_once_and_not_checked_before(self) -> None:
+        is_usable = mock.Mock(return_value=True)
+        entry = {**self.peculiar(vendor="other", is_usable=is_usable), "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+        self.use(other=entry)
+        for _ in range(3):
+            self.assertEqual(run(check("other")).answer, {"other": True})
+        is_usable.assert_not_called()
+
     def test_forked_child_leaves_the_threads_of_its_parent_alone(self) -> None:
         self.use(other=self.file())
         run(check("other"))
