@@ -20,12 +20,14 @@ from django.urls.resolvers import LocalePrefixPattern
 
 from status.api.urls import Addresses
 from status.api.views import ReportView
+from status.manners import HEADERS
 
 
 class StatusMiddleware:
     """Answers what ``status.urls`` or ``status.api.urls`` is mounted for, wherever and however often; passes the rest on.
 
-    Requests of a browser that is logged in go the ordinary way, so that sessions and users can tell who is staff.
+    Requests of a browser that is logged in go the ordinary way, so that sessions and users can tell who is staff. Where that
+    way does not lead to the app (the session database is down, a login page is in the way), they are answered here after all.
     """
 
     sync_capable = True
@@ -41,13 +43,18 @@ class StatusMiddleware:
         match = ours(request)
         if self.is_async:
             return self.acall(request, match)
-        if match is None:
-            return cast("HttpResponseBase", self.get_response(request))
-        return cast("HttpResponseBase", match.func(request, *match.args, **match.kwargs))
+        if match is None or has_session(request):
+            response = cast("HttpResponseBase", self.get_response(request))
+            if match is None or is_ours(response):
+                return response
+        return cast("HttpResponseBase", match.func(without_user(request), *match.args, **match.kwargs))
 
     async def acall(self, request: HttpRequest, match: ResolverMatch | None) -> HttpResponseBase:
-        if match is None:
-            return cast("HttpResponseBase", await self.get_response(request))
+        if match is None or has_session(request):
+            response = cast("HttpResponseBase", await self.get_response(request))
+            if match is None or is_ours(response):
+                return response
+        without_user(request)
         if match.func.view_class is ReportView:
             return await ReportView().adispatch(request, **match.kwargs)
         # A page. Its template is rendered off the event loop, on the thread that belongs to this request.
@@ -59,7 +66,7 @@ def ours(request: HttpRequest) -> ResolverMatch | None:
     """The view of ours that ``request`` is for, if any. Does not ask for the host, which may not be one the project allows."""
     path = request.path_info
     resolver = get_resolver()
-    if not addresses(resolver).match(path) or settings.SESSION_COOKIE_NAME in request.COOKIES:
+    if not addresses(resolver).match(path):
         return None
     # The mount point itself answers without its slash too, which no pattern below it can see.
     for candidate in (path, f"{path}/"):
@@ -69,6 +76,21 @@ def ours(request: HttpRequest) -> ResolverMatch | None:
             continue
         return match if getattr(match.func, "front_door", False) else None
     return None
+
+
+def has_session(request: HttpRequest) -> bool:
+    return settings.SESSION_COOKIE_NAME in request.COOKIES
+
+
+def is_ours(response: HttpResponseBase) -> bool:
+    """Whether a view of this app has answered, and not something in front of it."""
+    return response.get("X-Robots-Tag") == HEADERS["X-Robots-Tag"]
+
+
+def without_user(request: HttpRequest) -> HttpRequest:
+    """The request as it came in: whoever was found, or could not be found, behind the door is nobody here."""
+    vars(request).pop("user", None)
+    return request
 
 
 @lru_cache(maxsize=8)
