@@ -59,7 +59,7 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
 
     def _current(self) -> Built:
         providers, added, workers = (self.conf.providers, self.conf.check_providers, self.conf.celery_workers)
-        if self._seen is None or self._seen != (providers, added, workers):
+        if self._seen is None or not _same(self._seen, (providers, added, workers)):
             built = Built.of(providers, added, workers, self.conf.default_providers)
             self._seen, self._built = ((_snapshot(providers), _snapshot(added), workers), built)
         return self._built
@@ -180,6 +180,13 @@ class Built:
 def _not_a_set(setting: str, value: Any) -> Problem:
     hint = f'Write {setting} = {{"health": [("ping", "status.providers.health.ping")]}}.'
     return Problem(setting, "a dict of resource -> list of entries", found(value), hint)
+
+
+def _same(before: Any, now: Any) -> bool:
+    try:
+        return bool(before == now)
+    except Exception:  # an argument that cannot be compared, as arrays cannot
+        return False
 
 
 def _snapshot(value: Any) -> Any:
