@@ -14,7 +14,9 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", nargs="?", choices=[*NAMES, "all"], metavar="name", help=", ".join(NAMES) + " or all")
+        parser.add_argument(
+            "name", nargs="?", choices=[*NAMES, "all"], metavar="name", help=", ".join(NAMES) + " or all"
+        )
         modes = "; ".join(f"{mode}: {text}" for mode, text in MODES.items())
         parser.add_argument("mode", nargs="?", choices=MODES, default="ok", metavar="mode", help=modes)
 
