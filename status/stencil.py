@@ -34,6 +34,8 @@ def fill(page: Page, key: Hashable, write: Callable[[Page], str]) -> str:
 
     key: what else the written page depends on.
     """
+    if not page.cards:
+        return write(page)
     values = [page.updated_iso, page.updated_clock, *chain.from_iterable([card.figures for card in page.cards])]
     key = (key, _key(page))
     parts = _kept.get(key)

@@ -71,10 +71,11 @@ def size(count: float) -> str:
     """Bytes in binary units: ``1503238553`` is ``1.4 GiB``."""
     if abs(count) < 1024:
         return gettext("%s bytes") % number(count)
-    for unit in _SIZES:
+    units = iter(_SIZES)
+    unit = ""
+    while abs(count) >= 1023.5 and unit != _SIZES[-1]:
+        unit = next(units)
         count /= 1024
-        if abs(count) < 1023.5 or unit == _SIZES[-1]:
-            break
     return f"{'−' if count < 0 else ''}{_short(abs(count), _words(get_language())['.'])} {unit}"
 
 

