@@ -12,6 +12,7 @@ def main() -> None:
     from status.commandline.process import end_quietly
 
     end_quietly()
+    # Late: only now.
     from status.commandline.run import main as run
 
     name = os.path.basename(sys.argv[0])

@@ -64,6 +64,7 @@ PROGRAMS = {
     "prometheus": (("prometheus",), "apt-get install prometheus"),
     "check_http": (("check_http",), "apt-get install monitoring-plugins-basic"),
     "negate": (("negate",), "apt-get install monitoring-plugins-basic"),
+    "systemd-analyze": (("systemd-analyze",), "apt-get install systemd"),
     "git": (("git",), "apt-get install git"),
 }
 #: Where Debian keeps programs that are not on everybody's PATH.

@@ -462,6 +462,10 @@ class LiveTests(SimpleTestCase):
         self.assertTrue(err.endswith(terminal.CLEAR_LINE))
         self.assertNotIn("waiting", out)
 
+    def test_a_quick_answer_needs_no_line(self):
+        with mock.patch.object(terminal, "PATIENCE", PATIENCE):
+            self.assertEqual(ask("ping", "-e", err=Screen()).err, "")
+
     def test_a_terminal_shows_why_wait_waits(self):
         screen = Screen()
 
@@ -508,6 +512,13 @@ class TerminalTests(SimpleTestCase):
         with mock.patch.object(closed, "getvalue", return_value=""):
             closed.close()
             self.assertEqual(ask("ping", out=closed).err, "status: the answer cannot be written: it is closed\n")
+
+    def test_a_complaint_that_nobody_can_hear_changes_nothing(self):
+        class Gone(io.StringIO):
+            def write(self, text: str) -> int:
+                raise OSError("gone")
+
+        self.assertEqual(ask("nope", err=Gone()), Asked(2, ""))
 
     def test_no_standard_streams_are_no_reason_to_fail(self):
         with mock.patch.object(sys, "stdout", None), mock.patch.object(sys, "stderr", None):
@@ -600,6 +611,19 @@ class SettingsTests(SimpleTestCase):
 
     def test_the_settings_of_a_django_project_work_by_any_way(self):
         self.assertEqual(self.resources("-s", "project"), ["c"])
+
+    def test_the_installed_script_finds_what_is_in_the_working_directory(self):
+        scripts = self.folder / "bin"
+        scripts.mkdir()
+        (scripts / "django_status.py").write_text("from status.__main__ import main\nmain()\n")
+        done = subprocess.run(
+            [sys.executable, scripts / "django_status.py", "-s", "plain", "ping", "-f", "json"],
+            env=bare(),
+            cwd=self.folder,
+            capture_output=True,
+            encoding="utf-8",
+        )
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, '{"pong": true}\n', ""))
 
     def test_what_cannot_be_loaded_is_one_clear_line(self):
         self.write("needy", "import no_such_thing")
@@ -749,11 +773,11 @@ class ProcessTests(SimpleTestCase):
     def test_ping_loads_nothing_that_its_answer_does_not_need(self):
         script = (
             "import sys; sys.argv = ['django_status', 'ping', '-f', 'text']\n"
-            "import os; os._exit = sys.exit\n"
+            "before = set(sys.modules)\n"
             "from status.__main__ import main\n"
             "try: main()\n"
             "except SystemExit: pass\n"
-            "print(*sys.modules)"
+            "print(*{*sys.modules} - before)"
         )
         done = subprocess.run(
             [sys.executable, "-c", script], env=bare(), capture_output=True, encoding="utf-8", timeout=PATIENCE

@@ -22,7 +22,7 @@ from django.urls import include, path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from status.commandline import transport, waiting
+from status.commandline import terminal, transport, waiting
 from status.commandline.arguments import CannotAsk
 from status.commandline.human import render
 from status.commandline.remote import judged
@@ -296,6 +296,11 @@ class StrangerTests(SimpleTestCase):
                     self.assertCannotAsk(url, "did not answer within 0.", "-t", "0.3")
                     self.assertLess(time.monotonic() - started, 2)
 
+    def test_a_terminal_shows_whom_it_waits_for(self):
+        with mock.patch.object(terminal, "PATIENCE", 0.01), services.silent() as port:
+            err = ask("a/", "-t", "0.3", "--url", f"http://127.0.0.1:{port}/", in_django=False, err=Screen()).err
+        self.assertIn(f"waiting for http://127.0.0.1:{port}/api (", err)
+
     def test_a_slow_name_server_is_no_excuse(self):
         go = threading.Event()
         self.addCleanup(go.set)
@@ -418,6 +423,11 @@ class ReadingTests(SimpleTestCase):
         self.assertEqual(reply.failing, original.failing)
         self.assertEqual(nagios.exit_code(reply.report), nagios.exit_code(original))
 
+    def test_a_failure_that_no_component_shows_is_kept(self):
+        entries = {"a:x": [{"status": "pass", "componentId": "x"}], "a": [{"status": "fail", "output": "elsewhere"}]}
+        reply = judged(Answer(200, "application/health+json", json.dumps({"checks": entries}).encode()))
+        self.assertTrue(reply.failing)
+
     def test_any_document_is_read_without_an_accident(self):
         for checks in (
             {"a": [3, {}]},
@@ -484,3 +494,11 @@ class AddressTests(SimpleTestCase):
                         redirected(url, location)
                 else:
                     self.assertEqual(redirected(url, location), target)
+
+
+class RequestTests(SimpleTestCase):
+    def test_a_connection_that_is_gone_already_can_be_given_up(self):
+        request = transport.Request("GET", "http://localhost/", {}, 0.0, False)
+        request.give_up()
+        with socket.socket() as request.socket:
+            request.give_up()

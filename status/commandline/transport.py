@@ -64,7 +64,7 @@ def _within_deadline(request: Request, url: str) -> Answer:
     request.join(max(0.0, request.deadline - started))
     if request.is_alive() or isinstance(request.error, TimeoutError):
         request.give_up()
-        raise CannotAsk(f"{shown(url)} did not answer within {monotonic() - started:.3g} s", transient=True)
+        raise CannotAsk(f"{shown(url)} did not answer within {monotonic() - started:.1f} s", transient=True)
     if request.error is not None:
         raise CannotAsk(f"{shown(url)} cannot be reached: {_said(request.error)}", transient=True) from request.error
     if request.answer is None:
