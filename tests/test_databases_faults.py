@@ -6,9 +6,11 @@ import os
 import sys
 import threading
 import time
+import unittest
 from typing import Any
 from unittest import mock
 
+import django
 from django.db import connections, transaction
 from django.test import tag
 
@@ -306,6 +308,7 @@ class FullServerTests(PostgresTestCase):
 
 
 @tag("fault")
+@unittest.skipIf(django.VERSION < (5, 1), "Django has pools since 5.1")
 class PoolTests(PostgresTestCase):
     def setUp(self) -> None:
         super().setUp()
