@@ -18,7 +18,7 @@ from kombu.transport import memory
 from status.engine import engine
 from status.inquiry import inquire
 from status.providers.base import Unavailable, running_until
-from status.providers.celery import inspection
+from status.providers.celery import inspection, transports
 from status.providers.celery.health import celery as health
 from status.providers.celery.inspection import idle
 from status.providers.celery.line import MAX_REPLY
@@ -336,7 +336,8 @@ class StatsTests(CeleryTestCase):
         "broker": {
             "transport": "amqp", "hostname": "mq1", "port": 5672, "virtual_host": "/", "userid": "u5er",
             "password": "pa55", "transport_options": {"sentinel_kwargs": {"password": "pa55"}},
-            "alternates": ["amqp://u5er:pa55@mq2"], "login_method": "PLAIN", "ssl": {"keyfile": "/etc/pa55"}, "uri_prefix": None, "connect_timeout": 4,
+            "alternates": ["amqp://u5er:pa55@mq2"], "login_method": "PLAIN", "ssl": {"keyfile": "/etc/pa55"},
+            "uri_prefix": None, "connect_timeout": 4,
         },
         "unknown": "pa55",
     }  # fmt: skip
@@ -379,7 +380,38 @@ class WorkerTests(CeleryTestCase):
             self.assertIsNone(app._pool)
 
 
+class LimitTests(CeleryTestCase):
+    def test_options_of_the_project_stay_below_the_limits(self):
+        options = {
+            "visibility_timeout": 60,
+            "socket_timeout": 300,
+            "retry_on_timeout": True,
+            "sentinel_kwargs": {"db": 1},
+        }
+        app = self.use("redis://127.0.0.1:1", broker_transport_options=options)
+        ours = transports.connection(app, 1.0).transport_options
+        self.assertEqual(ours["visibility_timeout"], 60)
+        self.assertEqual(ours["socket_timeout"], transports.CONNECT_PART)
+        self.assertEqual(
+            ours["sentinel_kwargs"],
+            {"db": 1, "socket_timeout": ours["socket_timeout"], "socket_connect_timeout": ours["socket_timeout"]},
+        )
+        self.assertFalse(ours["retry_on_timeout"])
+        self.assertEqual(app.conf.broker_transport_options, options)
+
+    def test_several_brokers_share_the_time(self):
+        for url in ("amqp://a;amqp://b", ["amqp://a", "amqp://b"]):
+            with self.subTest(url):
+                connection = transports.connection(self.use(url), 1.0)
+                self.assertEqual(connection.connect_timeout, transports.CONNECT_PART / 2)
+                self.assertEqual(connection.transport_options["read_timeout"], connection.connect_timeout)
+
+
 class FailureTests(SimpleTestCase):
+    def test_an_inspection_says_what_an_answer_is_worth(self):
+        with self.assertRaises(NotImplementedError):
+            inspection.Inspection().value(None)
+
     def test_the_cause_is_found_behind_the_errors_of_the_libraries(self):
         for cause, words in {
             ConnectionRefusedError("redis://u5er:pa55@mq"): "broker refused the connection (ConnectionRefusedError)",

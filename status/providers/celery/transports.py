@@ -56,14 +56,10 @@ def limit(raw: Any, seconds: float) -> None:
         sock.settimeout(seconds)
 
 
-def sockets(raw: Any) -> Iterator[socket.socket]:
+def sockets(raw: Any) -> list[socket.socket]:
     """The open sockets of py-amqp and redis-py."""
-    if is_amqp(raw):
-        if raw.transport.sock is not None:
-            yield raw.transport.sock
-    for client in _redis_connections(raw):
-        if client._sock is not None:
-            yield client._sock
+    found = [raw.transport.sock] if is_amqp(raw) else [client._sock for client in _redis_connections(raw)]
+    return [sock for sock in found if sock is not None]
 
 
 def disconnect(raw: Any) -> None:
@@ -78,7 +74,7 @@ def disconnect(raw: Any) -> None:
 
 def disown(raw: Any) -> None:
     """In a forked child: close its copies of the sockets, and leave the parent's connection alone."""
-    for sock in list(sockets(raw)):
+    for sock in sockets(raw):
         os.close(sock.detach())
 
 
