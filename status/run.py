@@ -216,6 +216,7 @@ def quietly(function: Callable[..., object], *args: object) -> None:
     try:
         function(*args)
     except BaseException as error:
+        # Late: most processes never get here.
         from status.logs import log_mishap
 
         log_mishap(function, error)
