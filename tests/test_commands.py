@@ -9,6 +9,7 @@ import pathlib
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -24,11 +25,13 @@ from django.test import SimpleTestCase, override_settings
 from django.urls import reverse
 
 from status.commandline import process, terminal, waiting
+from status.commandline.arguments import parse
 from status.commandline.human import render
 from status.engine import engine
 from status.formats.components import summary
 from status.providers.base import Answer
 from tests.commandline import PATIENCE, Asked, Screen, ask, bare, command
+from tests.readme_commands import END, README, START, section
 from tests.reports import MIXED, report, result
 
 released = threading.Event()
@@ -202,6 +205,21 @@ class UsageTests(SimpleTestCase):
         ]
         self.assertEqual(ask("ping", *words, "-f", "json").out, '{"pong": true}\n')
         self.assertEqual(ask("ping", "--skip-checks", in_django=False).code, 2)
+
+
+class ReadmeTests(SimpleTestCase):
+    """The README says what is so."""
+
+    def test_the_section_is_what_the_commands_print(self):
+        shown = README.read_text().partition(f"{START}\n")[2].partition(END)[0].strip()
+        self.assertEqual(shown, section().strip(), "Run python -m tests.readme_commands")
+
+    def test_every_command_line_in_it_is_understood(self):
+        lines = re.findall(r"^ +(manage\.py status|django_status)\b(.*?)(?:#.*|&&.*)?$", section(), re.M)
+        self.assertGreater(len(lines), 10)
+        for entrance, words in lines:
+            with self.subTest(words):
+                parse(shlex.split(words), entrance, in_django=entrance != "django_status")
 
 
 class ExitCodeTests(SimpleTestCase):

@@ -1,0 +1,103 @@
+"""The README's section on commands, with what they really print. ``python -m tests.readme_commands`` writes it anew."""
+
+from __future__ import annotations
+
+import pathlib
+import textwrap
+
+from status.commandline.arguments import EXIT_CODES, SNIPPETS
+from status.commandline.human import render
+from tests.reports import report, result
+
+README = pathlib.Path(__file__).resolve().parent.parent / "README.rst"
+START, END = ".. commands: written by tests/readme_commands.py", ".. commands: end"
+
+ASKED = report(
+    result(name="ping", answer={"pong": True}, duration=0.000011),
+    result(answer={"default": True, "replica": False}, reasons={"replica": "OperationalError"}, duration=0.0412),
+    result(name="celery", error="timed out after 2 s", duration=2.0002),
+    result(name="caches", answer={"default": True}, duration=0.0009),
+    resource="health",
+)
+
+
+def section() -> str:
+    """Everything between the two comments."""
+    return TEMPLATE.format(
+        health=_block(render(ASKED)),
+        exit_codes=_block(EXIT_CODES),
+        snippets=", ".join(f"``{kind}``" for kind in SNIPPETS),
+    )
+
+
+def _block(text: str) -> str:
+    return f".. code-block:: text\n\n{textwrap.indent(text.rstrip(), '    ')}"
+
+
+TEMPLATE = """\
+One command line with two entrances: ``manage.py status`` inside a Django project, and ``django_status``, also spelled
+``python -m status``, anywhere. The shell is the authority, so reasons and durations are shown.
+
+.. code-block:: shell
+
+    manage.py status                             # everything
+    manage.py status health                      # one resource
+    manage.py status ping                        # one provider
+    manage.py status health/databases -f json    # which one, where the name is in several resources
+    manage.py status health --skip caches -t 1   # without one, and none may take longer than a second
+    manage.py status --list                      # what there is, and where; runs nothing
+    manage.py status stats -h                    # each has its own help
+
+{health}
+
+On a terminal it has colours (not with ``NO_COLOR``), and a line tells what is still waited for. ``-f`` writes any of
+the `Formats`_; ``-f json`` is the document that the address answers. ``-q`` prints nothing unless something fails or
+warns. ``--watch SECONDS`` asks again and again. ``--traceback`` shows what a check raised, which is otherwise only
+logged.
+
+{exit_codes}
+
+A resource that is called ``wait`` or ``snippet`` is asked for with a slash, as ``wait/``.
+
+**Settings of django_status.** ``-s MODULE``, else ``DJANGO_STATUS_SETTINGS``, else ``DJANGO_SETTINGS_MODULE``, else the
+defaults: ``ping`` and ``code``. A plain module, or a class in one, holds the same settings as a Django project would:
+
+.. code-block:: shell
+
+    django_status health -s ops.checks           # ops/checks.py; or ops.checks.Production, a class in it
+
+**A running instance.** With ``--url`` it is not this process that is asked, but a server, over HTTP:
+
+.. code-block:: shell
+
+    django_status health/ping -e -q --url http://localhost:8000/status/
+    django_status health --url https://shop.example.com/status/ --token-file /run/secrets/status
+
+``-t`` bounds the whole exchange (10 seconds unless given), also where the server sends one byte a second. The token
+comes from ``--token-file``, from ``STATUS_TOKEN`` in the environment, or from ``--token``, which other users of the
+machine may see. ``--header 'Host: shop.example.com'`` adds a header, ``--insecure`` accepts any certificate. Redirects
+to another server are refused, proxies are not used, and an answer that is not from django-status is exit code 2. A name
+with a slash saves the request that finds out whether ``ping`` is a resource or a provider.
+
+**Wait.** For start scripts, init containers and compose:
+
+.. code-block:: shell
+
+    manage.py status wait health --for 60 --stable 3 && exec gunicorn shop.wsgi
+
+Exit code 0 as soon as nothing fails, here for three seconds without interruption; 1 when 60 seconds are over. With
+``--url`` it waits for a server to come up.
+
+**Snippets.** ``manage.py status snippet KIND`` prints configuration that is ready to paste, with the addresses of your
+project and with timeouts that match the deadlines of your checks. KIND is one of {snippets}. The server is taken to be
+``localhost:8000``; ``--url`` tells better.
+
+.. code-block:: shell
+
+    manage.py status snippet k8s --url http://localhost:8080/status/
+"""
+
+
+if __name__ == "__main__":
+    before, _, rest = README.read_text().partition(f"{START}\n")
+    README.write_text(f"{before}{START}\n\n{section()}\n{END}{rest.partition(END)[2]}")
