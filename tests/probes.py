@@ -1,0 +1,94 @@
+"""A client that asks a server on 127.0.0.1 as probes do: one at a time, or many at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+#: Seconds after which a client gives up, far beyond all deadlines.
+GIVE_UP = 30
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back. ``status`` is 0 where nothing did; ``seconds`` it took, from before the connection was opened."""
+
+    status: int
+    body: bytes
+    seconds: float
+
+    @property
+    def document(self) -> Any:
+        return strict(self.body)
+
+
+def strict(text: bytes | str) -> Any:
+    """The document, as the standard has it: no NaN, no infinity, no name twice in an object."""
+    return json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
+
+
+def get(port: int, path: str, headers: str = "") -> Answer:
+    before, data = time.monotonic(), b""
+    # Whoever restarts or stops the server leaves the client with what it got.
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), GIVE_UP) as connection:
+        connection.sendall(_request(path, headers))
+        while received := connection.recv(65536):
+            data += received
+    return _answer(data, before)
+
+
+def at_once(port: int, path: str, count: int) -> list[Answer]:
+    async def ask() -> Answer:
+        before, data = time.monotonic(), b""
+        with contextlib.suppress(OSError, asyncio.TimeoutError):
+            data = await asyncio.wait_for(_exchange(port, path), GIVE_UP)
+        return _answer(data, before)
+
+    async def ask_all() -> list[Answer]:
+        return await asyncio.gather(*(ask() for _ in range(count)))
+
+    return asyncio.run(ask_all())
+
+
+def leave(port: int, path: str, count: int, after: float) -> None:
+    """Ask, and hang up ``after`` so many seconds without having waited for an answer."""
+    with contextlib.ExitStack() as connections:
+        for _ in range(count):
+            connection = connections.enter_context(socket.create_connection(("127.0.0.1", port), GIVE_UP))
+            connection.sendall(_request(path))
+        time.sleep(after)
+
+
+async def _exchange(port: int, path: str) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(_request(path))
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+def _request(path: str, headers: str = "") -> bytes:
+    return f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n{headers}\r\n".encode()
+
+
+def _answer(data: bytes, before: float) -> Answer:
+    head, _, body = data.partition(b"\r\n\r\n")
+    status = int(head.split(b" ", 2)[1]) if head else 0
+    return Answer(status, body, time.monotonic() - before)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        raise ValueError(f"a name twice in {[name for name, _ in pairs]}")
+    return document
