@@ -17,7 +17,7 @@ from typing import NamedTuple
 from status.conf import conf
 from status.entries import Check
 from status.report import Result, State
-from status.run import close_connections, quietly
+from status.containment import close_connections, quietly
 
 #: Checks whose state is remembered, far above what anyone configures; beyond it the oldest is forgotten.
 REMEMBERED = 10_000

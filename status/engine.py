@@ -1,24 +1,26 @@
 """Runs checks: within a deadline, one run at a time, side by side, each on its own. Knows no HTTP.
 
-A thread cannot be killed. So every run that may wait gets a daemon thread of its own, and a run that overstays its deadline
-is left behind: reported at once, replaced rarely, and forgotten when it ends.
+A thread cannot be killed. So every run that may wait gets a daemon thread of its own, and a run that overstays its
+deadline is left behind: reported at once, replaced rarely, and forgotten when it ends.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any
 
 from status.conf import conf
+from status.containment import close_connections, quietly, renew_connections
 from status.entries import Check
+from status.outcome import Outcome, execute
+from status.providers.base import Part
 from status.report import Result
-from status.run import Outcome, Run, close_connections, execute, quietly, renew_connections
+from status.run import Run, result_of
 
 #: Seconds a thread waits for the next run before it closes what it kept and ends.
 IDLE_SECONDS = 60.0
@@ -31,14 +33,21 @@ if TYPE_CHECKING:
     import asyncio
 
 Observer = Callable[[Check, Result], None]
+#: A check, and its run or those of its parts.
+Asked = tuple[Check, list[Run]]
 
 
 class Lane:
-    """Where the runs of one check take place: one at a time, on one warm thread."""
+    """Where the runs of one check, or of one part of it, take place: one at a time, on one warm thread.
 
-    def __init__(self, check: Check, observe: Observer) -> None:
+    owner: marks the lanes of one engine in one process.
+    returned: told of each run that returns.
+    """
+
+    def __init__(self, check: Check | Part, owner: object, returned: Callable[[Run], None]) -> None:
         self.check = check
-        self.observe = observe
+        self.owner = owner
+        self.returned = returned
         self.lock = threading.Lock()
         #: The run that was started last.
         self.newest: Run | None = None
@@ -49,7 +58,7 @@ class Lane:
         #: A thread with nothing to do.
         self.idle: Worker | None = None
 
-    def ask(self, now: float, timeout: float, max_age: float, inline: Callable[[Check], bool]) -> tuple[Run, bool]:
+    def ask(self, now: float, timeout: float, max_age: float, inline: Callable[[Any], bool]) -> tuple[Run, bool]:
         """The run that answers a question asked ``now``, and whether the caller is to execute it itself."""
         with self.lock:
             if self.last is not None and max_age and now - self.last.finished <= max_age:
@@ -80,7 +89,7 @@ class Lane:
 
     def work(self, run: Run, worker: Worker | None = None) -> None:
         """Execute ``run`` in this thread and let everyone know who waits for it."""
-        outcome = execute(run)
+        outcome = execute(run.check, run.deadline, run.late)
         with self.lock:
             self.unfinished.remove(run)
             if self.last is None or run.started >= self.last.started:
@@ -89,14 +98,7 @@ class Lane:
             if worker is not None and self.idle is None:
                 self.idle = worker
             run.finish(outcome)
-        self.note(run)
-
-    def note(self, run: Run) -> None:
-        """Tell the observers, once for each run, that it returned or missed its deadline."""
-        with self.lock:
-            noted, run.noted = run.noted, True
-        if not noted:
-            self.observe(self.check, run.result())
+        self.returned(run)
 
 
 class Worker(threading.Thread):
@@ -135,10 +137,14 @@ class Worker(threading.Thread):
                     return
             self.signal.acquire()
 
-    def dismiss(self) -> None:
-        """End now instead of after ``IDLE_SECONDS``. Only for the lane's idle worker, under the lane's lock."""
-        self.next = None
+    def dismiss(self) -> bool:
+        """End now instead of after ``IDLE_SECONDS``; False where there is something to do."""
+        with self.lane.lock:
+            if self.lane.idle is not self:
+                return False
+            self.lane.idle = None
         self.signal.release()
+        return True
 
     def close(self) -> None:
         if self.lane.check.provider is not None:
@@ -149,8 +155,8 @@ class Worker(threading.Thread):
 class Engine:
     """Runs checks, and knows what runs in this process.
 
-    observers: called with the check and its result once for each run, when it returns or misses its deadline, in whatever
-        thread notices. They must return fast.
+    observers: called with the check and its result once for each run, when it returns or misses its deadline, in
+        whatever thread notices. They must return fast.
     """
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
@@ -159,7 +165,7 @@ class Engine:
 
     def _forget(self) -> None:
         """Start anew. After a fork nothing of the parent's runs, threads and locks is of any use."""
-        self._lanes: WeakKeyDictionary[Check, Lane] = WeakKeyDictionary()
+        self._owner = object()
         self._lock = threading.Lock()
 
     def run(
@@ -171,90 +177,101 @@ class Engine:
         patience: seconds this caller waits; what takes longer is answered as running, and goes on.
         """
         now = monotonic()
-        runs, mine = self._begin(checks, now, timeout, lambda check: not check.may_block())
-        for run in mine:
-            self._lane(run.check).work(run)
+        asked = self._begin(checks, now, timeout, lambda check: not check.may_block())
         give_up = None if patience is None else monotonic() + patience
-        for run in runs:
+        for run in _runs(asked):
             run.wait(run.deadline if give_up is None else min(run.deadline, give_up))
-        return self._results(runs, now)
+        return self._results(asked, now)
 
     async def arun(
         self, checks: Iterable[Check], timeout: float | None = None, patience: float | None = None
     ) -> tuple[Result, ...]:
-        """The same for a caller on an event loop, which is never blocked: many callers may wait without a thread each."""
+        """The same on an event loop, which is never blocked: many callers may wait without a thread each."""
         # Late: a process without an event loop does not pay for asyncio.
         import asyncio
 
-        # Django refuses database work on the loop's own thread, so only what promises to do none runs there.
         now = monotonic()
-        runs, mine = self._begin(
-            checks, now, timeout, lambda check: check.provider is not None and not check.provider.blocking
-        )
-        for run in mine:
-            self._lane(run.check).work(run)
+        # Django refuses database work on the loop's own thread, so only what promises to do none runs there.
+        asked = self._begin(checks, now, timeout, lambda check: not getattr(check.provider, "blocking", True))
         loop = asyncio.get_running_loop()
         give_up = None if patience is None else monotonic() + patience
-        for run in runs:
+        for run in _runs(asked):
             if run.outcome is None:
                 done = asyncio.Event()
                 run.when_done(partial(_wake, loop, done))
                 until = run.deadline if give_up is None else min(run.deadline, give_up)
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(done.wait(), until - monotonic())
-        return self._results(runs, now)
+        return self._results(asked, now)
 
     def _begin(
-        self, checks: Iterable[Check], now: float, timeout: float | None, inline: Callable[[Check], bool]
-    ) -> tuple[list[Run], list[Run]]:
-        """A run for each check, and those among them that the caller is to execute."""
-        if conf.synchronous:
-            runs = [Run(check, now, timeout or check.timeout) for check in checks]
-            for run in runs:
-                run.finish(execute(run))
-                self._observe(run.check, run.result())
-            return runs, []
-        runs, mine = [], []
+        self, checks: Iterable[Check], now: float, timeout: float | None, inline: Callable[[Any], bool]
+    ) -> list[Asked]:
+        """Each check with its runs, one or as many as it has parts. What cannot wait is done already."""
+        asked: list[Asked] = []
+        mine: list[Run] = []
         for check in checks:
-            run, own = self._lane(check).ask(now, timeout or check.timeout, check.max_age, inline)
-            runs.append(run)
-            if own:
-                mine.append(run)
-        return runs, mine
+            limit, max_age, parts = timeout or check.timeout, check.max_age, check.parts()
+            runs = []
+            for one in [check] if parts is None else parts:
+                if conf.synchronous:
+                    run, own = Run(one, now, limit), False
+                    run.finish(execute(one, run.deadline, run.late))
+                    if one.provider is not None:
+                        quietly(one.provider.close)  # no idle thread will come to do it
+                else:
+                    run, own = self._lane(one).ask(now, limit, max_age, inline)
+                runs.append(run)
+                if own:
+                    mine.append(run)
+            asked.append((check, runs))
+        for run in mine:
+            self._lane(run.check).work(run)
+        return asked
 
-    def _results(self, runs: Sequence[Run], asked: float) -> tuple[Result, ...]:
-        for run in runs:
-            if run.outcome is None and run.overdue:
-                self._lane(run.check).note(run)
-        return tuple(run.result(asked) for run in runs)
+    def _results(self, asked: Sequence[Asked], now: float) -> tuple[Result, ...]:
+        results = []
+        for check, runs in asked:
+            result = result_of(check, runs, now)
+            if not result.running:
+                self._note(check, runs, result)
+            results.append(result)
+        return tuple(results)
 
-    def _lane(self, check: Check) -> Lane:
-        lane = self._lanes.get(check)
-        if lane is None:
+    def _returned(self, run: Run) -> None:
+        """Perhaps nobody waits for the run, so the observers are told here. What has parts is told as a whole."""
+        if isinstance(run.check, Check):
+            self._note(run.check, [run], result_of(run.check, [run], run.started))
+
+    def _note(self, check: Check, runs: Sequence[Run], result: Result) -> None:
+        """Tell the observers, once for each run."""
+        news = [run.note() for run in runs]
+        if any(news):
+            for observer in self.observers:
+                quietly(observer, check, result)
+
+    def _lane(self, check: Check | Part) -> Lane:
+        lane = check.lane
+        if lane is None or lane.owner is not self._owner:
             with self._lock:
-                lane = self._lanes.setdefault(check, Lane(check, self._observe))
+                lane = check.lane
+                if lane is None or lane.owner is not self._owner:
+                    lane = check.lane = Lane(check, self._owner, self._returned)
         return lane
-
-    def _observe(self, check: Check, result: Result) -> None:
-        for observer in self.observers:
-            quietly(observer, check, result)
-
-    @property
-    def busy(self) -> bool:
-        """Whether a run has not returned. Whoever ends the process had better not wait for it."""
-        return any(lane.unfinished for lane in list(self._lanes.values()))
 
     def close(self) -> None:
         """End the threads that have nothing to do, and wait for them. Tests call it; a server need not."""
         ended = []
-        for lane in list(self._lanes.values()):
-            with lane.lock:
-                worker, lane.idle = lane.idle, None
-                if worker is not None:
-                    worker.dismiss()
-                    ended.append(worker)
+        for worker in threading.enumerate():
+            if isinstance(worker, Worker) and worker.lane.owner is self._owner and worker.dismiss():
+                ended.append(worker)
         for worker in ended:
             worker.join()
+
+
+def _runs(asked: Sequence[Asked]) -> Iterator[Run]:
+    for _, runs in asked:
+        yield from runs
 
 
 def _wake(loop: asyncio.AbstractEventLoop, done: asyncio.Event) -> None:

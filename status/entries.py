@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from status.conf import Problem, conf, found, is_max_age, is_timeout
-from status.providers.base import Answer, Provider, Unavailable, as_provider
+from status.providers.base import Composite, Part, Provider, Unavailable, as_provider
 
 #: Names go into addresses, metric labels and command lines as they are.
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,99}")
@@ -19,6 +19,9 @@ PUNCTUATION = "_ . @ -"
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 ENTRY = "(name, provider, args, kwargs, options), the last three optional"
+
+#: Where the built-in providers are.
+OURS = "status.providers."
 
 OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "timeout": ("a positive number of seconds", is_timeout),
@@ -55,6 +58,8 @@ class Check:
         self.provider = source if isinstance(source, Provider) else None
         #: What the log last said about its failing, None while it does not.
         self.logged: str | None = None
+        #: Where the engine runs it.
+        self.lane: Any = None
 
     def __repr__(self) -> str:
         return f"<Check {self.resource}/{self.name}>"
@@ -66,8 +71,9 @@ class Check:
         return self.provider
 
     def at_hand(self) -> Provider | None:
-        """The provider, where it can be had without importing a module."""
-        if self.provider is None and str(self.source).rpartition(".")[0] in sys.modules:
+        """The provider, where it can be had without importing a module of somebody else, which may do anything."""
+        module = str(self.source).rpartition(".")[0]
+        if self.provider is None and (module in sys.modules or module.startswith(OURS)):
             try:
                 return self.load()
             except Exception:  # the run tries again, and reports it
@@ -90,12 +96,20 @@ class Check:
         args, kwargs = _copy_of((self.args, self.kwargs))
         return provider.check(*args, **kwargs)
 
-    def late(self, reason: str) -> Answer | None:
-        """What the provider answers instead of a run that is not over by its deadline, if it has a say in it."""
-        try:
-            return None if self.provider is None else self.provider.late(reason, *self.args, **self.kwargs)
-        except Exception:  # then it has none
+    def parts(self) -> list[Part] | None:
+        """The parts of which the answer is composed, where the provider has such; None where it is asked as a whole."""
+        provider = self.at_hand()
+        if not isinstance(provider, Composite):
             return None
+        try:
+            return provider.parts(*self.args, **self.kwargs)
+        except Exception:  # whatever it is, it happens again in the run, which reports it
+            return None
+
+    def public(self, value: Any) -> Any:
+        """The part of ``value``, plain JSON, that strangers may see; ``value`` itself where that is everything."""
+        provider = self.load()
+        return value if type(provider).public is Provider.public else provider.public(copy.deepcopy(value))
 
     @property
     def timeout(self) -> float:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import suppress
+from typing import Generic, TypeVar
 
-from status.run import close_connections, quietly
+from status.containment import close_connections, quietly
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
-class Errand(threading.Thread):
+class Errand(threading.Thread, Generic[T]):
     """One call, on a daemon thread of its own: what hangs is left behind."""
 
     def __init__(self, function: Callable[[], T], default: T, done: Callable[[], object]) -> None:
@@ -48,27 +49,27 @@ class Errand(threading.Thread):
     def _call(self) -> None:
         self.value = self.function()
 
-    @classmethod
-    def begin(cls, function: Callable[[], T], default: T, done: Callable[[], object]) -> Errand | None:
-        """None where there is no place or no thread left."""
-        if not _places.acquire(blocking=False):
-            return None
-        errand = cls(function, default, done)
-        try:
-            errand.start()
-        except RuntimeError:  # can't start new thread
-            _places.release()
-            return None
-        return errand
+
+def begin(function: Callable[[], T], default: T, done: Callable[[], object]) -> Errand[T] | None:
+    """None where there is no place or no thread left."""
+    if not _places.acquire(blocking=False):
+        return None
+    errand = Errand(function, default, done)
+    try:
+        errand.start()
+    except RuntimeError:  # can't start new thread
+        _places.release()
+        return None
+    return errand
 
 
 def bounded(function: Callable[[], T], default: T) -> T:
     """What ``function`` answers, or ``default`` where it raises, takes too long, or too many others hang already."""
     done = threading.Event()
-    errand = Errand.begin(function, default, done.set)
+    errand = begin(function, default, done.set)
     if errand is None or not done.wait(PATIENCE):
         return default
-    return errand.value  # type: ignore[return-value]
+    return errand.value
 
 
 async def abounded(function: Callable[[], T], default: T) -> T:
@@ -77,11 +78,16 @@ async def abounded(function: Callable[[], T], default: T) -> T:
     import asyncio
 
     loop, done = asyncio.get_running_loop(), asyncio.Event()
-    errand = Errand.begin(function, default, lambda: loop.call_soon_threadsafe(done.set))
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the caller is gone, and its loop closed
+            loop.call_soon_threadsafe(done.set)
+
+    errand = begin(function, default, wake)
     if errand is None:
         return default
     try:
         await asyncio.wait_for(done.wait(), PATIENCE)
     except asyncio.TimeoutError:
         return default
-    return errand.value  # type: ignore[return-value]
+    return errand.value

@@ -147,7 +147,6 @@ class CachesTests(ComponentsTestCase):
     def test_broken_option_is_the_checks_own_failure(self) -> None:
         result = engine.run([Check("health", "caches", caches, kwargs={"aliases": 5})])[0]
         self.assertEqual(result.error, "raised TypeError")
-        self.assertTrue(caches.may_block(5))  # type: ignore[arg-type]
 
     def test_dummy_cache_is_not_a_fault(self) -> None:
         self.use(other={"BACKEND": "django.core.cache.backends.dummy.DummyCache"})
@@ -267,8 +266,8 @@ class CachesTests(ComponentsTestCase):
         self.addCleanup(self.release)
         result = self.run_check(timeout=0.3)
         self.assertEqual(result.answer, {"default": True, "hung": False, "memory": True})
-        self.assertRegex(result.reasons["hung"], r"^timed out after 0\.[23] s$")
-        self.assertLess(result.duration, 0.3)
+        self.assertRegex(result.reasons["hung"], r"^timed out after 0\.3 s$")
+        self.assertLess(result.duration, 0.55)
         before = time.monotonic()
         self.assertEqual(self.run_check(timeout=0.3).answer, result.answer)
         self.assertLess(time.monotonic() - before, 0.15)
@@ -277,14 +276,11 @@ class CachesTests(ComponentsTestCase):
         Hanging.go.set()
         self.assertTrue(eventually(lambda: self.run_check("hung").answer == {"hung": True}))
 
-
-class RecoveryTests(ComponentsTestCase):
     def test_cache_in_a_table_is_asked_again_on_a_new_connection(self) -> None:
-        """What Django's own connection did in our thread ends with the question, and a stale one is not a fault."""
-        connection = mock.Mock()
-        answers = ["OperationalError", None]
-        used = mock.patch("status.providers.django.components.connections.all", return_value=[connection])
-        with used, mock.patch.object(caches, "_answer", side_effect=answers):
-            self.assertIsNone(caches._answer_in_thread("default"))
-        connection.close.assert_called_once_with()
-        connection.close_if_unusable_or_obsolete.assert_called_once_with()
+        """Django's own connection in our thread may have gone stale, which is no fault of the cache."""
+        Lost.made = 0
+        self.use(table=backend("Lost"))
+        self.assertEqual(self.run_check("table").answer, {"table": True})
+        with mock.patch.object(connections, "close_all") as close_all:
+            self.assertEqual(self.run_check("table").answer, {"table": True})
+        close_all.assert_called_once_with()

@@ -35,7 +35,7 @@ class Provider:
     timeout: seconds a run may take; None means ``STATUS_TIMEOUT``.
     max_age: seconds an answer may be reused; None means ``STATUS_MAX_AGE``.
     critical: False makes a failure a warning, which leaves the HTTP status at 200.
-    blocking: False promises that ``check`` never waits for anything (no I/O, no lock), so that it runs without a thread.
+    blocking: False promises that ``check`` never waits for anything (no I/O, no lock): it runs without a thread.
     """
 
     timeout: float | None = None
@@ -59,13 +59,6 @@ class Provider:
         """The part of ``value``, an answer as plain JSON, that a stranger may see. Everything unless overridden."""
         return value
 
-    def late(self, reason: str, *args: Any, **kwargs: Any) -> Answer | None:
-        """The answer when a run is not over by its deadline, for ``reason``; None stands for a failure of the provider.
-
-        Asked in the thread of whoever waits, so it must itself never wait.
-        """
-        return None
-
     def close(self) -> None:
         """Release what is kept between runs; called when nobody has asked for a while, perhaps beside a new run."""
 
@@ -73,6 +66,87 @@ class Provider:
         """Call the check like a plain function: the value alone, exceptions and all."""
         answer = self.check(*args, **kwargs)
         return answer.value if isinstance(answer, Answer) else answer
+
+
+class Part:
+    """One component of a ``Composite``, asked on its own; whoever asks meanwhile shares the question under way."""
+
+    def __init__(self, provider: Composite, name: str) -> None:
+        self.provider = provider
+        self.resource = provider.label
+        self.name = name
+        #: What the log last said about its failing, None while it does not.
+        self.logged: str | None = None
+        #: Where the engine runs it.
+        self.lane: Any = None
+
+    def run(self) -> Any:
+        return self.provider.ask(self.name)
+
+    def may_block(self) -> bool:
+        return self.provider.waits(self.name)
+
+    def public(self, value: Any) -> Any:
+        return value  # whoever composes the answer decides
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of asking one part: its value, or the safe sentence that says why there is none."""
+
+    value: Any = None
+    reason: str | None = None
+
+
+class Composite(Provider):
+    """A provider of components that are asked side by side, each within the deadline and none in the way of the others.
+
+    label: what its threads and log lines are called.
+    """
+
+    label: str
+
+    def __init__(self) -> None:
+        self._parts: dict[str, Part] = {}
+
+    def part(self, name: str) -> Part:
+        """The part of that name, always the same one."""
+        return self._parts.get(name) or self._parts.setdefault(name, Part(self, name))
+
+    def parts(self, *args: Any, **kwargs: Any) -> list[Part]:
+        """The parts that an entry with these arguments asks, in their order. Must itself never wait."""
+        raise NotImplementedError
+
+    def ask(self, name: str) -> Any:
+        """Ask one component; answer or raise what ``check`` may."""
+        raise NotImplementedError
+
+    def waits(self, name: str) -> bool:
+        """Whether asking it may wait for anything. Must itself never wait."""
+        return self.blocking
+
+    def may_block(self, *args: Any, **kwargs: Any) -> bool:
+        return any(part.may_block() for part in self.parts(*args, **kwargs))
+
+    def compose(self, findings: Mapping[str, Finding]) -> Answer:
+        """The answer, from what came of each part: ``{name: bool}`` unless overridden. Must itself never wait."""
+        return Answer(
+            {name: finding.reason is None for name, finding in findings.items()},
+            {name: finding.reason for name, finding in findings.items() if finding.reason is not None},
+        )
+
+    def check(self, *args: Any, **kwargs: Any) -> Answer:
+        """Ask one after the other, in the caller's thread: for direct calls."""
+        return self.compose({part.name: _find(part) for part in self.parts(*args, **kwargs)})
+
+
+def _find(part: Part) -> Finding:
+    try:
+        return Finding(part.run())
+    except Unavailable as error:
+        return Finding(reason=str(error))
+    except Exception as error:  # one component must not hide the others here either
+        return Finding(reason=f"raised {type(error).__name__}")
 
 
 class FunctionProvider(Provider):

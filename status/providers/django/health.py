@@ -16,7 +16,8 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.db import NotSupportedError, ProgrammingError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from status.providers.django.components import Components, Failing
+from status.providers.base import Unavailable
+from status.providers.django.components import Components, in_own_thread
 from status.providers.django.kept import Kept, Link, copy_of
 
 #: Seconds for which an open SQLite database is asked without opening its file anew.
@@ -38,7 +39,7 @@ class Databases(Components):
     opened anew in a thread of ours.
     """
 
-    setting = "DATABASES"
+    label = "databases"
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,10 +55,11 @@ class Databases(Components):
         link = self._kept.peek(alias, connections.settings.get(alias))
         return link is None or link.connection.vendor != "sqlite" or monotonic() - link.opened >= SQLITE_SECONDS
 
-    def ask(self, alias: str, in_place: bool) -> None:
+    def ask_alias(self, alias: str) -> None:
+        in_place = not self.waits(alias)
         settings = connections.settings.get(alias)
         if settings is None:
-            raise Failing("not configured in DATABASES")
+            raise Unavailable("not configured in DATABASES")
         link = self._kept.take(alias, settings)
         if link is not None and not _renewed(link.connection, in_place):
             _close_database(link.connection)
@@ -82,7 +84,6 @@ class Databases(Components):
             self._kept.give(alias, link)
 
     def close(self) -> None:
-        super().close()
         self._kept.close()
 
 
@@ -121,7 +122,7 @@ def _select_one(connection: BaseDatabaseWrapper) -> None:
     if not connection.autocommit:
         connection.rollback()
     if row is None or tuple(row) != (1,):
-        raise Failing("answered something else than 1")
+        raise Unavailable("answered something else than 1")
 
 
 def _first_row(connection: BaseDatabaseWrapper, sql: str) -> Any:
@@ -151,7 +152,7 @@ class Caches(Components):
     design, is not a fault.
     """
 
-    setting = "CACHES"
+    label = "caches"
 
     def __init__(self) -> None:
         super().__init__()
@@ -164,10 +165,11 @@ class Caches(Components):
         link = self._kept.peek(alias, cache_handler.settings.get(alias))
         return link is None or type(link.connection) not in (LocMemCache, DummyCache)
 
-    def ask(self, alias: str, in_place: bool) -> None:
+    def ask_alias(self, alias: str) -> None:
+        in_place = not self.waits(alias)
         settings = cache_handler.settings.get(alias)
         if settings is None:
-            raise Failing("not configured in CACHES")
+            raise Unavailable("not configured in CACHES")
         kept = self._kept.take(alias, settings)
         link = kept or Link(cache_handler.create_connection(alias), copy_of(settings))
         try:
@@ -177,12 +179,13 @@ class Caches(Components):
             _close_cache(link.connection)
             if kept is None:
                 raise
-            self.ask(alias, in_place)  # the connection had perhaps gone stale
+            if in_own_thread():
+                connections.close_all()  # a cache in a table uses them
+            self.ask_alias(alias)  # the connection had perhaps gone stale
         else:
             self._kept.give(alias, link)
 
     def close(self) -> None:
-        super().close()
         self._kept.close()
 
 
@@ -198,9 +201,9 @@ def _round_trip(cache: BaseCache, pauses: Iterable[float]) -> None:
         value = cache.get(key)
     cache.delete(key)
     if value is None:
-        raise Failing("did not keep what was written to it")
+        raise Unavailable("did not keep what was written to it")
     if value != token:
-        raise Failing("answered something else than was written to it")
+        raise Unavailable("answered something else than was written to it")
 
 
 def _close_cache(cache: BaseCache) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connections
 
-from status.providers.base import Answer, Provider
+from status.providers.base import Answer, Composite, Finding, Part
 from status.providers.django import health
 
 Rule = Callable[[Any], Any]
@@ -139,22 +139,25 @@ PUBLIC: dict[str, Rule] = {
 }
 
 
-class Databases(Provider):
+class Databases(Composite):
     """Facts about each database, as Django connects to it: ``{alias: {"vendor": ..., "settings": {...}}}``.
 
     Whether it is usable is asked the way ``health.databases`` asks it, on the same connection. An entry's ``aliases``
     chooses, as there. Everything is shown by allow-list: see ``PUBLIC`` for anyone, ``SETTINGS`` for authority.
     """
 
-    def check(self, aliases: Iterable[str] | None = None) -> Answer:
-        reasons = health.databases.reasons(aliases)
+    def parts(self, aliases: Iterable[str] | None = None) -> list[Part]:
+        return health.databases.parts(aliases)
+
+    def compose(self, findings: Mapping[str, Finding]) -> Answer:
         return Answer(
-            {alias: _facts(alias, reason is None) for alias, reason in reasons.items()},
-            {alias: reason for alias, reason in reasons.items() if reason is not None},
+            {alias: _facts(alias, finding.reason is None) for alias, finding in findings.items()},
+            health.databases.compose(findings).reasons,
         )
 
-    def may_block(self, aliases: Iterable[str] | None = None) -> bool:
-        return health.databases.may_block(aliases)
+    def check(self, *args: Any, **kwargs: Any) -> Answer:
+        parts = health.databases.check(*args, **kwargs)
+        return self.compose({alias: Finding(reason=parts.reasons.get(alias)) for alias in parts.value})
 
     def public(self, value: Any) -> Any:
         return {alias: allowed(facts, PUBLIC) for alias, facts in value.items() if isinstance(facts, dict)}

@@ -1,0 +1,35 @@
+"""Keeps what is not ours from doing harm: failures in the wrong place, and connections left open in our threads."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from status.conf import conf
+
+
+def quietly(function: Callable[..., object], *args: object) -> None:
+    """Call what is not ours where a failure of it must not change an answer. What it raises goes to the log."""
+    try:
+        function(*args)
+    except BaseException as error:
+        # Late: most processes never get here.
+        from status.logs import log_mishap
+
+        log_mishap(function, error)
+
+
+def renew_connections() -> None:
+    """What Django does around a request, for the connections that a check opened in this thread."""
+    _each_connection("close_if_unusable_or_obsolete")
+
+
+def close_connections() -> None:
+    _each_connection("close")
+
+
+def _each_connection(method: str) -> None:
+    django_db = sys.modules.get("django.db")
+    if django_db is not None and conf.in_django:
+        for connection in django_db.connections.all(initialized_only=True):
+            quietly(getattr(connection, method))
