@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from example_project import settings as current
+
+# What the __init__ of a project with Celery holds; so its app is Celery's default app, and needs no setting.
+from example_project.celery import app as celery_app  # noqa: F401
 from example_project.settings import *  # noqa: F403
 
 del STATUS_CELERY_APP  # noqa: F821

@@ -38,7 +38,7 @@ class Mistake:
 def among(*entries: Any, what: str, at: str | None) -> Mistake:
     """A mistake in one entry of a resource that has ping as well."""
     settings = {"STATUS_PROVIDERS": {"health": [PING, *entries]}, "STATUS_CHECK_PROVIDERS": {}}
-    return Mistake(what, settings, at and f'STATUS_PROVIDERS["health"]{at}')
+    return Mistake(what, settings, f'STATUS_PROVIDERS["health"]{at}' if at and at.startswith("[") else at)
 
 
 def setting(name: str, value: Any) -> Mistake:
@@ -86,10 +86,10 @@ ENTRIES = [
     among(("bad", 5), what="a number for a provider", at="[1]"),
     among(("bad", Unusable()), what="an object that breaks whoever looks", at="[1]"),
     among(("bad", "ping"), what="a path without a module", at="[1]"),
-    among(("bad", "no.such.module"), what="an unknown module", at="[1]"),
-    among(("bad", "status.providers.health.pong"), what="an unknown attribute", at="[1]"),
-    among(("bad", f"{HERE}NOT_A_PROVIDER"), what="the path of what is not callable", at="[1]"),
-    among(("bad", "tests.contract_broken.provider"), what="a module that raises when it is imported", at="[1]"),
+    among(("bad", "no.such.module"), what="an unknown module", at="health/bad"),
+    among(("bad", "status.providers.health.pong"), what="an unknown attribute", at="health/bad"),
+    among(("bad", f"{HERE}NOT_A_PROVIDER"), what="the path of what is not callable", at="health/bad"),
+    among(("bad", "tests.contract_broken.provider"), what="a module that raises when it is imported", at="health/bad"),
     among(("bad", "status.providers..health.ping"), what="a path with an empty part", at="[1]"),
     among(("bad", f"{HERE}wants_two", [1]), what="an argument too few", at=None),
     among(("bad", PING[1], ["surplus"]), what="an argument too many", at=None),

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from django.test import SimpleTestCase
+from django.core.checks import run_checks
+from django.test import SimpleTestCase, override_settings
 
 from example_project.shop.switches import ANSWERS, NAMES
 from tests import services
 from tests.components import eventually
 from tests.contract import ROWS, Reply, Row
+from tests.contract_mistakes import MISTAKES
 from tests.repositories import git, repository
 
 
@@ -276,3 +278,16 @@ class GunicornDatabaseDownWithoutDoorTests(Gunicorn, DatabaseDownWithoutDoor, Si
 
 class UvicornDatabaseDownWithoutDoorTests(Uvicorn, DatabaseDownWithoutDoor, SimpleTestCase):
     pass
+
+
+class MistakeTests(SimpleTestCase):
+    def test_manage_py_check_tells_every_mistake_that_can_be_seen_without_a_run(self):
+        for mistake in MISTAKES:
+            with self.subTest(mistake=mistake.what), override_settings(**mistake.settings):
+                messages = run_checks(tags=["status"])
+                told = [message for message in messages if mistake.setting and mistake.setting in message.msg]
+                self.assertEqual(bool(told), mistake.setting is not None, messages)
+                for message in told:
+                    self.assertRegex(message.msg, "should .* not |should .* but ")
+                    self.assertRegex(message.id, r"^status\.E\d{3}$")
+                    self.assertTrue(message.hint)

@@ -1,0 +1,179 @@
+"""What the documents claim: every setting, default, path, figure and command in them is held against the real thing."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import re
+import textwrap
+from typing import Any
+
+from django.test import SimpleTestCase
+from django.utils.module_loading import import_string
+from docutils.core import publish_doctree
+from docutils.utils import Reporter
+
+import status
+from status import engine, values
+from status.conf import Conf, Setting
+from tests.processes import ROOT
+from tests.test_example_project import Shop, get
+
+README = (ROOT / "README.rst").read_text()
+DOCUMENTS = [ROOT / "README.rst", ROOT / "CHANGELOG.rst", *sorted((ROOT / "docs").glob("*.rst"))]
+SOURCE = "".join(path.read_text() for path in pathlib.Path(status.__file__).parent.rglob("*.py"))
+#: Those that ``Conf`` reads by a property of its own.
+READ_BY_NAME = {"STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS", "PROJECT_PATH"}
+SETTINGS = {setting.name: setting.default for setting in vars(Conf).values() if isinstance(setting, Setting)}
+
+
+def section(title: str) -> str:
+    """The text of a section of the README, up to the next heading of any level."""
+    after = re.split(rf"^{re.escape(title)}\n[=~-]{{3,}}\n", README, flags=re.MULTILINE)
+    assert len(after) == 2, f"{title!r} should be a heading once"
+    return re.split(r"^\S.*\n[=~-]{3,}\n", after[1], flags=re.MULTILINE)[0]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The code blocks in that language."""
+    found = re.findall(rf"^( *)\.\. code-block:: {language}\n\n((?:\1 +\S.*\n|\n)+)", text + "\n", flags=re.MULTILINE)
+    return [textwrap.dedent(code).strip() for _, code in found]
+
+
+def commands(text: str) -> list[str]:
+    return re.findall(r"^\$ (.+)$", "\n".join(blocks(text, "console")), flags=re.MULTILINE)
+
+
+class FormTests(SimpleTestCase):
+    def test_documents_are_well_formed(self):
+        for path in DOCUMENTS:
+            with self.subTest(path=path.name):
+                overrides = {"report_level": Reporter.WARNING_LEVEL, "halt_level": Reporter.WARNING_LEVEL}
+                publish_doctree(path.read_text(), str(path), settings_overrides=overrides)
+
+    def test_files_that_documents_link_to_are_there(self):
+        for path in DOCUMENTS:
+            for target in re.findall(r"<([\w./-]+\.(?:rst|svg|png))>", path.read_text()):
+                with self.subTest(path=path.name, target=target):
+                    self.assertTrue((path.parent / target).exists())
+
+    def test_python_in_documents_compiles(self):
+        for path in DOCUMENTS:
+            for code in blocks(path.read_text(), "python"):
+                with self.subTest(path=path.name, code=code):
+                    ast.parse(code)
+
+
+class QuickStartTests(SimpleTestCase):
+    lines = [line for block in blocks(section("Quick start"), "sh") for line in block.splitlines()]
+
+    def test_two_lines_stand_first_and_are_marked(self):
+        self.assertEqual(len(self.lines), 2)
+        for mark, line in zip(("run-line", "test-line"), self.lines, strict=True):
+            self.assertIn(f".. {mark}\n\n.. code-block:: sh\n\n    {line}\n", README)
+        self.assertLess(README.index(self.lines[1]), 2500)
+
+    def test_they_name_files_and_extras_that_are_there(self):
+        declared = (ROOT / "pyproject.toml").read_text().partition("[project.optional-dependencies]")[2]
+        extras = re.findall(r"^(\w+) = \[", declared, flags=re.MULTILINE)
+        for line in self.lines:
+            for extra in re.findall(r"\[(\w+)\]", line):
+                self.assertIn(extra, extras)
+            for file in re.findall(r"[\w/]+\.py", line):
+                self.assertTrue((ROOT / file).is_file(), file)
+
+    def test_the_first_does_what_it_promises_once_installed(self):
+        """The whole line, which downloads, is for the continuous integration."""
+        words = self.lines[0].rpartition("manage.py ")[2].split()
+        done = Shop().manage(*words)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("shop", done.stdout)
+
+
+class SettingTests(SimpleTestCase):
+    def test_every_setting_has_a_heading(self):
+        for name in READ_BY_NAME | set(SETTINGS):
+            with self.subTest(name=name):
+                self.assertTrue(section(f"``{name}``").strip())
+
+    def test_the_defaults_are_right(self):
+        told = 0
+        for name, default in SETTINGS.items():
+            found = re.search(r"Default: ``([^`]+)``|``([^`]+)`` \(default\)", section(f"``{name}``"))
+            if found is not None:
+                told += 1
+                with self.subTest(name=name):
+                    self.assertEqual(ast.literal_eval(found[1] or found[2]), default)
+        self.assertGreater(told, 10)
+
+    def test_no_document_names_a_setting_that_there_is_not(self):
+        for path in DOCUMENTS:
+            for name in set(re.findall(r"\b(?:DJANGO_)?STATUS_[A-Z_]*[A-Z]\b", path.read_text())):
+                with self.subTest(path=path.name, name=name):
+                    self.assertIn(name, SOURCE)
+
+
+class FactTests(SimpleTestCase):
+    def test_paths_lead_somewhere(self):
+        for path in DOCUMENTS:
+            for name in set(re.findall(r"``\"?(status(?:\.\w+)+)\"?``", path.read_text())):
+                with self.subTest(path=path.name, name=name):
+                    self.assertTrue(self.leads_somewhere(name))
+
+    def leads_somewhere(self, name: str) -> bool:
+        try:
+            return import_string(name) is not None
+        except ImportError:
+            __import__(name)
+            return True
+
+    def test_figures_are_those_of_the_code(self):
+        limits = section("Deadlines and limits")
+        for figure in (
+            f"{values.MAX_ITEMS:,} values",
+            f"{values.MAX_CHARACTERS:,} characters",
+            f"more than {values.MAX_DEPTH} deep",
+            f"After {engine.REPLACE_SECONDS:g} s",
+        ):
+            with self.subTest(figure=figure):
+                self.assertIn(figure, " ".join(limits.split()))
+        self.assertEqual((engine.MAX_RUNS, engine.IDLE_SECONDS), (3, 60))
+
+    def test_providers_shown_work(self):
+        namespace: dict[str, Any] = {"open_for_business": lambda: True, "late_suppliers": lambda: ["one"]}
+        function, _, class_ = blocks(section("Providers of your own"), "python")
+        exec(function, namespace)
+        exec(class_, namespace)
+        self.assertEqual(namespace["storage"]("uploads", path="/", at_least=1), {"uploads": True})
+        answer = namespace["Stock"]().check()
+        self.assertEqual(
+            (answer.value, answer.reasons), ({"orders": True, "suppliers": False}, {"suppliers": "1 are late"})
+        )
+
+
+class CommandTests(SimpleTestCase):
+    def test_commands_run(self):
+        """Those that ask this process, in the example project, where everything is well."""
+        lines = "\n".join(blocks(section("Commands"), "shell")).splitlines()
+        asked = [line.partition("#")[0].split() for line in lines if line.startswith("manage.py status ")]
+        asked = [words for words in asked if not {"wait", "--url"} & set(words)]
+        self.assertGreater(len(asked), 3)
+        shop = Shop()
+        for words in asked:
+            with self.subTest(command=words):
+                done = shop.manage(*words[1:])
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertTrue(done.stdout)
+
+    def test_the_example_project_does_what_is_told(self):
+        """All commands of the section in turn: each runs, and the addresses answer what was switched."""
+        shop, statuses = Shop(), []
+        with shop.serve() as server:
+            for command in commands(section("The example project")):
+                words = command.split()
+                if words[0] == "python" and words[2] != "runserver":
+                    done = shop.manage(*words[2:])
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                elif words[0] == "curl" and "-X" not in words:
+                    statuses.append(get(words[-1].replace("localhost:8000", server.url))[0])
+        self.assertEqual(statuses, [503, 503])

@@ -1,0 +1,240 @@
+"""The example project: every part of it with real processes, as a newcomer would run them."""
+
+from __future__ import annotations
+
+import http.cookiejar
+import json
+import os
+import re
+import subprocess
+import sys
+import unittest
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+from django.test import SimpleTestCase
+
+from example_project.services import broker, cache, database
+from example_project.shop.switches import MODES, NAMES
+from tests import services
+from tests.components import eventually
+from tests.processes import ROOT
+
+WORKER = "shop@localhost"
+#: What the machine may have set for itself.
+CLEAN = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "CELERY_WORKERS", "DEBUG", "DJANGO_SETTINGS_MODULE")
+
+
+class Shop:
+    """The example project with files of its own, and the processes that belong to it."""
+
+    def __init__(self, **env: str) -> None:
+        self.folder = services.directory()
+        self.env = {**dict.fromkeys(CLEAN, ""), "DEBUG": "1", "EXAMPLE_FOLDER": str(self.folder)}
+        self.env["DJANGO_SETTINGS_MODULE"] = "example_project.settings"
+        self.env.update(env)
+
+    def manage(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        # From another directory, and without help in finding the modules.
+        variables = {**os.environ, **self.env, **env}
+        variables.pop("PYTHONPATH", None)
+        command = [sys.executable, str(ROOT / "example_project" / "manage.py"), *arguments]
+        return subprocess.run(command, env=variables, cwd=self.folder, capture_output=True, text=True, check=False)
+
+    def serve(self) -> services.Web:
+        return services.gunicorn("example_project.wsgi", "--log-level", "warning", "--workers", "2", env=self.env)
+
+    def worker(self) -> services.CeleryWorker:
+        return services.CeleryWorker(WORKER, "unused://", "example_project", env=self.env)
+
+
+def get(url: str, opener: Any = None, **fields: str) -> tuple[int, str]:
+    data = urllib.parse.urlencode(fields).encode() if fields else None
+    try:
+        with (opener or urllib.request.build_opener()).open(url, data, timeout=20) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def browser() -> Any:
+    return urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+
+
+def token_in(page: str) -> str:
+    found = re.search('name="csrfmiddlewaretoken" value="([^"]+)"', page)
+    assert found is not None, page
+    return found[1]
+
+
+class ExampleTests(SimpleTestCase):
+    def assertRuns(self, done: subprocess.CompletedProcess[str], code: int = 0) -> str:
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout
+
+
+class CommandTests(ExampleTests):
+    def test_it_has_no_problems(self):
+        self.assertIn("no issues", self.assertRuns(Shop().manage("check")))
+
+    def test_everything_is_well_without_any_server(self):
+        document = json.loads(self.assertRuns(Shop().manage("status", "-e", "-f", "json")))
+        self.assertEqual(list(document), ["health", "stats", "shop"])
+        self.assertEqual(document["stats"]["code"]["scm"], "git")
+
+    def test_a_switch_that_there_is_not_is_refused(self):
+        for words in (["shop.payment", "fail"], ["shop.payments", "explode"]):
+            with self.subTest(words=words):
+                done = Shop().manage("switch", *words)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn("invalid choice", done.stderr)
+
+    def test_all_switches_are_told_and_go_back_together(self):
+        shop = Shop()
+        self.assertIn("shop.payments hang", self.assertRuns(shop.manage("switch", "shop.payments", "hang")))
+        told = self.assertRuns(shop.manage("switch", "all", "ok"))
+        self.assertEqual(told.splitlines(), [f"{name} ok" for name in NAMES])
+        told = self.assertRuns(shop.manage("switch", "-h"))
+        for mode in MODES:
+            self.assertIn(mode, told)
+
+    def test_classic_settings_run_unchanged(self):
+        shop = Shop(DJANGO_SETTINGS_MODULE="example_project.classic", CELERY_WORKERS=WORKER)
+        self.assertRuns(shop.manage("check"))
+        document = json.loads(self.assertRuns(shop.manage("status", "-f", "json")))
+        self.assertEqual(list(document["health"]), ["ping", "databases", "caches", "storage", "celery"])
+        self.assertEqual(list(document["stats"]), ["databases", "code", "celery"])
+        self.assertEqual(document["stats"]["code"]["scm"], "git")
+
+    def test_plain_settings_need_no_django_project(self):
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "DJANGO_STATUS_SETTINGS": "example_project.plain"}
+        env.pop("DJANGO_SETTINGS_MODULE", None)
+        command = [sys.executable, "-W", "error", "-m", "status", "-e", "-f", "json"]
+        done = subprocess.run(command, env=env, cwd=services.directory(), capture_output=True, text=True, check=False)
+        document = json.loads(self.assertRuns(done))
+        self.assertEqual(document["health"], {"ping": {"pong": True}, "storage": {"uploads": True}})
+        self.assertEqual(document["shop"], {"payments": {"card": True, "invoice": True}})
+
+
+class ServedTests(ExampleTests):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.shop = Shop()
+        cls.server = cls.shop.serve().start()
+        cls.addClassCleanup(cls.server.stop)
+
+    def setUp(self) -> None:
+        self.addCleanup(self.shop.manage, "switch", "all", "ok")
+
+    def test_a_switch_reaches_all_processes_at_once(self):
+        url = f"{self.server.url}/status/api/health"
+        self.assertEqual(get(url)[0], 200)
+        self.assertRuns(self.shop.manage("switch", "health.storage", "fail"))
+        self.assertEqual({get(url)[0] for _ in range(20)}, {503})
+        self.assertRuns(self.shop.manage("status", "health", "-e"), 1)
+        self.assertRuns(self.shop.manage("switch", "health.storage", "ok"))
+        self.assertEqual({get(url)[0] for _ in range(20)}, {200})
+
+    def test_what_hangs_goes_on_when_it_is_switched_back(self):
+        url = f"{self.server.url}/status/api/shop/payments"
+        self.assertRuns(self.shop.manage("switch", "shop.payments", "hang"))
+        status, text = get(url)
+        self.assertEqual((status, json.loads(text)["error"]), (503, "timed out after 1.5 s"))
+        self.assertRuns(self.shop.manage("switch", "all"))
+        self.assertTrue(eventually(lambda: get(url)[0] == 200))
+
+    def test_a_page_has_the_switches(self):
+        opener, url = browser(), f"{self.server.url}/switches/"
+        status, page = get(url, opener)
+        self.assertEqual(status, 200)
+        for text in (*NAMES, *MODES):
+            self.assertIn(text, page)
+        token = token_in(page)
+        status, page = get(url, opener, name="stats.sales", mode="raise", csrfmiddlewaretoken=token)
+        self.assertIn('<option value="raise" selected>', page)
+        self.assertIn("ConnectionError", get(f"{self.server.url}/status/api/stats/sales")[1])
+        self.assertEqual(get(url, opener, name="stats.sales", mode="explode", csrfmiddlewaretoken=token)[0], 400)
+        self.assertEqual(get(url, name="stats.sales", mode="raise")[0], 403)
+
+    def test_the_front_page_leads_to_everything(self):
+        page = get(f"{self.server.url}/")[1]
+        for address in re.findall('href="([^"]+)"', page):
+            with self.subTest(address=address):
+                self.assertIn(get(self.server.url + address)[0], (200, 500) if "admin" in address else (200,))
+
+
+class StrangerTests(ExampleTests):
+    def test_without_debug_there_are_no_switches_and_only_staff_sees_details(self):
+        shop = Shop(DEBUG="0", ALLOWED_HOSTS="shop.example", DJANGO_SUPERUSER_PASSWORD="opensesame")
+        self.assertRuns(shop.manage("migrate", "-v", "0"))
+        self.assertRuns(shop.manage("createsuperuser", "--noinput", "--username", "ann", "--email", "ann@shop.example"))
+        with shop.serve() as server:
+            self.assertEqual(get(f"{server.url}/switches/")[0], 404)
+            self.assertNotIn("switches", get(f"{server.url}/")[1])
+            details = f"{server.url}/status/api/health?format=health%2Bjson"
+            self.assertNotIn("responseTime", get(details)[1])
+            opener, login = browser(), f"{server.url}/admin/login/"
+            fields = {"username": "ann", "password": "opensesame", "next": "/"}
+            get(login, opener, csrfmiddlewaretoken=token_in(get(login, opener)[1]), **fields)
+            self.assertIn("responseTime", get(details, opener)[1])
+
+
+class CeleryTests(ExampleTests):
+    def prove(self, shop: Shop) -> None:
+        """A worker in a process of its own answers a web server's processes, and is missed when it is gone."""
+        with shop.serve() as server:
+            health, stats = (f"{server.url}/status/api/{resource}/celery" for resource in ("health", "stats"))
+            self.assertEqual(get(health), (503, json.dumps({WORKER: False})))
+            with shop.worker() as worker:
+                self.assertTrue(eventually(lambda: get(health) == (200, json.dumps({WORKER: True}))), worker.output)
+                self.assertEqual(json.loads(get(stats)[1])[WORKER]["pid"], worker.pid)
+                self.assertRuns(shop.manage("status", "health/celery", "-e"))
+            self.assertEqual(get(health)[0], 503)
+
+    def test_the_broker_made_of_files_carries_remote_control(self):
+        self.prove(Shop(CELERY_WORKERS=WORKER))
+
+    def test_a_classic_project_watches_its_workers(self):
+        self.prove(Shop(CELERY_WORKERS=WORKER, DJANGO_SETTINGS_MODULE="example_project.classic"))
+
+    def test_redis_is_used_where_it_is_named(self):
+        url = services.redis().url
+        self.prove(Shop(CELERY_WORKERS=WORKER, CELERY_BROKER_URL=url))
+
+
+class ServerTests(ExampleTests):
+    def test_postgresql_and_redis_are_used_where_they_are_named(self):
+        postgres, redis = services.postgres(), services.redis()
+        shop = Shop(DATABASE_URL=postgres.dsn, REDIS_URL=redis.url)
+        document = json.loads(self.assertRuns(shop.manage("status", "-e", "-f", "json")))
+        self.assertEqual(document["health"]["databases"], {"default": True})
+        self.assertEqual(document["health"]["caches"], {"default": True})
+        self.assertEqual(document["stats"]["databases"]["default"]["vendor"], "postgresql")
+        self.assertFalse((shop.folder / "db.sqlite3").exists())
+
+
+class VariableTests(unittest.TestCase):
+    def test_a_database_url_is_read_with_its_escapes(self):
+        self.assertEqual(
+            database("mysql://sh%40p:p%2Fw@db.example:3307/orders", ROOT),
+            {
+                "ENGINE": "django.db.backends.mysql",
+                "NAME": "orders",
+                "USER": "sh@p",
+                "PASSWORD": "p/w",
+                "HOST": "db.example",
+                "PORT": 3307,
+            },
+        )
+
+    def test_an_unknown_database_is_refused_in_words(self):
+        with self.assertRaisesRegex(ValueError, "DATABASE_URL should begin with one of postgres, .*, not 'oracle'"):
+            database("oracle://db/orders", ROOT)
+
+    def test_named_servers_are_used_as_they_are(self):
+        self.assertEqual(cache("redis://cache.example/1")["LOCATION"], "redis://cache.example/1")
+        self.assertEqual(broker("amqp://broker.example//", ROOT), {"CELERY_BROKER_URL": "amqp://broker.example//"})
