@@ -121,21 +121,28 @@ class Worker(threading.Thread):
             renew_connections()
             self.lane.work(run, worker=self)
             renew_connections()
+            if self.spare():
+                break
             self.wait()
-        self.close()
+        else:
+            # Nobody has asked for a while. A spare thread leaves alone what another one still uses.
+            if self.lane.check.provider is not None:
+                quietly(self.lane.check.provider.close)
+        close_connections()
+
+    def spare(self) -> bool:
+        """Whether another thread is warm already, as this one's run had been left behind."""
+        with self.lane.lock:
+            return self.lane.idle is not self and self.next is None
 
     def wait(self) -> None:
         """Until there is another run, or until it is time to end."""
-        lane = self.lane
-        with lane.lock:
-            if lane.idle is not self and self.next is None:
-                return  # another thread is warm already: this run had been left behind
         if not self.signal.acquire(timeout=IDLE_SECONDS):
-            with lane.lock:
-                if lane.idle is self:
-                    lane.idle = None
+            with self.lane.lock:
+                if self.lane.idle is self:
+                    self.lane.idle = None
                     return
-            self.signal.acquire()
+            self.signal.acquire()  # handed over at the last moment
 
     def dismiss(self) -> bool:
         """End now instead of after ``IDLE_SECONDS``; False where there is something to do."""
@@ -145,11 +152,6 @@ class Worker(threading.Thread):
             self.lane.idle = None
         self.signal.release()
         return True
-
-    def close(self) -> None:
-        if self.lane.check.provider is not None:
-            quietly(self.lane.check.provider.close)
-        close_connections()
 
 
 class Engine:
@@ -196,12 +198,13 @@ class Engine:
         loop = asyncio.get_running_loop()
         give_up = None if patience is None else monotonic() + patience
         for run in _runs(asked):
-            if run.outcome is None:
+            left = (run.deadline if give_up is None else min(run.deadline, give_up)) - monotonic()
+            # Who does not wait leaves nothing with a run that may never return.
+            if run.outcome is None and left > 0:
                 done = asyncio.Event()
                 run.when_done(partial(_wake, loop, done))
-                until = run.deadline if give_up is None else min(run.deadline, give_up)
                 with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(done.wait(), until - monotonic())
+                    await asyncio.wait_for(done.wait(), left)
         return self._results(asked, now)
 
     def _begin(
@@ -259,12 +262,18 @@ class Engine:
                     lane = check.lane = Lane(check, self._owner, self._returned)
         return lane
 
+    @property
+    def busy(self) -> bool:
+        """Whether a run has not returned. Whoever ends the process had better not wait for it."""
+        return any(worker.lane.unfinished for worker in self._workers())
+
+    def _workers(self) -> list[Worker]:
+        threads = [thread for thread in threading.enumerate() if isinstance(thread, Worker)]
+        return [worker for worker in threads if worker.lane.owner is self._owner]
+
     def close(self) -> None:
         """End the threads that have nothing to do, and wait for them. Tests call it; a server need not."""
-        ended = []
-        for worker in threading.enumerate():
-            if isinstance(worker, Worker) and worker.lane.owner is self._owner and worker.dismiss():
-                ended.append(worker)
+        ended = [worker for worker in self._workers() if worker.dismiss()]
         for worker in ended:
             worker.join()
 
