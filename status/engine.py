@@ -95,8 +95,9 @@ class Lane:
             if self.last is None or run.started >= self.last.started:
                 self.last = run  # and not one that was left behind and came in after its successor
             # Before the callers wake: the next one may come at once, and is to find this thread warm.
-            if worker is not None and self.idle is None:
-                self.idle = worker
+            if worker is not None:
+                worker.spare = self.idle is not None
+                self.idle = self.idle or worker
             run.finish(outcome)
         self.returned(run)
 
@@ -108,6 +109,8 @@ class Worker(threading.Thread):
         super().__init__(name=f"status-{lane.check.resource}-{lane.check.name}", daemon=True)
         self.lane = lane
         self.next: Run | None = run
+        #: Another thread is warm already, as the run of this one had been left behind.
+        self.spare = False
         self.signal = threading.Lock()
         self.signal.acquire()
 
@@ -121,7 +124,7 @@ class Worker(threading.Thread):
             renew_connections()
             self.lane.work(run, worker=self)
             renew_connections()
-            if self.spare():
+            if self.spare:
                 break
             self.wait()
         else:
@@ -129,11 +132,6 @@ class Worker(threading.Thread):
             if self.lane.check.provider is not None:
                 quietly(self.lane.check.provider.close)
         close_connections()
-
-    def spare(self) -> bool:
-        """Whether another thread is warm already, as this one's run had been left behind."""
-        with self.lane.lock:
-            return self.lane.idle is not self and self.next is None
 
     def wait(self) -> None:
         """Until there is another run, or until it is time to end."""

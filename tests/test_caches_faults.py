@@ -33,10 +33,10 @@ class FaultTestCase(DatabasesTestCase):
 
     def join(self) -> None:
         """Wait for the threads that the fault has held up; the kernel tries to connect again after 1, 3 and 7 s."""
-        self.assertTrue(eventually(lambda: health.caches.close() or not self.threads(), 20.0))
+        self.assertTrue(eventually(lambda: engine.close() or not self.threads(), 20.0))
 
     def threads(self) -> list[str]:
-        return [thread.name for thread in threading.enumerate() if thread.name.startswith("status-CACHES")]
+        return [thread.name for thread in threading.enumerate() if thread.name.startswith("status-caches")]
 
     def cache(self, backend: str, location: Any, **entry: Any) -> Check:
         default = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
@@ -59,7 +59,7 @@ class FaultTestCase(DatabasesTestCase):
             self.assertEqual(self.ask(entry), FAILING)
             for _ in range(5):
                 self.assertEqual(self.ask(entry), FAILING)
-            self.assertLessEqual(self.threads().count("status-CACHES-other"), 1)
+            self.assertLessEqual(self.threads().count("status-caches-other"), 1)
         self.assertTrue(eventually(lambda: self.ask(entry) == HEALTHY, 1.0))
 
 
