@@ -13,19 +13,22 @@ def quietly(function: Callable[..., object], *args: object) -> None:
     try:
         function(*args)
     except BaseException as error:
-        # Late: most processes never get here.
-        from status.logs import log_mishap
+        try:
+            # Late: most processes never get here.
+            from status.logs import log_mishap
 
-        log_mishap(function, error)
+            log_mishap(function, error)
+        except BaseException:  # a handler of the log that raises: then there is nobody left to tell
+            return
 
 
 def renew_connections() -> None:
     """What Django does around a request, for the connections that a check opened in this thread."""
-    _each_connection("close_if_unusable_or_obsolete")
+    quietly(_each_connection, "close_if_unusable_or_obsolete")
 
 
 def close_connections() -> None:
-    _each_connection("close")
+    quietly(_each_connection, "close")
 
 
 def _each_connection(method: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import os
 import sys
 import threading
@@ -17,8 +18,9 @@ from django.utils import translation
 from status import engine as engine_module
 from status.engine import Engine
 from status.entries import Check
-from status.providers.base import Answer, Provider, Unavailable, as_provider, deadline
+from status.providers.base import Answer, Composite, Part, Provider, Unavailable, as_provider, deadline
 from status.report import Result
+from tests.components import eventually
 
 
 class EngineTestCase(SimpleTestCase):
@@ -221,6 +223,32 @@ class SideBySideTests(EngineTestCase):
             self.ask_one(Keeper)
             self.assertTrue(closed.wait(5))
 
+    def test_thread_that_is_ended_right_after_its_run_closes_what_the_provider_kept_too(self) -> None:
+        closed: list[int] = []
+        outer = self
+
+        class Keeper(Provider):
+            def check(self) -> bool:
+                return True
+
+            def close(self) -> None:
+                closed.append(1)
+
+        # The observers are told after the callers, so the end comes between the run and the wait for the next one.
+        waiting = threading.Event()
+        self.engine.observers.append(lambda check, result: waiting.wait(5) and None)
+        check = self.check(Keeper)
+        thread = threading.Thread(target=lambda: outer.ask(check))
+        thread.start()
+        lane = self.engine._lane(check)
+        self.assertTrue(eventually(lambda: lane.idle is not None))
+        worker = lane.idle
+        self.assertTrue(worker.dismiss())
+        waiting.set()
+        worker.join()
+        thread.join()
+        self.assertEqual(closed, [1])
+
     def test_one_thread_for_each_check_however_many_ask(self) -> None:
         checks = [self.check(lambda: True, f"n{number}") for number in range(5)]
         before = threading.active_count()
@@ -371,6 +399,79 @@ class IsolationTests(EngineTestCase):
             close = IsolationTests.fail  # type: ignore[assignment]
 
         self.assertEqual(self.ask_one(Clingy).answer, True)
+        self.engine.close()
+
+
+class Pair(Composite):
+    """Of the components ``a`` and ``b``, which do what the test says."""
+
+    label = "pair"
+
+    def __init__(self, **components: Any) -> None:
+        super().__init__()
+        self.components = components
+
+    def parts(self) -> list[Part]:
+        return [self.part(name) for name in self.components]
+
+    def ask(self, name: str) -> Any:
+        return self.components[name]()
+
+
+class ComponentsTests(EngineTestCase):
+    def test_component_that_hangs_does_not_hide_the_other(self) -> None:
+        result = self.ask_one(Pair(a=self.hang, b=lambda: True), timeout=0.05)
+        self.assertEqual(result.answer, {"a": False, "b": True})
+        self.assertEqual(result.reasons, {"a": "timed out after 0.05 s"})
+
+    def test_component_that_cannot_say_whether_it_waits_is_asked_all_the_same(self) -> None:
+        class Unsure(Pair):
+            def waits(self, name: str) -> bool:
+                raise ValueError
+
+        check = self.check(Unsure(a=lambda: True))
+        self.assertEqual([self.ask(check)[0].answer for _ in range(2)], [{"a": True}] * 2)
+
+    def test_answer_that_cannot_be_composed_is_the_failure_of_that_provider(self) -> None:
+        class Careless(Pair):
+            def compose(self, findings: Any) -> Answer:
+                raise SystemExit(3)
+
+        with self.assertLogs("status"):
+            result, neighbour = self.ask(self.check(Careless(a=lambda: True)), self.check(lambda: True, "neighbour"))
+        self.assertEqual((result.error, neighbour.answer), ("raised SystemExit", True))
+
+
+class BrokenLogTests(EngineTestCase):
+    """A handler of the log that raises, as one does whose server is gone."""
+
+    def setUp(self) -> None:
+        super().setUp()
+
+        class Broken(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                raise ConnectionError
+
+        handler = Broken()
+        logging.getLogger("status").addHandler(handler)
+        self.addCleanup(logging.getLogger("status").removeHandler, handler)
+
+    def test_failure_that_cannot_be_logged_is_reported_all_the_same(self) -> None:
+        class Quick(Provider):
+            blocking = False
+
+            def check(self) -> None:
+                raise ValueError
+
+        def slow() -> None:
+            raise ValueError
+
+        for function in (Quick, slow):
+            self.assertEqual(self.ask_one(function, timeout=5).error, "raised ValueError")
+
+    def test_mishap_that_cannot_be_logged_changes_nothing(self) -> None:
+        self.engine.observers.append(self.fail)  # type: ignore[arg-type]
+        self.assertEqual(self.ask_one(lambda: True, timeout=5).answer, True)
         self.engine.close()
 
 
@@ -539,6 +640,16 @@ class EventLoopTests(EngineTestCase):
         self.release.set()
         self.settle()
         self.assertEqual(self.ask(check)[0].answer, True)
+
+    def test_callers_leave_nothing_with_a_run_that_may_never_return(self) -> None:
+        check = self.check(self.hang, timeout=0.02)
+
+        async def ask_often() -> None:
+            for _ in range(50):
+                await self.engine.arun([check])
+
+        asyncio.run(ask_often())
+        self.assertLessEqual(len(self.engine._lane(check).newest._callbacks), 1)  # type: ignore[union-attr]
 
     def test_what_does_no_io_runs_on_the_loop_itself(self) -> None:
         class Quick(Provider):

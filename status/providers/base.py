@@ -84,7 +84,10 @@ class Part:
         return self.provider.ask(self.name)
 
     def may_block(self) -> bool:
-        return self.provider.waits(self.name)
+        try:
+            return self.provider.waits(self.name)
+        except Exception:  # whatever it is, it happens again in the run, which reports it
+            return True
 
     def public(self, value: Any) -> Any:
         return value  # whoever composes the answer decides
