@@ -136,8 +136,8 @@ class DeadlineTests(EngineTestCase):
             self.calls.append("run")
             return len(self.calls) > 1 or self.release.wait(30)
 
-        check = self.check(stuck_once, timeout=0.02)
-        self.ask(check)
+        check = self.check(stuck_once, timeout=10)
+        self.ask(check, timeout=0.02)
         with mock.patch.object(engine_module, "REPLACE_SECONDS", 0.0):
             self.assertEqual(self.ask(check)[0].answer, True)
         self.assertEqual(self.ask(check)[0].answer, True)
@@ -292,8 +292,8 @@ class ReuseTests(EngineTestCase):
                 return "old"
             return "new"
 
-        check = self.check(old_then_new, timeout=0.02, max_age=60)
-        self.ask(check)
+        check = self.check(old_then_new, timeout=10, max_age=60)
+        self.ask(check, timeout=0.02)
         with mock.patch.object(engine_module, "REPLACE_SECONDS", 0.0):
             self.assertEqual(self.ask(check)[0].answer, "new")
         self.release.set()
@@ -517,9 +517,9 @@ class ObserverTests(EngineTestCase):
         self.assertEqual([result.error for result in self.seen], ["timed out after 0.02 s"])
 
     def test_observer_sees_a_late_return_that_nobody_waited_for(self) -> None:
-        check = self.check(self.hang, timeout=0.02)
+        check = self.check(self.hang, timeout=0.4)
         self.ask(check, patience=0.0)
-        time.sleep(0.03)
+        time.sleep(0.45)
         self.release.set()
         self.settle()
         self.engine.close()
@@ -614,14 +614,14 @@ class EventLoopTests(EngineTestCase):
 
     def test_event_loop_goes_on_while_a_check_hangs(self) -> None:
         async def ask() -> tuple[int, tuple[Result, ...]]:
-            asking, ticks = asyncio.ensure_future(self.engine.arun([self.check(self.hang, timeout=0.2)])), 0
+            asking, ticks = asyncio.ensure_future(self.engine.arun([self.check(self.hang, timeout=0.5)])), 0
             while not asking.done():
                 ticks += 1
                 await asyncio.sleep(0.005)
             return ticks, await asking
 
         ticks, (result,) = asyncio.run(ask())
-        self.assertEqual(result.error, "timed out after 0.2 s")
+        self.assertEqual(result.error, "timed out after 0.5 s")
         self.assertGreater(ticks, 10)
 
     def test_impatient_caller_does_not_wait_on_a_loop_either(self) -> None:
