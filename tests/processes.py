@@ -23,9 +23,8 @@ from typing import Any
 import psutil
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-#: Seconds until a server must accept connections, and until it must be gone after it was asked to stop.
+#: Seconds until a server must accept connections.
 START_TIMEOUT = 60
-STOP_TIMEOUT = 5
 
 
 class NotStarted(Exception):
@@ -39,6 +38,8 @@ class Process:
     """
 
     stop_signal = signal.SIGTERM
+    #: Seconds until ``stop`` uses force.
+    stop_timeout: float = 5
 
     def __init__(self, command: Sequence[str], env: dict[str, str] | None = None, user: str | None = None) -> None:
         self.command = list(command)
@@ -145,7 +146,7 @@ class Process:
         finally:
             self.thaw()
 
-    def terminate(self, timeout: float = STOP_TIMEOUT) -> float:
+    def terminate(self, timeout: float = 5) -> float:
         """Ask the process to end and answer the seconds it took; AssertionError when it is still there in time."""
         self.thaw()
         before = time.monotonic()
@@ -164,7 +165,7 @@ class Process:
         """End the process, by force if it does not go by itself."""
         if self.running:
             try:
-                self.terminate()
+                self.terminate(self.stop_timeout)
             except AssertionError:
                 pass
         self.kill()

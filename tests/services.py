@@ -422,6 +422,9 @@ def celery_worker(
 
 
 class Web(Server):
+    # A server that waits for clients to hang up would wait for the test that stops it.
+    stop_timeout = 2
+
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
