@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 import traceback
+from time import monotonic
 
 from status.conf import conf
 from status.redaction import redact
 
+#: Seconds until the same refusal is logged again: whoever guesses tokens must not be able to fill a disk.
+QUIET_SECONDS = 60.0
+
 logger = logging.getLogger("status")
+_refusals: dict[str, float] = {}
 if not conf.log_to_stderr:
     logger.addHandler(logging.NullHandler())
 
@@ -21,6 +26,15 @@ def log_failure(resource: str, name: str, reason: str, error: BaseException) -> 
 def log_mishap(what: object, error: BaseException) -> None:
     """Something beside a check went wrong: an observer, a connection that would not close."""
     logger.error("%s failed\n%s", getattr(what, "__qualname__", type(what).__name__), _trace(error))
+
+
+def log_refusal(what: str, error: BaseException | None = None) -> None:
+    """Somebody was refused, for a reason that the log should know; told once in a while. ``what`` quotes nobody."""
+    now = monotonic()
+    if now - _refusals.get(what, -QUIET_SECONDS) >= QUIET_SECONDS:
+        _refusals[what] = now
+        trace = "" if error is None else f"\n{_trace(error)}"
+        logger.warning("%s (logged at most once in %d s)%s", what, QUIET_SECONDS, trace)
 
 
 def _trace(error: BaseException) -> str:

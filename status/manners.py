@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 
 #: Nothing in between may keep, index or reinterpret an answer.
 HEADERS = {
@@ -26,13 +27,26 @@ class _EveryAlias:
         return True
 
 
-def harmless(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark ``view`` as needing no login, no CSRF token and no transaction, whatever the project demands of its own."""
-    view.login_required = False  # type: ignore[attr-defined]  # django.contrib.auth.decorators.login_not_required
-    view.csrf_exempt = True  # type: ignore[attr-defined]  # the methods that CSRF protects are answered 405
-    view.front_door = True  # type: ignore[attr-defined]  # status.middleware answers it
-    view._non_atomic_requests = _EveryAlias()  # type: ignore[attr-defined]  # django.db.transaction.non_atomic_requests
-    return view
+def harmless(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """``view`` without login, CSRF token, transaction and place in a cache, whatever the project demands of its own."""
+
+    @wraps(view)
+    def harmless_view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        request._cache_update_cache = False  # type: ignore[attr-defined]  # django.middleware.cache
+        response = view(request, *args, **kwargs)
+        request._status_answer = response  # type: ignore[attr-defined]
+        return response
+
+    harmless_view.login_required = False  # type: ignore[attr-defined]  # login_not_required
+    harmless_view.csrf_exempt = True  # type: ignore[attr-defined]  # the methods that CSRF protects are answered 405
+    harmless_view.front_door = True  # type: ignore[attr-defined]  # status.middleware answers it
+    harmless_view._non_atomic_requests = _EveryAlias()  # type: ignore[attr-defined]  # django.db.transaction
+    return harmless_view
+
+
+def answer_of(request: HttpRequest) -> HttpResponse | None:
+    """What a view of ours has answered to ``request``; None where it was not asked."""
+    return getattr(request, "_status_answer", None)
 
 
 def expected(response: AnyResponse) -> AnyResponse:

@@ -1,33 +1,52 @@
 """The front door: answers the app's own addresses before anything else in the stack sees the request.
 
-Put it first in ``MIDDLEWARE``. A probe by IP address, over plain HTTP, without a login or with a dead session database then
-gets its answer, instead of a 400, a redirect or an error from what stands behind.
+Put it first in ``MIDDLEWARE``. A probe by IP address, over plain HTTP, without a login or with a dead session database
+then gets its answer, instead of a 400, a redirect or an error from what stands behind.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import Resolver404, ResolverMatch, URLResolver, get_resolver
+from django.urls import Resolver404, URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import LocalePrefixPattern
+from django.utils import translation
 
 from status.api.urls import Addresses
-from status.api.views import ReportView
-from status.manners import HEADERS
+from status.api.views import ReportView, quick_ping
+from status.manners import answer_of
+
+
+@dataclass(frozen=True)
+class Place:
+    """What one path of the app's is about.
+
+    view, kwargs: as the urlconf resolves it.
+    language: the one that the path names, where it is mounted below a language prefix.
+    """
+
+    view: Callable[..., HttpResponse]
+    kwargs: Mapping[str, Any]
+    language: str | None
+
+    @property
+    def is_report(self) -> bool:
+        return getattr(self.view, "view_class", None) is ReportView
 
 
 class StatusMiddleware:
-    """Answers what ``status.urls`` or ``status.api.urls`` is mounted for, wherever and however often; passes the rest on.
+    """Answers what ``status.urls`` or ``status.api.urls`` is mounted for, wherever and how often; passes the rest on.
 
-    Requests of a browser that is logged in go the ordinary way, so that sessions and users can tell who is staff. Where that
-    way does not lead to the app (the session database is down, a login page is in the way), they are answered here after all.
+    Who brings a cookie may be logged in. Such requests go the ordinary way, where sessions and users are looked up; if
+    that leads anywhere else than to the view, they are answered here after all, as a stranger's.
     """
 
     sync_capable = True
@@ -40,81 +59,136 @@ class StatusMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        match = ours(request)
+        place = ours(request)
         if self.is_async:
-            return self.acall(request, match)
-        if match is None or has_session(request):
-            response = cast("HttpResponseBase", self.get_response(request))
-            if match is None or is_ours(response):
-                return response
-        return cast("HttpResponseBase", match.func(without_user(request), *match.args, **match.kwargs))
+            return self.acall(request, place)
+        if place is None:
+            return cast("HttpResponseBase", self.get_response(request))
+        answer = ping(request, place)
+        if answer is None and may_be_logged_in(request):
+            answer = settled(request, self.get_response(request))
+        return answer or complete(place.view(speaking(request, place), **place.kwargs))
 
-    async def acall(self, request: HttpRequest, match: ResolverMatch | None) -> HttpResponseBase:
-        if match is None or has_session(request):
-            response = cast("HttpResponseBase", await self.get_response(request))
-            if match is None or is_ours(response):
-                return response
-        without_user(request)
-        if match.func.view_class is ReportView:
-            return await ReportView().adispatch(request, **match.kwargs)
+    async def acall(self, request: HttpRequest, place: Place | None) -> HttpResponseBase:
+        if place is None:
+            return cast("HttpResponseBase", await self.get_response(request))
+        answer = ping(request, place)
+        if answer is None and may_be_logged_in(request):
+            answer = settled(request, await self.get_response(request))
+        return answer or complete(await self.aanswer(speaking(request, place), place))
+
+    async def aanswer(self, request: HttpRequest, place: Place) -> HttpResponse:
+        if place.is_report:
+            return await ReportView().adispatch(request, **place.kwargs)
         # A page. Its template is rendered off the event loop, on the thread that belongs to this request.
-        view = sync_to_async(match.func, thread_sensitive=True)
-        return cast("HttpResponseBase", await view(request, *match.args, **match.kwargs))
+        return await sync_to_async(place.view, thread_sensitive=True)(request, **place.kwargs)
 
 
-def ours(request: HttpRequest) -> ResolverMatch | None:
-    """The view of ours that ``request`` is for, if any. Does not ask for the host, which may not be one the project allows."""
-    path = request.path_info
-    resolver = get_resolver()
-    if not addresses(resolver).match(path):
+def ping(request: HttpRequest, place: Place) -> HttpResponseBase | None:
+    """The answer of the built-in ping, whoever asks; None where something else is asked."""
+    answer = quick_ping(request, **place.kwargs) if place.is_report else None
+    return None if answer is None else complete(answer)
+
+
+def may_be_logged_in(request: HttpRequest) -> bool:
+    return bool(request.META.get("HTTP_COOKIE") or request.META.get("REMOTE_USER"))
+
+
+def settled(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase | None:
+    """What a request gets that went the ordinary way; None where it met a login page, a redirect or an error instead.
+
+    An error may also come after the view, for example from a session that cannot be saved: the view's answer counts.
+    """
+    answer = answer_of(request)
+    if answer is None:
+        # What stands behind would not let this user through, so whoever it is has no rights here either.
+        vars(request).pop("user", None)
         return None
-    # The mount point itself answers without its slash too, which no pattern below it can see.
-    for candidate in (path, f"{path}/"):
-        try:
-            match = resolver.resolve(candidate)
-        except Resolver404:
-            continue
-        return match if getattr(match.func, "front_door", False) else None
-    return None
+    return response if response.status_code == answer.status_code else complete(answer)
 
 
-def has_session(request: HttpRequest) -> bool:
-    return settings.SESSION_COOKIE_NAME in request.COOKIES
-
-
-def is_ours(response: HttpResponseBase) -> bool:
-    """Whether a view of this app has answered, and not something in front of it."""
-    return response.get("X-Robots-Tag") == HEADERS["X-Robots-Tag"]
-
-
-def without_user(request: HttpRequest) -> HttpRequest:
-    """The request as it came in: whoever was found, or could not be found, behind the door is nobody here."""
-    vars(request).pop("user", None)
+def speaking(request: HttpRequest, place: Place) -> HttpRequest:
+    """``request`` in the language that its path names, as ``LocaleMiddleware`` would have it."""
+    if place.language is not None:
+        request.LANGUAGE_CODE = place.language
     return request
 
 
+def complete(response: HttpResponse) -> HttpResponse:
+    """With its length, as ``CommonMiddleware`` would: a connection can then be used again without chunks."""
+    response.headers.setdefault("Content-Length", str(len(response.content)))
+    return response
+
+
+def ours(request: HttpRequest) -> Place | None:
+    """The view of ours that ``request`` is for, if any. Does not ask for the host, which may be one nobody allows."""
+    try:
+        return place_of(get_resolver(), request.path_info)
+    except Resolver404:
+        return None
+
+
+@lru_cache(maxsize=128)
+def place_of(resolver: URLResolver, path: str) -> Place:
+    """What ``path`` is about. Raises ``Resolver404`` for any other path of the site, which is then not remembered."""
+    mounts = mounts_of(resolver)
+    language = translation.get_language_from_path(path) if any(mount.translated for mount in mounts) else None
+    with _language(language, mounts):
+        # The mount point itself answers without its slash too, which no pattern below it can see.
+        for candidate in (path,) if path.endswith("/") else (path, f"{path}/"):
+            if any(mount.leads(candidate) for mount in mounts):
+                match = resolver.resolve(candidate)
+                if getattr(match.func, "front_door", False):
+                    return Place(match.func, match.kwargs, language)
+                break
+    raise Resolver404
+
+
+def _language(language: str | None, mounts: tuple[Mount, ...]) -> AbstractContextManager[None]:
+    """Where addresses depend on the language, the one of the path, which nobody else has looked at yet."""
+    if not any(mount.translated for mount in mounts):
+        return nullcontext()
+    return translation.override(language or settings.LANGUAGE_CODE)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One place in the urlconf where views of ours are.
+
+    way: the patterns from the root to there.
+    ends: the patterns of the views themselves.
+    """
+
+    way: tuple[Any, ...]
+    ends: tuple[Any, ...]
+
+    @property
+    def translated(self) -> bool:
+        return any(isinstance(pattern, LocalePrefixPattern) for pattern in self.way)
+
+    def leads(self, path: str) -> bool:
+        """Whether ``path`` may be one of ours: a first and cheap look at every request."""
+        for pattern in self.way:
+            found = pattern.match(path)
+            if not found:
+                return False
+            path = found[0]
+        return any(pattern.match(path) for pattern in self.ends)
+
+
 @lru_cache(maxsize=8)
-def addresses(resolver: URLResolver) -> re.Pattern[str]:
-    """What the paths of the app's addresses look like, for a first and cheap look at every request."""
-    mounted = "|".join(_mounted(resolver, ""))
-    return re.compile(f"/(?:{mounted})" if mounted else r"(?!)")
+def mounts_of(resolver: URLResolver) -> tuple[Mount, ...]:
+    return tuple(_mounts(resolver, ()))
 
 
-def _mounted(resolver: URLResolver, prefix: str) -> Iterator[str]:
-    patterns = resolver.url_patterns
+def _mounts(resolver: URLResolver, way: tuple[Any, ...]) -> Iterator[Mount]:
+    way = (*way, resolver.pattern)
+    patterns: Iterable[Any] = resolver.url_patterns
     if isinstance(patterns, Addresses):
-        tails = "|".join(_expression(pattern.pattern) for pattern in patterns.patterns)
-        yield f"{prefix}(?:{tails})"
-        if prefix.endswith("/"):
-            yield f"{prefix[:-1]}$"
-        return
-    for pattern in patterns:
-        if isinstance(pattern, URLResolver):
-            yield from _mounted(pattern, prefix + _expression(pattern.pattern))
-
-
-def _expression(pattern: Any) -> str:
-    """The regular expression of a pattern, without its anchor and the names of its groups."""
-    if isinstance(pattern, LocalePrefixPattern):
-        return r"(?:[\w-]+/)?"  # depends on the language of the request, which nobody has looked at yet
-    return re.sub(r"\(\?P<\w+>", "(?:", pattern.regex.pattern.removeprefix("^"))
+        patterns = patterns.patterns  # the others of it are names for the same
+    ends = [each.pattern for each in patterns if isinstance(each, URLPattern) and hasattr(each.callback, "front_door")]
+    if ends:
+        yield Mount(way, tuple(ends))
+    for each in patterns:
+        if isinstance(each, URLResolver):
+            yield from _mounts(each, way)

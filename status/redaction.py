@@ -6,6 +6,7 @@ somebody else that answers with a connection string, and for the log, where an e
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,11 +21,27 @@ MIN_LENGTH = 6
 LONG = 12
 #: Names of settings and options whose text is a secret; those of ``django.views.debug`` and a few that it misses.
 SECRET = re.compile("API|AUTH(?!OR)|TOKEN|KEY|SECRET|PASS|PWD|SIGNATURE|CREDENTIAL|DSN|COOKIE_VALUE", re.IGNORECASE)
-#: Named like secrets, and none: names of cookies and headers, dotted paths, switches.
-HARMLESS = re.compile("_(NAME|PATH|CLASS|BACKENDS?|VALIDATORS|HASHERS|MODEL|URL|PREFIX|FUNCTION|AGE)$|^KEY_", re.IGNORECASE)
-_USERINFO = re.compile(r"://[^\s/@:]*:([^\s@]+)@")
-_PASSWORD = re.compile(r"(?:password|passwd|pwd)\s*=\s*(?:'([^']*)'|([^\s;&]+))", re.IGNORECASE)
+#: Named like secrets, and none: names of cookies and headers, places of files, dotted paths, switches.
+HARMLESS = re.compile(
+    "_(NAME|PATH|DIR|SOCK|HOST|PORT|CLASS|BACKENDS?|VALIDATORS|HASHERS|MODEL|URL|PREFIX|FUNCTION|AGE|TIMEOUT)$|^KEY_",
+    re.IGNORECASE,
+)
+#: Where a shell is and was; no password, as the name would have it.
+FOLDERS = {"PWD", "OLDPWD"}
+#: Whatever stands before the host in an address is a login, also where nobody knows it.
+LOGIN = re.compile(r"(?<=://)[^\s/?#\"'<>]+@")
+#: Logins in a setting: up to the first @, as the rule is, or to the last, as people forget to quote; a long user alone.
+_USERINFO = (
+    re.compile(r"://[^\s/@:]*:([^\s@]+)@"),
+    re.compile(r"://[^\s/@:]*:([^\s/]+)@"),
+    re.compile(r"://([^\s/@:]{16,})@"),
+)
+_PASSWORD = re.compile(
+    r"(?:password|passwd|pwd|secret|token|api_?key|access_?key)[\"']?\s*[=:]\s*(?:'([^']*)'|\"([^\"]*)\"|([^\s;&,]+))",
+    re.IGNORECASE,
+)
 _WORDS = re.compile(r"[^\s\"'=;,&@/:]+")
+_PLAIN = re.compile(r"[\w.~-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -36,8 +53,12 @@ class Secrets:
 
 
 def redact(text: str) -> str:
-    """``text`` with every known secret replaced by asterisks."""
+    """``text`` with asterisks for every known secret, and for whatever stands before the host in an address."""
+    if len(text) < MIN_LENGTH:
+        return text
     known = _known()
+    if "://" in text and "@" in text:
+        text = LOGIN.sub(f"{MASK}@", text)
     for secret in known.long:
         if secret in text:
             text = text.replace(secret, MASK)
@@ -59,7 +80,9 @@ def _known() -> Secrets:
 
 
 def _collect() -> Secrets:
-    found = {secret for name, value in conf.everything() for secret in _secrets(name, value)}
+    environment = (item for item in os.environ.items() if item[0] not in FOLDERS)
+    found = {secret for name, value in (*conf.everything(), *environment) for secret in _secrets_in(name, value)}
+    found = {spelling for secret in found for spelling in _spellings(secret)}
     found = {secret for secret in found if len(secret) >= MIN_LENGTH} - _vocabulary()
     ordered = sorted(found, key=len, reverse=True)
     return Secrets(
@@ -73,12 +96,31 @@ def _collect() -> Secrets:
 
 
 def _vocabulary() -> set[str]:
-    """Words that answers are made of: a password that is one of them is none, and masking it would break every dashboard."""
+    """Words that answers are made of: a password that is one of them is none, and masking it would break dashboards."""
     words = {"default", "password", "unknown"}
     for setting in ("DATABASES", "CACHES", "STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS"):
         value = conf.read(setting, {})
         words.update(key for key in value if isinstance(key, str)) if isinstance(value, Mapping) else None
     return words
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """How ``secret`` may stand in a text: as it is, quoted for an address, escaped as Python shows it."""
+    yield secret
+    if not _PLAIN.fullmatch(secret):
+        # Late: urllib.parse is slow to import, and most processes have no such secret.
+        from urllib.parse import quote, quote_plus, unquote
+
+        yield from (quote(secret), quote(secret, safe=""), quote_plus(secret), unquote(secret), repr(secret)[1:-1])
+        # Files of keys are quoted by the line.
+        yield from (line for line in secret.splitlines() if len(line) >= LONG)
+
+
+def _secrets_in(name: str, value: Any) -> list[str]:
+    try:
+        return list(_secrets(name, value))
+    except Exception:  # an object of the project's own that cannot be looked through must not take answers down
+        return []
 
 
 def _secrets(name: str, value: Any, hidden: bool = False, depth: int = 0) -> Iterator[str]:
@@ -88,18 +130,20 @@ def _secrets(name: str, value: Any, hidden: bool = False, depth: int = 0) -> Ite
         value = value.decode("utf-8", "replace")
     if isinstance(value, str):
         if hidden:
-            yield value
-        for match in (*_USERINFO.finditer(value), *_PASSWORD.finditer(value)):
-            login = next(group for group in match.groups() if group is not None)
-            # Late: urllib.parse is slow to import, and most processes have no such address in their settings.
-            from urllib.parse import unquote
-
-            yield from (login, unquote(login))
-            # Drivers quote the piece of a connection string that they stumble over.
-            yield from _WORDS.findall(login)
+            yield str(value)
+        yield from _logins(value)
     elif isinstance(value, Mapping) and depth < 8:
         for key, item in value.items():
             yield from _secrets(str(key), item, hidden, depth + 1)
     elif isinstance(value, (list, tuple, set, frozenset)) and depth < 8:
         for item in value:
             yield from _secrets("", item, hidden, depth + 1)
+
+
+def _logins(text: str) -> Iterator[str]:
+    for expression in (*_USERINFO, _PASSWORD):
+        for match in expression.finditer(text):
+            login = next(group for group in match.groups() if group is not None)
+            yield login
+            # Drivers quote the piece of a connection string that they stumble over.
+            yield from _WORDS.findall(login)

@@ -27,7 +27,7 @@ from status.registry import Selection, UnknownName, registry
 from status.report import Report
 
 
-PING = '{"pong": true}'
+PING = b'{"pong": true}'
 #: What a probe or curl accepts; anything else is negotiated like every other answer.
 PLAIN = (None, "*/*", "application/json")
 METHODS = ["get", "head", "options"]
@@ -44,7 +44,7 @@ class Refusal(Exception):
 class Answer(JsonResponse):
     """A ``JsonResponse`` whose content is written already, in JSON or another format."""
 
-    def __init__(self, content: str, content_type: str = JSON.content_type, status: int = 200) -> None:
+    def __init__(self, content: str | bytes, content_type: str = JSON.content_type, status: int = 200) -> None:
         HttpResponse.__init__(self, content, content_type=content_type, status=status, headers=HEADERS)
 
 
@@ -105,11 +105,12 @@ def refused(access: Access) -> Answer:
 def select(request: HttpRequest, access: Access, resource: str | None, provider: str | None = None) -> Selection:
     """The checks that the address and the query name. Raises ``Refusal`` for unknown names."""
     # The way to ping is always open, also where the rest of its resource is closed.
-    among = None if provider is not None else access.resources
+    among = access.resources if access.may_ask(resource) else None
     query = request.GET
     try:
         return registry.select(resource, provider, only=query.getlist("check"), skip=query.getlist("skip"), among=among)
     except UnknownName as error:
+        authorise(access, resource)  # where only the way to ping is open, nobody is told what else there is
         raise Refusal(problem(404, error=str(error), **{f"{error.kind}s": error.known})) from error
 
 
