@@ -89,13 +89,13 @@ def shoot(browser: Any, url: str, file: pathlib.Path, scheme: str, size: dict[st
 
 def main() -> None:
     folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "screenshots"
-    with tempfile.TemporaryDirectory() as var:
-        os.environ["EXAMPLE_FOLDER"] = var
-        os.environ["DJANGO_SETTINGS_MODULE"] = "example_project.settings"
-        import django
+    # Its name can be read in the pictures.
+    os.environ["EXAMPLE_FOLDER"] = str(pathlib.Path(tempfile.gettempdir(), "shop"))
+    os.environ["DJANGO_SETTINGS_MODULE"] = "example_project.settings"
+    import django
 
-        django.setup()
-        draw(folder)
+    django.setup()
+    draw(folder)
 
 
 if __name__ == "__main__":

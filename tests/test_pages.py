@@ -691,10 +691,20 @@ class ChangedTests(SimpleTestCase):
         self.assertContains(self.client.get("/status/"), "All 2 checks pass")
         self.assertEqual([is_changed(engine) for engine in engines.all()], [False])
 
+    def test_an_engine_that_does_not_look_into_apps_is_passed_over(self):
+        backend = {"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [], "APP_DIRS": False}
+        with override_settings(TEMPLATES=[backend], STATUS_PROVIDERS=providers()):
+            self.assertContains(self.client.get("/status/"), "All 2 checks pass")
+
     def test_blocks_can_be_filled_by_extending_the_base(self):
         self.use({"status/overview.html": '{% extends "status/base.html" %}{% block brand %}Acme{% endblock %}'})
         self.assertContains(self.client.get("/status/"), "Acme")
         self.assertNotContains(self.client.get("/status/health/"), "Acme")
+
+    def test_a_template_may_extend_the_one_that_it_stands_in_for(self):
+        self.use({"status/base.html": '{% extends "status/base.html" %}{% block brand %}Acme{% endblock %}'})
+        for address in PAGES:
+            self.assertContains(self.client.get(address), "Acme")
 
     def test_everything_can_be_wrapped_in_the_projects_own_base(self):
         self.use(
@@ -757,9 +767,10 @@ class AdminTests(TestCase):
         self.assertContains(self.index(), '<a href="/a/b/">Status</a>')
 
     def test_an_index_template_that_the_project_names_is_kept(self):
-        with mock.patch.object(admin.site, "index_template", "mine.html"):
-            importlib.reload(status.admin)
-            self.assertEqual(admin.site.index_template, "mine.html")
+        self.addCleanup(setattr, admin.site, "index_template", admin.site.index_template)
+        admin.site.index_template = "mine.html"
+        importlib.reload(status.admin)
+        self.assertEqual(admin.site.index_template, "mine.html")
 
     def test_a_template_of_the_project_stays_in_force(self):
         self.assertEqual(admin.site.index_template, ["status/admin_index.html", "admin/index.html"])
