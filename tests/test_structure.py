@@ -45,6 +45,7 @@ LEVELS = {
     "status.api": 4,
     "status.assets": 4,
     "status.cards": 4,
+    "status.charts": 4,
     "status.checks": 4,
     "status.commandline": 4,
     "status.figures": 4,
