@@ -415,8 +415,8 @@ class FailureTests(SimpleTestCase):
     def test_the_cause_is_found_behind_the_errors_of_the_libraries(self):
         for cause, words in {
             ConnectionRefusedError("redis://u5er:pa55@mq"): "broker refused the connection (ConnectionRefusedError)",
-            TimeoutError(): "broker did not answer within 1.5 s (TimeoutError)",
-            type("TimeoutError", (Exception,), {})(): "broker did not answer within 1.5 s (TimeoutError)",
+            TimeoutError(): "broker did not answer in time (TimeoutError)",
+            type("TimeoutError", (Exception,), {})(): "broker did not answer in time (TimeoutError)",
             PermissionError("pa55"): "broker connection failed (OSError)",
         }.items():
             with self.subTest(cause):
@@ -424,4 +424,4 @@ class FailureTests(SimpleTestCase):
                 error.__cause__ = RuntimeError()
                 error.__cause__.__context__ = cause
                 cause.__context__ = error
-                self.assertEqual(inspection._broker_failed(error, 1.5), words)
+                self.assertEqual(inspection._broker_failed(error), words)

@@ -86,7 +86,7 @@ class Faults:
         for said in answer.reasons.values():
             self.assertRegex(said, reason)
 
-    no_answer = r"^broker did not answer within 1.[0-5] s \(TimeoutError\)$"
+    no_answer = r"^broker did not answer in time \(TimeoutError\)$"
 
     def test_living_workers_answer_at_once(self):
         self.assertAlive()
@@ -99,12 +99,12 @@ class Faults:
                 for _ in range(2):
                     answer = self.ask()
                     self.assertEqual(answer.value, {frozen: False, other: True})
-                    self.assertEqual(answer.reasons, {frozen: "no answer within 1.4 s"})
+                    self.assertEqual(answer.reasons, {frozen: "no answer within 1.5 s"})
             self.assertAlive()
 
     def test_all_workers_frozen(self):
         with self.workers[A].frozen(), self.workers[B].frozen():
-            self.assertDead("no answer within 1.4 s")
+            self.assertDead("no answer within 1.5 s")
         self.assertAlive()
 
     def test_a_worker_that_never_was_is_false(self):

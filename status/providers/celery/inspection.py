@@ -106,24 +106,24 @@ class Question:
                 raise
             except Exception as error:  # each transport has errors of its own
                 self.error = error
-                self.silence = _broker_failed(error, monotonic() - started)
+                self.silence = _broker_failed(error)
                 if monotonic() >= until:
                     return
             else:
                 self.error = None
-                self.silence = f"no answer within {monotonic() - started:.1f} s{self.silence}"
+                self.silence = f"no answer within {round(end - started, 1):g} s{self.silence}"
                 return
 
     def _ask(self, line: Line | None, nodes: Collection[str], until: float) -> None:
         if line is None:
             line = Line(self.app, until)
         try:
-            line.ask(self.command, nodes, until, self.answers)
+            usable = line.ask(self.command, nodes, until, self.answers)
         except BaseException:
             line.drop()
             raise
         self.silence = line.reach
-        if len(self.answers) == len(nodes):
+        if usable:
             idle.put(line)
         else:
             line.close()
@@ -169,7 +169,7 @@ class Idle:
 idle = Idle()
 
 
-def _broker_failed(error: BaseException, seconds: float) -> str:
+def _broker_failed(error: BaseException) -> str:
     """What went wrong, in words that are safe to show."""
     causes: list[BaseException] = []
     cause: BaseException | None = error
@@ -181,5 +181,5 @@ def _broker_failed(error: BaseException, seconds: float) -> str:
             return "broker refused the connection (ConnectionRefusedError)"
     for cause in causes:
         if isinstance(cause, TimeoutError) or type(cause).__name__ == "TimeoutError":
-            return f"broker did not answer within {seconds:.1f} s (TimeoutError)"
+            return "broker did not answer in time (TimeoutError)"
     return f"broker connection failed ({type(error).__name__})"

@@ -83,10 +83,10 @@ class Line:
             return "; the memory transport reaches workers of this process only"
         return ""
 
-    def ask(self, method: str, nodes: Collection[str], until: float, answers: dict[str, Any]) -> None:
+    def ask(self, method: str, nodes: Collection[str], until: float, answers: dict[str, Any]) -> bool:
         """Send the remote control command ``method`` to ``nodes``, and put what each answers into ``answers``.
 
-        Returns with the last answer, or at ``until``.
+        Returns with the last answer, or at ``until``: whether the line is of further use.
         """
         # Late: as above.
         from kombu import Consumer, Queue
@@ -111,9 +111,17 @@ class Line:
         while len(answers) < len(nodes) and (left := until - monotonic()) > 0:
             with suppress(TimeoutError):
                 self._wait(name, min(left, SLICE))
+        return self._forget(consumer, name, until) and len(answers) == len(nodes)
+
+    def _forget(self, consumer: Any, queue: str, until: float) -> bool:
+        """Delete the reply queue; whether the broker did so in time."""
         self.limit(max(until, monotonic() + GOODBYE))
-        consumer.cancel()
-        self.channel.after_reply_message_received(name)
+        try:
+            consumer.cancel()
+            self.channel.after_reply_message_received(queue)
+        except Exception:  # each transport has errors of its own, and the answers are there
+            return False
+        return True
 
     def _publish(self, method: str, nodes: Collection[str], ticket: str, queue: str, seconds: float) -> None:
         """Send the request, to be answered to ``queue``, and of interest for so many ``seconds``."""
@@ -171,9 +179,11 @@ class Line:
     def close(self) -> None:
         """Hang up politely."""
         self.limit(monotonic() + GOODBYE)
-        if transports.is_amqp(self.raw):
-            self.connection.release()
-        self.drop()
+        try:
+            if transports.is_amqp(self.raw):
+                self.connection.release()
+        finally:
+            self.drop()
 
     def drop(self) -> None:
         """Hang up without a word, at once."""
