@@ -11,7 +11,6 @@ from django.urls import include, path
 from status.engine import engine
 from status.providers.django import health
 
-
 NOBODY = 65534
 
 
