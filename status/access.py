@@ -176,7 +176,7 @@ def client(request: HttpRequest) -> Address | None:
 def parse(hop: str) -> Address | None:
     """An address, also with a port as some proxies write it, and IPv4 in its IPv6 clothes as IPv4."""
     text = hop.strip()
-    if text.startswith("["):
+    if text.startswith("[") and "]" in text:
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
