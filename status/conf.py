@@ -1,8 +1,8 @@
 """Every setting of the app: one property each, its default beside it, read when it is needed.
 
 The values come from Django's settings where Django is configured, else from a plain module or class
-(``DJANGO_STATUS_SETTINGS``), else from the defaults alone. A value of the wrong kind is answered as its default; what is
-wrong with it is told by ``problems()``, which ``manage.py check`` reports.
+(``DJANGO_STATUS_SETTINGS``), else from the defaults alone. A value of the wrong kind is answered as its default; what
+is wrong with it is told by ``problems()``, which ``manage.py check`` reports.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,8 +40,7 @@ PAGE_POLICY = (
 )
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """A mistake in the settings: where, what should stand there, what does, and what to do about it."""
 
     setting: str
@@ -54,8 +52,7 @@ class Problem:
         return f"{self.setting} should be {self.expected}, not {self.found}."
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting, as a property of ``Conf``: read on access, and its default where the value is of the wrong kind.
 
     name: as the user spells it.
@@ -126,7 +123,7 @@ def _django_settings() -> Any:
             module = import_module("django.conf")
         if module is None or not (module.settings.configured or os.environ.get("DJANGO_SETTINGS_MODULE")):
             return None
-        module.settings.INSTALLED_APPS  # loads them
+        _ = module.settings.INSTALLED_APPS  # loads them
         _configured = object.__getattribute__(module.settings, "__dict__")
     return _configured["_wrapped"]
 

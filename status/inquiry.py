@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from status.engine import engine
 from status.registry import Selection
 from status.report import Report, Result

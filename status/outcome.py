@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextvars
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from status.conf import conf
 from status.containment import quietly
@@ -17,15 +17,14 @@ from status.report import failure
 from status.values import JSON, NotPlain, to_plain
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of a run; the fields are those of ``Result``."""
 
     answer: JSON
     public_answer: JSON
     sound: bool
     error: str | None = None
-    reasons: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = MappingProxyType({})
     cut: int = 0
 
     @classmethod

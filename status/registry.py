@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from status.conf import Conf, Problem, conf, found
 from status.entries import ENTRY, NAME, PUNCTUATION, Check, Misconfigured, Mistake, bind, shown
@@ -21,8 +20,7 @@ class UnknownName(LookupError):
         super().__init__(f"There is no {kind} of that name. There is: {', '.join(self.known) or 'none'}.")
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """What a question names: the checks to run, and the shape of the answer."""
 
     checks: tuple[Check, ...]
@@ -34,8 +32,8 @@ class Selection:
 class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
     """Resource -> name -> ``Check``, in the order of the settings and always as they are now.
 
-    Nothing is read or imported before the first look. A setting that did not change gives the same ``Check`` objects, so
-    that what the engine knows of them (a run in flight, a reusable answer) stays with them.
+    Nothing is read or imported before the first look. A setting that did not change gives the same ``Check`` objects,
+    so that what the engine knows of them (a run in flight, a reusable answer) stays with them.
     """
 
     def __init__(self, conf: Conf = conf) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from status.values import JSON
 
@@ -12,8 +12,7 @@ from status.values import JSON
 State = Literal["pass", "warn", "fail", "running", "info"]
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """The answer of one provider.
 
     resource, name: what was asked.
@@ -39,7 +38,7 @@ class Result:
     judged: bool = True
     critical: bool = True
     error: str | None = None
-    reasons: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = MappingProxyType({})
     duration: float = 0.0
     started_at: float = 0.0
     age: float = 0.0
@@ -69,8 +68,7 @@ class Result:
                 yield name, value, is_sound(value)
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """The answer to one question: results in the order of the configuration.
 
     resources: the names of the resources asked for, also those without a provider.

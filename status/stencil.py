@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Hashable
-from dataclasses import replace
 from html import escape
 from itertools import chain, count
 
@@ -81,7 +80,7 @@ def _marked(page: Page) -> Page:
     for card in page.cards:
         marks = [_mark(next(numbers)) for _ in card.figures]
         figures = Figures(*[mark if value else "" for value, mark in zip(card.figures, marks, strict=True)])
-        result = replace(card.result, duration=0.0, age=0.0, started_at=0.0)
+        result = card.result._replace(duration=0.0, age=0.0, started_at=0.0)
         cards.append(Card(result, card.details, card.root, figures))
     place = page.cards.index(worst) if worst is not None else None
     return Page(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
-from typing import Union
+from typing import NamedTuple, Union
 
 from status.redaction import redact
 
@@ -18,7 +17,7 @@ MAX_DEPTH = 32
 MAX_ITEMS = 10_000
 #: Characters, as JSON spells them, that the strings of one answer may hold together; the rest is cut, and says so.
 MAX_CHARACTERS = 500_000
-#: Whole numbers longer than this many bits (about 300 digits) are refused: Python itself declines to print them at 4,300.
+#: Whole numbers longer than this many bits (about 300 digits) are refused: Python declines to print them at 4,300.
 MAX_BITS = 1_024
 #: The key under which an object says how many of its entries were cut.
 CUT = "…"
@@ -28,8 +27,7 @@ class NotPlain(ValueError):
     """The value is nothing JSON can hold. Its text is safe to show: it names types and places, never values."""
 
 
-@dataclass(frozen=True)
-class Plain:
+class Plain(NamedTuple):
     """A provider's answer as plain JSON.
 
     value: what JSON can hold, never NaN, never deeper than ``MAX_DEPTH``.

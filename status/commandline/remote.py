@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from time import monotonic
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -182,8 +181,7 @@ def _empty(entry: Mapping[str, Any], resource: str, name: str) -> Result:
 def _with_entry(result: Result, entry: Mapping[str, Any]) -> Result:
     """``result`` with one more entry, which is one of its components, or all there is."""
     state, output, component = entry.get("status"), entry.get("output"), entry.get("componentId")
-    result = replace(
-        result,
+    result = result._replace(
         judged=result.judged or state is not None,
         sound=result.sound and state in (None, "pass"),
         critical=result.critical or state == "fail",
@@ -192,12 +190,12 @@ def _with_entry(result: Result, entry: Mapping[str, Any]) -> Result:
     if component is not None:
         answer = {**(result.answer if isinstance(result.answer, dict) else {}), str(component): value}
         reasons = result.reasons if output is None else {**result.reasons, str(component): str(output)}
-        return replace(result, answer=answer, public_answer=answer, reasons=reasons)
+        return result._replace(answer=answer, public_answer=answer, reasons=reasons)
     if result.answer:
         return result  # it repeats in one word what the components say
     if "observedValue" in entry:
-        return replace(result, answer=value, public_answer=value)
-    return replace(result, error=one_line(str(output or "no reason is given")))
+        return result._replace(answer=value, public_answer=value)
+    return result._replace(error=one_line(str(output or "no reason is given")))
 
 
 def _number(value: object) -> float:

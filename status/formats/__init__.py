@@ -6,16 +6,14 @@ A format's module is imported when it is first rendered, so that a command that 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
-from typing import cast
+from typing import NamedTuple, cast
 
 from status.report import Report
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """One way to write a report.
 
     name: as ``?format=`` and ``-f`` spell it.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from status.report import Report, Result, State, is_sound
 from status.values import JSON
@@ -18,8 +17,7 @@ MAX_LENGTH = 200
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-@dataclass(frozen=True)
-class Component:
+class Component(NamedTuple):
     """One entry of a provider's answer, as a caller may see it.
 
     name: the entry's key; None where the provider as a whole is meant.

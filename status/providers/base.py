@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A value together with the reasons that the classic JSON has no room for.
 
     value: what JSON can hold.
@@ -20,7 +18,7 @@ class Answer:
     """
 
     value: Any
-    reasons: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = MappingProxyType({})
 
 
 class Unavailable(Exception):
@@ -93,8 +91,7 @@ class Part:
         return value  # whoever composes the answer decides
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """What came of asking one part: its value, or the safe sentence that says why there is none."""
 
     value: Any = None
@@ -166,7 +163,7 @@ def as_provider(candidate: Any) -> Provider:
     """A ``Provider`` for what a setting names: an instance, a subclass, or any callable. Raises TypeError otherwise."""
     if isinstance(candidate, Provider):
         return candidate
-    if inspect.isclass(candidate) and issubclass(candidate, Provider):
+    if isinstance(candidate, type) and issubclass(candidate, Provider):
         return candidate()
     if callable(candidate):
         return FunctionProvider(candidate)
