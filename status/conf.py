@@ -52,7 +52,7 @@ class Problem(NamedTuple):
         return f"{self.setting} should be {self.expected}, not {self.found}."
 
 
-class Setting(NamedTuple):
+class Setting:
     """One setting, as a property of ``Conf``: read on access, and its default where the value is of the wrong kind.
 
     name: as the user spells it.
@@ -62,11 +62,8 @@ class Setting(NamedTuple):
     hint: the remedy.
     """
 
-    name: str
-    default: Any
-    expected: str
-    valid: Callable[[Any], bool]
-    hint: str
+    def __init__(self, name: str, default: Any, expected: str, valid: Callable[[Any], bool], hint: str) -> None:
+        self.name, self.default, self.expected, self.valid, self.hint = name, default, expected, valid, hint
 
     def __get__(self, conf: Conf, owner: type[Conf]) -> Any:
         if conf is None:

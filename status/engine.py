@@ -252,7 +252,7 @@ class Engine:
                 quietly(observer, check, result)
 
     def _lane(self, check: Check | Part) -> Lane:
-        lane = check.lane
+        lane: Lane | None = check.lane
         if lane is None or lane.owner is not self._owner:
             with self._lock:
                 lane = check.lane

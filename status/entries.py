@@ -189,7 +189,7 @@ def bind(where: str, resource: str, entry: Any) -> Check:
         length = f" of {len(entry)}" if isinstance(entry, (list, tuple)) else ""
         hint = "Add a trailing comma if a tuple with one entry was meant, and give each entry a name and a provider."
         raise Mistake(Problem(where, ENTRY, found(entry) + length, hint))
-    name, source, args, kwargs, options = (*entry, *(None,) * (5 - len(entry)))
+    name, source, args, kwargs, options = [*entry, None, None, None][:5]
     if not isinstance(name, str) or not NAME.fullmatch(name):
         hint = "The name becomes part of the address; rename the provider."
         raise Mistake(Problem(f"{where}[0]", f"a name made of letters, digits and {PUNCTUATION}", shown(name), hint))
