@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import logging
 import threading
@@ -358,8 +359,8 @@ class PermissionTests(QuietTestCase):
 
     def test_nothing_but_true_admits(self):
         for verdict in (False, None, 1, "yes", [1], mock.Mock(), object()):
-            with self.subTest(verdict=verdict),
-            override_settings(STATUS_PERMISSION=lambda request: verdict):  # noqa: B023
+            permission = functools.partial(lambda verdict, request: verdict, verdict)
+            with self.subTest(verdict=verdict), override_settings(STATUS_PERMISSION=permission):
                 self.assertFalse(access_for(ask()).details)
 
     def test_mock_and_coroutine_function_admit_nobody_and_leave_nothing_unawaited(self):
