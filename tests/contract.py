@@ -76,7 +76,8 @@ def entry(*parts: Any, resource: str = "health") -> dict[str, Any]:
 
 def answers(value: Any, **options: Any) -> dict[str, Any]:
     """Settings with one provider, which answers ``value``."""
-    return entry("one", f"{HERE}answer", [value], None, options)
+    # The text beside it keeps apart what Python takes for equal: False, 0 and 0.0 in settings that follow each other.
+    return entry("one", f"{HERE}answer", [value, repr(value)], None, options)
 
 
 def failed(reply: Reply, name: str) -> bool:

@@ -68,7 +68,7 @@ class Callable:
 plain_object = Callable()
 
 
-def answer(value: Any) -> Any:
+def answer(value: Any, spelled: str = "") -> Any:
     return value
 
 
