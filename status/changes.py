@@ -15,9 +15,9 @@ from time import monotonic
 from typing import NamedTuple
 
 from status.conf import conf
+from status.containment import close_connections, quietly
 from status.entries import Check
 from status.report import Result, State
-from status.containment import close_connections, quietly
 
 #: Checks whose state is remembered, far above what anyone configures; beyond it the oldest is forgotten.
 REMEMBERED = 10_000

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 #: Nothing in between may keep, index or reinterpret an answer.
 HEADERS = {
@@ -27,13 +28,13 @@ class _EveryAlias:
         return True
 
 
-def harmless(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def harmless(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse]:
     """``view`` without login, CSRF token, transaction and place in a cache, whatever the project demands of its own."""
 
     @wraps(view)
     def harmless_view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         request._cache_update_cache = False  # type: ignore[attr-defined]  # django.middleware.cache
-        response = view(request, *args, **kwargs)
+        response = cast("HttpResponse", view(request, *args, **kwargs))
         request._status_answer = response  # type: ignore[attr-defined]
         return response
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.urls import re_path
 
 from status.api.urls import Addresses, app_name
-from status.assets import AssetView
 from status.manners import harmless
+from status.pages.assets import AssetView
 from status.views import HealthView, PageView, StatsView
 
 __all__ = ["app_name", "urlpatterns"]

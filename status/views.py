@@ -15,15 +15,15 @@ from django.views.generic import View
 
 from status.access import Access, access_for
 from status.api.views import METHODS, allow, origin, problem, refused
-from status.assets import version
 from status.conf import conf
 from status.formats import FORMATS
 from status.history import history
 from status.inquiry import inquire
 from status.manners import HEADERS, expected
-from status.pages import Page, Refused, page_of
+from status.pages.assets import version
+from status.pages.page import Page, Refused, page_of
+from status.pages.rendering import render
 from status.registry import registry
-from status.rendering import render
 
 #: Seconds a page waits for the checks. What takes longer is shown as running: a page arrives also when a check hangs.
 PATIENCE = 0.3

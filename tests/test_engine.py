@@ -326,7 +326,8 @@ class IsolationTests(EngineTestCase):
     def test_whatever_is_raised_is_the_answer_of_that_provider_alone(self) -> None:
         for error in (
             ValueError("secret"), SystemExit(3), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError(),
-            MemoryError(), RecursionError(), BrokenText(), BaseException("secret"), StopIteration(), TimeoutError("secret"),
+            MemoryError(), RecursionError(), BrokenText(), BaseException("secret"), StopIteration(),
+            TimeoutError("secret"),
         ):  # fmt: skip
             with self.subTest(error=type(error).__name__):
                 result = self.raising(error)

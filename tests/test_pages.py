@@ -18,14 +18,14 @@ from django.urls import include, path, re_path
 from django.utils import timezone, translation
 
 import status.admin
-from status import assets, charts, stencil, units
 from status.conf import PAGE_POLICY
 from status.engine import engine
 from status.history import SLOTS, Slot, history
-from status.pages import page_of
-from status.rendering import is_changed, render
+from status.pages import assets, charts, stencil, units
+from status.pages.page import page_of
+from status.pages.rendering import is_changed, render
+from status.pages.tree import tree
 from status.report import Report
-from status.tree import tree
 from status.views import HealthView, PageView
 from tests.payloads import PAYLOADS
 from tests.reports import MIXED, report, result

@@ -21,8 +21,8 @@ from example_project.shop import switches
 from status.conf import PAGE_POLICY
 from status.engine import engine
 from status.history import SLOTS, Slot, history
-from status.pages import page_of
-from status.rendering import built_in
+from status.pages.page import page_of
+from status.pages.rendering import built_in
 from tests import services
 from tests.browser import Web, chromium
 from tests.payloads import PAYLOADS

@@ -209,13 +209,14 @@ class MistakeTests(SimpleTestCase):
 
 class ImportTests(SimpleTestCase):
     def test_path_that_leads_nowhere_says_so_without_exception_text(self) -> None:
+        hint = "Check the dotted path in the settings."
         for path, reason in (
-            ("tests.nowhere.check", "tests.nowhere cannot be imported. Check the dotted path in the settings."),
-            ("nowhere.check", "nowhere cannot be imported. Check the dotted path in the settings."),
-            ("tests.test_registry.nothing", "tests.test_registry has no nothing. Check the dotted path in the settings."),
-            ("tests.test_registry.not_callable", "tests.test_registry.not_callable should be a callable or a Provider, not int."),
-            ("tests.needy.check", "tests.needy cannot be imported (frobnicate is not installed). Check the dotted path in the settings."),
-        ):  # fmt: skip
+            ("tests.nowhere.check", f"tests.nowhere cannot be imported. {hint}"),
+            ("nowhere.check", f"nowhere cannot be imported. {hint}"),
+            ("tests.needy.check", f"tests.needy cannot be imported (frobnicate is not installed). {hint}"),
+            ("tests.test_registry.nothing", f"tests.test_registry has no nothing. {hint}"),
+            ("tests.test_registry.not_callable", f"{__name__}.not_callable should be a callable or a Provider, not int."),
+        ):
             with self.subTest(path=path), self.assertRaises(Unavailable) as caught:
                 import_provider(path)
             self.assertEqual(str(caught.exception), reason)

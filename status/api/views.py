@@ -26,7 +26,6 @@ from status.providers.health import Ping
 from status.registry import Selection, UnknownName, registry
 from status.report import Report
 
-
 PING = b'{"pong": true}'
 #: What a probe or curl accepts; anything else is negotiated like every other answer.
 PLAIN = (None, "*/*", "application/json")
@@ -128,7 +127,7 @@ def respond(question: Question, report: Report) -> Answer:
 
 
 def origin(request: HttpRequest) -> str:
-    """``https://example.com`` where that is a host the project names, else nothing: whoever asks could write anything."""
+    """``https://example.com`` where the project names that host, else nothing: whoever asks could write anything."""
     try:
         host = request.get_host()
     except DisallowedHost:

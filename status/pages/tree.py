@@ -13,7 +13,7 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
-from status import units
+from status.pages import units
 from status.values import CUT, JSON
 
 #: Branches up to this many values, leaves counted, stand open; longer ones are folded.

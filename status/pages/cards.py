@@ -9,10 +9,10 @@ from functools import cached_property
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
-from status import units
-from status.figures import Figures
+from status.pages import units
+from status.pages.figures import Figures
+from status.pages.tree import leaf, tree
 from status.report import Result, is_sound
-from status.tree import leaf, tree
 from status.values import JSON
 
 #: What needs a look comes first.

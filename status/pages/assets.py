@@ -17,7 +17,7 @@ from django.views.generic import View
 from status.api.views import METHODS
 from status.manners import HEADERS
 
-FOLDER = Path(__file__).resolve().parent / "static" / "status"
+FOLDER = Path(__file__).resolve().parent.parent / "static" / "status"
 YEAR = 365 * 24 * 3600
 
 

@@ -9,10 +9,10 @@ from functools import cached_property
 
 from django.utils.translation import gettext, ngettext
 
-from status import units
-from status.cards import ORDER, Card
-from status.figures import figures
 from status.history import Slot, since
+from status.pages import units
+from status.pages.cards import ORDER, Card
+from status.pages.figures import figures
 from status.report import Report, Result
 
 Remembered = Callable[[str, str], Sequence[Slot]]

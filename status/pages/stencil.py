@@ -14,9 +14,9 @@ from itertools import chain, count
 
 from django.utils.safestring import SafeString
 
-from status.cards import Card
-from status.figures import Figures
-from status.pages import Page
+from status.pages.cards import Card
+from status.pages.figures import Figures
+from status.pages.page import Page
 
 #: Pages kept at once, and how many characters one may have: together a few megabytes at most.
 KEPT = 16

@@ -19,11 +19,11 @@ from django.template.backends.django import DjangoTemplates, Template
 from django.utils import translation
 from django.utils.translation import gettext
 
-from status.pages import Page
-from status.stencil import fill
+from status.pages.page import Page
+from status.pages.stencil import fill
 
 #: Where the templates are that come with the app.
-FOLDER = Path(__file__).resolve().parent / "templates"
+FOLDER = Path(__file__).resolve().parent.parent / "templates"
 #: A project that has any of these has changed the pages.
 NAMES = ("base", "overview", "health", "stats", "refused", "_signs", "_nothing")
 

@@ -12,8 +12,8 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext, ngettext
 
-from status import units
 from status.history import SLOTS, Slot
+from status.pages import units
 
 #: Units of the drawing from one bar to the next; the drawing is stretched to its place by the style sheet.
 STEP = 4

@@ -1,7 +1,7 @@
 """What changes about a provider from one look to the next, although nothing happened: times, ages, drawings.
 
 Kept apart from everything else on a page, so that a page which differs only in these is not written anew
-(``status.stencil``).
+(``status.pages.stencil``).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from status import charts, units
 from status.history import Slot
+from status.pages import charts, units
 from status.report import Result
 
 
