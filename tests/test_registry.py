@@ -215,7 +215,10 @@ class ImportTests(SimpleTestCase):
             ("nowhere.check", f"nowhere cannot be imported. {hint}"),
             ("tests.needy.check", f"tests.needy cannot be imported (frobnicate is not installed). {hint}"),
             ("tests.test_registry.nothing", f"tests.test_registry has no nothing. {hint}"),
-            ("tests.test_registry.not_callable", f"{__name__}.not_callable should be a callable or a Provider, not int."),
+            (
+                "tests.test_registry.not_callable",
+                f"{__name__}.not_callable should be a callable or a Provider, not int.",
+            ),
         ):
             with self.subTest(path=path), self.assertRaises(Unavailable) as caught:
                 import_provider(path)
