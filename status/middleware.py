@@ -7,7 +7,7 @@ then gets its answer, instead of a 400, a redirect or an error from what stands 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
@@ -16,13 +16,16 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_asy
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import Resolver404, URLPattern, URLResolver, get_resolver
+from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import LocalePrefixPattern
 from django.utils import translation
 
 from status.api.urls import Addresses
 from status.api.views import ReportView, quick_ping
+from status.logs import log_refusal
 from status.manners import answer_of
+
+FAILED = "What stands behind the front door failed, so whoever is logged in is nobody here"
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,11 @@ class StatusMiddleware:
             return cast("HttpResponseBase", self.get_response(request))
         answer = ping(request, place)
         if answer is None and may_be_logged_in(request):
-            answer = settled(request, self.get_response(request))
+            try:
+                answer = self.get_response(request)
+            except Exception as error:  # Django's page for errors may need what is out as well
+                log_refusal(FAILED, error)
+            answer = settled(request, answer)
         return answer or complete(place.view(speaking(request, place), **place.kwargs))
 
     async def acall(self, request: HttpRequest, place: Place | None) -> HttpResponseBase:
@@ -74,7 +81,11 @@ class StatusMiddleware:
             return cast("HttpResponseBase", await self.get_response(request))
         answer = ping(request, place)
         if answer is None and may_be_logged_in(request):
-            answer = settled(request, await self.get_response(request))
+            try:
+                answer = await self.get_response(request)
+            except Exception as error:  # as above
+                log_refusal(FAILED, error)
+            answer = settled(request, answer)
         return answer or complete(await self.aanswer(speaking(request, place), place))
 
     async def aanswer(self, request: HttpRequest, place: Place) -> HttpResponse:
@@ -94,7 +105,7 @@ def may_be_logged_in(request: HttpRequest) -> bool:
     return bool(request.META.get("HTTP_COOKIE") or request.META.get("REMOTE_USER"))
 
 
-def settled(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase | None:
+def settled(request: HttpRequest, response: HttpResponseBase | None) -> HttpResponseBase | None:
     """What a request gets that went the ordinary way; None where it met a login page, a redirect or an error instead.
 
     An error may also come after the view, for example from a session that cannot be saved: the view's answer counts.
@@ -104,7 +115,7 @@ def settled(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBas
         # What stands behind would not let this user through, so whoever it is has no rights here either.
         vars(request).pop("user", None)
         return None
-    return response if response.status_code == answer.status_code else complete(answer)
+    return response if response and response.status_code == answer.status_code else complete(answer)
 
 
 def speaking(request: HttpRequest, place: Place) -> HttpRequest:
@@ -134,14 +145,23 @@ def place_of(resolver: URLResolver, path: str) -> Place:
     mounts = mounts_of(resolver)
     language = translation.get_language_from_path(path) if any(mount.translated for mount in mounts) else None
     with _language(language, mounts):
-        # The mount point itself answers without its slash too, which no pattern below it can see.
-        for candidate in (path,) if path.endswith("/") else (path, f"{path}/"):
-            if any(mount.leads(candidate) for mount in mounts):
-                match = resolver.resolve(candidate)
-                if getattr(match.func, "front_door", False):
-                    return Place(match.func, match.kwargs, language)
-                break
-    raise Resolver404
+        match = _resolve(resolver, path)
+    if not getattr(match.func, "front_door", False):
+        raise Resolver404
+    return Place(match.func, match.kwargs, language)
+
+
+def _resolve(resolver: URLResolver, path: str) -> ResolverMatch:
+    """What the urlconf has for ``path``, after a cheap look at whether it can be ours. Raises ``Resolver404``."""
+    mounts = mounts_of(resolver)
+    if any(mount.leads(path) for mount in mounts):
+        return resolver.resolve(path)
+    # The mount point itself answers without its slash too, which no pattern below it can see.
+    if path.endswith("/") or not any(mount.leads(f"{path}/") for mount in mounts):
+        raise Resolver404
+    with suppress(Resolver404):
+        return resolver.resolve(path)
+    return resolver.resolve(f"{path}/")
 
 
 def _language(language: str | None, mounts: tuple[Mount, ...]) -> AbstractContextManager[None]:

@@ -1,0 +1,374 @@
+"""The front door: what it answers, wherever the app is mounted, and what it passes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import django
+from django.conf import settings
+from django.conf.urls.i18n import i18n_patterns
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.test import AsyncClient, AsyncRequestFactory, Client, SimpleTestCase, override_settings
+from django.urls import include, path, re_path
+from django.utils import translation
+
+from status import errand, logs
+from status.api.urls import report
+from status.engine import engine
+from status.middleware import StatusMiddleware, mounts_of, place_of
+
+DOOR = "status.middleware.StatusMiddleware"
+BEHIND = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+HEALTH = [("ping", "status.providers.health.ping"), ("fine", lambda: True)]
+ADDRESSES = (
+    *("", "health", "health/", "stats", "stats/", "api", "api/", "api/health", "api/health/", "api/stats"),
+    *("api/health/ping", "api/health/ping/", "api/health/fine"),
+)
+
+
+def home(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+    return HttpResponse("home")
+
+
+class Urls:
+    """A urlconf, without a module for each."""
+
+    def __init__(self, *urlpatterns: Any) -> None:
+        self.urlpatterns = list(urlpatterns)
+
+
+def mounted(prefix: str, urls: str = "status.urls") -> Any:
+    return path(prefix, include(urls))
+
+
+def unreachable(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    """Stands for everything behind the door that would fail: a host check, a redirect, a login, maintenance,
+    a database."""
+
+    def refuse(request: HttpRequest) -> HttpResponse:
+        if request.path_info == "/elsewhere":
+            return HttpResponse("elsewhere")
+        raise AssertionError(f"{request.path_info} got past the door")
+
+    return refuse
+
+
+def login_page(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    def redirect(request: HttpRequest) -> HttpResponse:
+        request.user = Staff()  # it knows who this is, and wants more than that
+        return HttpResponseRedirect("/login/")
+
+    return redirect
+
+
+class Staff:
+    is_active = is_staff = is_authenticated = True
+
+
+def staff(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    def know(request: HttpRequest) -> HttpResponse:
+        request.user = Staff()
+        return get_response(request)
+
+    return know
+
+
+def session_that_cannot_be_saved(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    def fail(request: HttpRequest) -> HttpResponse:
+        request.user = Staff()
+        get_response(request)
+        raise OperationalError("the session database is down")
+
+    return fail
+
+
+def session_that_hangs(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    class User:
+        is_staff = True
+
+        @property
+        def is_active(self) -> bool:
+            over.wait()
+            return True
+
+    def know(request: HttpRequest) -> HttpResponse:
+        request.user = User()
+        return get_response(request)
+
+    return know
+
+
+over = threading.Event()
+
+
+@override_settings(
+    MIDDLEWARE=[DOOR, f"{__name__}.unreachable"],
+    STATUS_PROVIDERS={"health": HEALTH, "stats": [("number", lambda: 1)]},
+    ROOT_URLCONF=Urls(path("", home), mounted("status/")),
+)
+class DoorTestCase(SimpleTestCase):
+    def setUp(self) -> None:
+        observers = mock.patch.object(engine, "observers", [])
+        observers.start()
+        self.addCleanup(observers.stop)
+        self.addCleanup(engine.close)
+        logs._refusals.clear()
+        self.addCleanup(logs._refusals.clear)
+
+    def assertAnswers(self, address: str, code: int = 200, client: Client | None = None, **extra: Any) -> Any:
+        response = (client or self.client).get(address, **extra)
+        self.assertEqual(response.status_code, code, address)
+        self.assertEqual(response.headers["X-Robots-Tag"], "noindex", address)
+        return response
+
+    def assertPassedOn(self, address: str, **extra: Any) -> None:
+        with self.assertRaisesMessage(AssertionError, "got past the door"):
+            self.client.get(address, **extra)
+
+
+class MountTests(DoorTestCase):
+    """``unreachable`` stands behind the door: an address that it does not answer raises."""
+
+    def test_every_address_is_answered_with_and_without_its_slash(self):
+        for address in ("/status", *(f"/status/{rest}" for rest in ADDRESSES)):
+            self.assertAnswers(address)
+
+    def test_everything_else_is_passed_on(self):
+        for address in (
+            "/",
+            "/statuses",
+            "/status/other",
+            "/status/healthy",
+            "/x/status/",
+            "/api/health",
+            "//status/",
+            "/Status/",
+        ):
+            self.assertPassedOn(address)
+        self.assertEqual(self.client.get("/elsewhere").content, b"elsewhere")
+
+    def test_unknown_names_below_it_are_answered_here(self):
+        self.assertAnswers("/status/api/nothing", 404)
+        self.assertAnswers("/status/api/health/nothing", 404)
+
+    def test_mounted_elsewhere_nested_several_times_or_at_the_root(self):
+        for urls, prefixes in (
+            (Urls(mounted("")), ["/"]),
+            (Urls(path("", home), mounted("a/"), mounted("b/c/"), path("d/", include([mounted("e/")]))), ["/a/",
+            "/b/c/", "/d/e/"]),
+            (Urls(re_path(r"^status/", include("status.urls"))), ["/status/"]),
+            (Urls(re_path(r"^(?i:status)/", include("status.urls"))), ["/status/", "/STATUS/"]),
+            (Urls(re_path(r"(?i)^one/|^status/", include("status.urls"))), ["/status/", "/One/"]),
+            (Urls(re_path(r"^v(?P<number>\d)/", home), mounted("status/")), ["/status/"]),
+            (Urls(mounted("höhe/")), ["/höhe/"]),
+            (Urls(path("", include([path("", include([mounted("status/")]))])), ), ["/status/"]),
+        ):  # fmt: skip
+            with self.subTest(prefixes=prefixes), override_settings(ROOT_URLCONF=urls):
+                for prefix in prefixes:
+                    for address in (*(f"{prefix}{rest}" for rest in ADDRESSES), prefix.rstrip("/") or "/"):
+                        self.assertAnswers(address)
+
+    def test_api_alone(self):
+        with override_settings(ROOT_URLCONF=Urls(mounted("status/", "status.api.urls"))):
+            self.assertAnswers("/status/api/health")
+            self.assertPassedOn("/status/")
+            self.assertPassedOn("/status")
+
+    def test_view_mounted_by_itself(self):
+        with override_settings(ROOT_URLCONF=Urls(path("livez", report, {"resource": "health", "provider": "ping"}))):
+            self.assertEqual(self.assertAnswers("/livez").json(), {"pong": True})
+
+    def test_view_of_the_project_that_comes_first_keeps_its_address(self):
+        with override_settings(ROOT_URLCONF=Urls(path("status/api", home), path("status", home), mounted("status/"))):
+            self.assertPassedOn("/status/api")
+            self.assertPassedOn("/status")
+            self.assertAnswers("/status/api/health")
+
+    def test_project_without_the_app_in_its_urls(self):
+        with override_settings(ROOT_URLCONF=Urls(path("", home))):
+            self.assertPassedOn("/status/")
+
+    def test_script_name_is_not_part_of_the_path(self):
+        response = self.client.get(
+            "/prefix/status/api/health/ping", SCRIPT_NAME="/prefix", PATH_INFO="/status/api/health/ping"
+        )
+        self.assertEqual(response.json(), {"pong": True})
+
+    def test_below_a_language_prefix(self):
+        urls = Urls(*i18n_patterns(mounted("status/"), prefix_default_language=False))
+        languages = [("en", "English"), ("es", "Spanish")]
+        with override_settings(ROOT_URLCONF=urls, LANGUAGE_CODE="en", LANGUAGES=languages):
+            for leftover in ("en", "es"):  # of the request before, in this thread
+                with translation.override(leftover):
+                    self.assertAnswers("/status/api/health")
+                    self.assertAnswers("/es/status/api/health")
+                    self.assertPassedOn("/en/status/api/health")
+                    self.assertPassedOn("/fr/status/api/health")
+                    self.assertEqual(self.assertAnswers("/es/status/")["Content-Language"], "es")
+                    self.assertEqual(self.assertAnswers("/status/")["Content-Language"], "en")
+                    self.assertEqual(translation.get_language(), leftover)
+
+    def test_address_is_resolved_once_and_others_are_not_remembered(self):
+        place_of.cache_clear()
+        for number in range(300):
+            self.assertAnswers("/status/api/health/ping")
+            self.assertPassedOn(f"/{number}")
+        self.assertEqual((place_of.cache_info().hits, place_of.cache_info().currsize), (299, 1))
+
+    def test_what_is_remembered_is_bounded(self):
+        for number in range(400):
+            self.assertAnswers(f"/status/api/{number}", 404)
+        self.assertLessEqual(place_of.cache_info().currsize, 128)
+        self.assertLessEqual(mounts_of.cache_info().currsize, 8)
+
+
+class FirstTests(DoorTestCase):
+    """What would stand between a probe and its answer."""
+
+    def test_probe_by_address_over_plain_http_gets_its_answer(self):
+        with override_settings(
+            MIDDLEWARE=[DOOR, *BEHIND], ALLOWED_HOSTS=["example.com"], SECURE_SSL_REDIRECT=True, PREPEND_WWW=True
+        ):
+            for host in ("10.1.2.3:8000", "evil.example", "[::1", "a b", ""):
+                response = self.assertAnswers("/status/api/health", HTTP_HOST=host)
+                self.assertNotIn("Location", response)
+                self.assertEqual(response.json(), {"ping": {"pong": True}, "fine": True})
+
+    def test_without_the_door_such_a_probe_is_refused_and_redirected(self):
+        with override_settings(MIDDLEWARE=BEHIND, ALLOWED_HOSTS=["example.com"]), self.assertLogs("django", "ERROR"):
+            self.assertEqual(self.client.get("/status/api/health", HTTP_HOST="10.1.2.3").status_code, 400)
+        with override_settings(MIDDLEWARE=BEHIND, SECURE_SSL_REDIRECT=True):
+            self.assertEqual(Client().get("/status/api/health").status_code, 301)
+
+    def test_login_is_not_needed(self):
+        if django.VERSION < (5, 1):
+            self.skipTest("LoginRequiredMiddleware came with Django 5.1")
+        required = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+        for stack in ([*BEHIND, required], [DOOR, *BEHIND, required]):
+            with override_settings(MIDDLEWARE=stack):
+                for address in ADDRESSES:
+                    self.assertAnswers(f"/status/{address}", client=Client())
+
+    def test_answer_says_how_long_it_is(self):
+        for address in ("/status/api/health/ping", "/status/api/health", "/status/", "/status/api/nothing"):
+            response = self.client.get(address)
+            self.assertEqual(response["Content-Length"], str(len(response.content)))
+
+    def test_mistake_of_the_caller_is_answered_here_too(self):
+        self.assertEqual(self.client.post("/status/api/health").status_code, 405)
+        self.assertEqual(self.client.generic("BREW", "/status/").status_code, 405)
+        self.assertEqual(self.client.get("/status/api/health?format=x").status_code, 406)
+
+
+class CookieTests(DoorTestCase):
+    """Who brings a cookie may be logged in, which only what stands behind the door can tell."""
+
+    def get(self, address: str, *behind: str, **extra: Any) -> Any:
+        with override_settings(MIDDLEWARE=[DOOR, *(f"{__name__}.{name}" for name in behind)]):
+            return self.assertAnswers(address, client=Client(raise_request_exception=False), HTTP_COOKIE="a=b", **extra)
+
+    def test_staff_see_details(self):
+        self.assertIn("Server-Timing", self.get("/status/api/health", "staff"))
+        with override_settings(MIDDLEWARE=[DOOR, f"{__name__}.staff"]):
+            self.assertIn("Server-Timing", self.assertAnswers("/status/api/health", REMOTE_USER="root"))
+            self.assertNotIn("Server-Timing", self.assertAnswers("/status/api/health"))
+
+    def test_ping_is_answered_without_asking_who_it_is(self):
+        self.assertEqual(self.get("/status/api/health/ping", "unreachable").json(), {"pong": True})
+
+    def test_login_page_in_the_way_makes_a_stranger_of_everyone(self):
+        for address in ("/status/", "/status/api/health"):
+            self.assertNotIn("Server-Timing", self.get(address, "login_page"))
+
+    def test_error_behind_the_door_makes_a_stranger_of_everyone(self):
+        with self.assertLogs("django.request", "ERROR"):
+            self.assertNotIn("Server-Timing", self.get("/status/api/health", "unreachable"))
+
+    def test_session_that_cannot_be_saved_costs_no_answer(self):
+        with self.assertLogs("django.request", "ERROR"):
+            response = self.get("/status/api/health", "session_that_cannot_be_saved")
+        self.assertIn("Server-Timing", response)
+        self.assertEqual(response.json(), {"ping": {"pong": True}, "fine": True})
+
+    def test_frozen_session_database_is_waited_for_a_second_at_most(self):
+        over.clear()
+        self.addCleanup(over.set)
+        before = time.monotonic()
+        for address in ("/status/api/health", "/status/"):
+            self.assertNotIn("Server-Timing", self.get(address, "session_that_hangs"))
+        self.assertLess(time.monotonic() - before, 2 * errand.PATIENCE + 0.8)
+
+    def test_dead_session_database_makes_a_stranger_of_everyone(self):
+        for more in ({}, {"CSRF_USE_SESSIONS": True}, {"SESSION_SAVE_EVERY_REQUEST": True}):
+            with (
+                self.subTest(**more),
+                override_settings(MIDDLEWARE=[DOOR, *BEHIND], **more),
+                mock.patch("django.contrib.sessions.backends.db.SessionStore.load", side_effect=OperationalError),
+                mock.patch("django.contrib.sessions.backends.db.SessionStore.save", side_effect=OperationalError),
+                self.assertLogs(level="WARNING"),
+            ):
+                cookie = f"{settings.SESSION_COOKIE_NAME}={'x' * 32}"
+                client = Client(raise_request_exception=False, headers={"cookie": cookie})
+                for address in ("/status/api/health/ping", "/status/api/health", "/status/", "/status/health/"):
+                    self.assertNotIn("Server-Timing", self.assertAnswers(address, client=client))
+
+    def test_no_cookie_is_set(self):
+        stack = [DOOR, *BEHIND]
+        with override_settings(MIDDLEWARE=stack, SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies"):
+            for address in ADDRESSES:
+                self.assertNotIn("Set-Cookie", self.client.get(f"/status/{address}").headers)
+
+
+class AsyncTests(DoorTestCase):
+    """The same door on an event loop, before middleware that is async and before middleware that is not."""
+
+    async def test_every_address_is_answered(self):
+        for address in ("/status", *(f"/status/{rest}" for rest in ADDRESSES)):
+            response = await self.async_client.get(address)
+            self.assertEqual((response.status_code, response["X-Robots-Tag"]), (200, "noindex"), address)
+
+    async def test_methods_and_names_as_ever(self):
+        self.assertEqual((await self.async_client.post("/status/api/health")).status_code, 405)
+        self.assertEqual((await self.async_client.get("/status/api/nothing")).status_code, 404)
+        self.assertEqual((await self.async_client.options("/status/api")).status_code, 200)
+        self.assertEqual((await self.async_client.head("/status/api/health")).status_code, 200)
+
+    async def test_everything_else_is_passed_on(self):
+        with override_settings(MIDDLEWARE=[DOOR, *BEHIND]):
+            self.assertEqual((await AsyncClient().get("/")).content, b"home")
+
+    async def test_cookies_go_the_ordinary_way(self):
+        for behind, details in (("staff", True), ("login_page", False)):
+            with override_settings(MIDDLEWARE=[DOOR, f"{__name__}.{behind}"]):
+                client = AsyncClient()
+                client.cookies["a"] = "b"
+                response = await client.get("/status/api/health")
+            self.assertEqual("Server-Timing" in response, details)
+            self.assertEqual(response.status_code, 200)
+
+    async def test_failure_behind_the_door_costs_no_answer(self):
+        async def fail(request: HttpRequest) -> HttpResponse:
+            raise OperationalError
+
+        request = AsyncRequestFactory().get("/status/api/health", headers={"cookie": "a=b"})
+        with self.assertLogs("status", "WARNING"):
+            response = await StatusMiddleware(fail)(request)
+        self.assertEqual(response.status_code, 200)
+
+    async def test_real_stack_behind_it(self):
+        with override_settings(MIDDLEWARE=[DOOR, *BEHIND], SECURE_SSL_REDIRECT=True):
+            for address in ADDRESSES:
+                response = await AsyncClient(headers={"host": "10.1.2.3"}).get(f"/status/{address}")
+                self.assertEqual(response.status_code, 200, address)
