@@ -19,6 +19,7 @@ from status.engine import engine
 from status.inquiry import inquire
 from status.providers.base import Unavailable, running_until
 from status.providers.celery import inspection, transports
+from status.providers.celery import line as line_module
 from status.providers.celery.health import celery as health
 from status.providers.celery.inspection import idle
 from status.providers.celery.line import MAX_REPLY
@@ -208,6 +209,12 @@ class AnswerTests(CeleryTestCase):
             before = monotonic()
             self.assertEqual(health(workers=["a@test", "b@test"]), {"a@test": True, "b@test": True})
             self.assertLess(monotonic() - before, 5)
+
+    def test_a_question_in_memory_ends_when_earlier_ones_are_old(self):
+        with self.answering({"a@test": PONG}, timeout=30), mock.patch.object(line_module, "STALE_AFTER", -1):
+            for _ in range(3):
+                self.assertEqual(health(workers=["a@test"]), {"a@test": True})
+                idle.close()
 
     def test_answers_that_came_are_told_before_the_deadline(self):
         with self.answering({"a@test": PONG}):
