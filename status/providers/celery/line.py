@@ -166,7 +166,7 @@ class Line:
         if self.driver == "memory":
             return  # nobody else's queues are there, and kombu's own table would grow while it is read
         self.swept = monotonic()
-        for _, _, name in self.channel.get_table(self.replies.name):
+        for _, _, name in list(self.channel.get_table(self.replies.name)):
             prefix, _, rest = name.partition(".")
             made = rest.partition(".")[0]
             if prefix == PREFIX and made.isdecimal() and int(made) < time() - STALE_AFTER:
