@@ -161,12 +161,14 @@ class Engine:
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
         self.observers = list(observers)
-        self._forget()
+        self._locks: dict[int, threading.Lock] = {}
 
-    def _forget(self) -> None:
-        """Start anew. After a fork nothing of the parent's runs, threads and locks is of any use."""
-        self._owner = object()
-        self._lock = threading.Lock()
+    @property
+    def _owner(self) -> tuple[Engine, int]:
+        """What marks the lanes of this engine and process. To a forked child the runs, threads and locks of its parent
+        are of no use. It finds that out by itself, as uWSGI forks without running what is registered for it.
+        """
+        return self, os.getpid()
 
     def run(
         self, checks: Iterable[Check], timeout: float | None = None, patience: float | None = None
@@ -253,11 +255,12 @@ class Engine:
 
     def _lane(self, check: Check | Part) -> Lane:
         lane: Lane | None = check.lane
-        if lane is None or lane.owner is not self._owner:
-            with self._lock:
-                lane = check.lane
-                if lane is None or lane.owner is not self._owner:
-                    lane = check.lane = Lane(check, self._owner, self._returned)
+        if lane is not None and lane.owner == self._owner:
+            return lane
+        with self._locks.setdefault(os.getpid(), threading.Lock()):
+            lane = check.lane
+            if lane is None or lane.owner != self._owner:
+                lane = check.lane = Lane(check, self._owner, self._returned)
         return lane
 
     @property
@@ -267,7 +270,7 @@ class Engine:
 
     def _workers(self) -> list[Worker]:
         threads = [thread for thread in threading.enumerate() if isinstance(thread, Worker)]
-        return [worker for worker in threads if worker.lane.owner is self._owner]
+        return [worker for worker in threads if worker.lane.owner == self._owner]
 
     def close(self) -> None:
         """End the threads that have nothing to do, and wait for them. Tests call it; a server need not."""
@@ -287,4 +290,3 @@ def _wake(loop: asyncio.AbstractEventLoop, done: asyncio.Event) -> None:
 
 
 engine = Engine()
-os.register_at_fork(after_in_child=engine._forget)

@@ -37,7 +37,7 @@ class EngineTestCase(SimpleTestCase):
     def settle(self) -> None:
         """Until every run that was left behind has returned."""
         for worker in threading.enumerate():
-            if isinstance(worker, engine_module.Worker) and worker.lane.owner is self.engine._owner:
+            if isinstance(worker, engine_module.Worker) and worker.lane.owner == self.engine._owner:
                 for run in list(worker.lane.unfinished):
                     run.wait(time.monotonic() + 10)
                     self.assertIsNotNone(run.outcome, f"{run.check} never returned")
@@ -690,16 +690,14 @@ class ForkTests(EngineTestCase):
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
     def test_child_asks_on_threads_of_its_own(self) -> None:
-        os.register_at_fork(after_in_child=self.engine._forget)
         check = self.check(lambda: True)
         self.ask(check)
         self.assertEqual(self.in_child(lambda: self.ask(check)[0].answer is True), 0)
 
     def test_child_is_not_held_up_by_a_run_in_flight_and_a_lock_held_in_the_parent(self) -> None:
-        os.register_at_fork(after_in_child=self.engine._forget)
         parent = os.getpid()
         check = self.check(lambda: os.getpid() != parent or self.hang(), timeout=5)
         self.ask(check, patience=0.0)
         lane = self.engine._lane(check)
-        with lane.lock, self.engine._lock:
+        with lane.lock, self.engine._locks[parent]:
             self.assertEqual(self.in_child(lambda: self.ask(check)[0].answer is True), 0)
