@@ -1,0 +1,163 @@
+"""How every answer behaves towards browsers, proxies, robots and the project it lives in."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db import OperationalError, connection
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, SimpleTestCase, TestCase, override_settings
+from django.urls import include, path, resolve
+
+from status import manners
+from status.engine import engine
+
+urlpatterns = [path("status/", include("status.urls"))]
+DOOR = "status.middleware.StatusMiddleware"
+ADDRESSES = (
+    "/status/",
+    "/status/health/",
+    "/status/stats",
+    "/status/api",
+    "/status/api/health",
+    "/status/api/health/ping",
+)
+CACHED = ["django.middleware.cache.UpdateCacheMiddleware", "django.middleware.cache.FetchFromCacheMiddleware"]
+numbers = iter(range(1_000_000))
+
+
+@override_settings(
+    ROOT_URLCONF=__name__,
+    STATUS_PROVIDERS={
+        "health": [("ping", "status.providers.health.ping"), ("bad", lambda: False)],
+        "stats": [("number", lambda: next(numbers))],
+    },
+)
+class MannersTestCase(SimpleTestCase):
+    def setUp(self) -> None:
+        observers = mock.patch.object(engine, "observers", [])
+        observers.start()
+        self.addCleanup(observers.stop)
+        self.addCleanup(engine.close)
+
+
+class HeaderTests(MannersTestCase):
+    def test_every_answer_of_every_method_has_them(self):
+        for stack in ([DOOR, *settings.MIDDLEWARE], settings.MIDDLEWARE):
+            with override_settings(MIDDLEWARE=stack, STATUS_PUBLIC=["health"]):
+                client = Client(enforce_csrf_checks=True)
+                for address in (
+                    *ADDRESSES,
+                    "/status/api/nothing",
+                    "/status/api/health/nothing",
+                    "/status/api?format=x",
+                ):
+                    for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "TRACE", "BREW"):
+                        response = client.generic(method, address)
+                        self.assertEqual(response["Cache-Control"], "no-store")
+                        self.assertEqual(response["X-Content-Type-Options"], "nosniff")
+                        self.assertEqual(response["X-Robots-Tag"], "noindex")
+                        self.assertEqual(response["Referrer-Policy"], "no-referrer")
+                        self.assertLessEqual({"Authorization", "Cookie"}, set(response["Vary"].split(", ")))
+                        self.assertFalse(response.cookies)
+                        for name in ("Location", "Server", "X-Powered-By", "Access-Control-Allow-Origin", "ETag"):
+                            self.assertNotIn(name, response)
+
+    def test_pages_have_a_strict_policy(self):
+        for address in ADDRESSES[:3]:
+            policy = self.client.get(address)["Content-Security-Policy"]
+            for directive in ("default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"):
+                self.assertIn(directive, policy)
+            self.assertNotIn("unsafe", policy)
+
+    def test_other_methods_are_refused_in_the_open_and_run_nothing(self):
+        with mock.patch.object(engine, "run", side_effect=AssertionError("a check ran")):
+            for address in ADDRESSES:
+                for method in ("POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"):
+                    response = Client(enforce_csrf_checks=True).generic(method, address, b"x" * 1_000)
+                    self.assertEqual((response.status_code, response["Allow"]), (405, "GET, HEAD, OPTIONS"))
+                self.assertEqual(self.client.options(address).status_code, 200)
+
+    def test_head_has_the_code_and_headers_of_get_and_no_body(self):
+        for address in ADDRESSES:
+            get, head = self.client.get(address), self.client.head(address)
+            self.assertEqual((head.status_code, head["Content-Type"]), (get.status_code, get["Content-Type"]))
+            self.assertEqual(head.content, b"")
+
+
+class HostTests(MannersTestCase):
+    EVIL = (
+        "evil.example",
+        "evil.example:80",
+        "10.1.2.3",
+        "testserver.evil.example",
+        "[::1",
+        "a/b",
+        "",
+        "testserver@evil.example",
+    )
+
+    @override_settings(MIDDLEWARE=[DOOR, *settings.MIDDLEWARE], ALLOWED_HOSTS=["*"], USE_X_FORWARDED_HOST=True)
+    def test_host_that_nobody_named_is_not_repeated(self):
+        for address in ADDRESSES:
+            for method in ("GET", "OPTIONS"):
+                for host in self.EVIL:
+                    for headers in ({"HTTP_HOST": host}, {"HTTP_X_FORWARDED_HOST": host}):
+                        response = self.client.generic(method, address, **headers)
+                        for text in (response.content.decode(), *response.headers.values()):
+                            self.assertNotIn("evil", text)
+                            self.assertNotIn("http:", text.replace("http://www.w3.org", ""))
+
+    @override_settings(MIDDLEWARE=[DOOR], ALLOWED_HOSTS=["good.example"])
+    def test_options_names_the_site_only_by_a_name_it_has(self):
+        listing = self.client.options("/status/api/health", HTTP_HOST="good.example:8000").json()
+        self.assertEqual(listing["ping"], "http://good.example:8000/status/api/health/ping")
+        listing = self.client.options("/status/api/health", HTTP_HOST="evil.example").json()
+        self.assertEqual(listing["ping"], "/status/api/health/ping")
+
+
+class ExemptionTests(MannersTestCase):
+    def test_view_needs_no_login_no_token_and_no_transaction(self):
+        for address in ADDRESSES:
+            view = resolve(address if address.endswith("/") or "api" in address else f"{address}/").func
+            self.assertIs(view.login_required, False)
+            self.assertIs(view.csrf_exempt, True)
+            self.assertIn("any database there may ever be", view._non_atomic_requests)
+
+    def test_deliberate_503_logs_no_error_and_mails_nobody(self):
+        with self.assertNoLogs("django"):
+            for address in ADDRESSES[:5]:
+                self.client.get(address)
+            self.assertEqual(self.client.get("/status/api/health").status_code, 503)
+            self.client.get("/status/api/nothing")
+            self.client.post("/status/api")
+        self.assertTrue(manners.expected(HttpResponse())._has_been_logged)
+
+    def test_answer_is_remembered_on_its_request(self):
+        request, answer = HttpRequest(), HttpResponse()
+        self.assertIsNone(manners.answer_of(request))
+        manners.harmless(lambda request: answer)(request)
+        self.assertIs(manners.answer_of(request), answer)
+
+    @override_settings(MIDDLEWARE=[CACHED[0], *settings.MIDDLEWARE, CACHED[1]], CACHE_MIDDLEWARE_SECONDS=600)
+    def test_cache_of_the_site_keeps_no_answer(self):
+        self.addCleanup(cache.clear)
+        first, second = (self.client.get("/status/api/stats/number").json() for _ in range(2))
+        self.assertNotEqual(first, second)
+        with mock.patch.dict(manners.HEADERS, {"Cache-Control": "max-age=60"}):  # as an older Django might see it
+            first, second = (self.client.get("/status/api/stats/number").json() for _ in range(2))
+        self.assertNotEqual(first, second)
+
+
+class TransactionTests(TestCase):
+    def test_dead_database_with_atomic_requests_costs_no_answer(self):
+        with (
+            override_settings(ROOT_URLCONF=__name__, STATUS_PROVIDERS={"health": [("fine", lambda: True)]}),
+            mock.patch.dict(connection.settings_dict, {"ATOMIC_REQUESTS": True}),
+            mock.patch.object(connection, "savepoint", side_effect=OperationalError),
+        ):
+            self.addCleanup(engine.close)
+            for address in ADDRESSES[:2] + ADDRESSES[3:5]:
+                self.assertEqual(self.client.get(address).status_code, 200)
