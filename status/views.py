@@ -63,6 +63,9 @@ class PageView(View):
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """The address of the data that the page shows. Runs nothing."""
+        access = access_for(request)
+        if access.resources is not None and not self.resources(access):
+            return refused(access)
         return allow(problem(200, api=f"{self.root(request)}api"))
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
