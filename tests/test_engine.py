@@ -12,6 +12,7 @@ import time
 from typing import Any
 from unittest import mock
 
+from django.db import connections
 from django.test import SimpleTestCase, override_settings
 from django.utils import translation
 
@@ -20,6 +21,7 @@ from status.engine import Engine
 from status.entries import Check
 from status.providers.base import Answer, Composite, Part, Provider, Unavailable, as_provider, deadline
 from status.report import Result
+from tests import services
 from tests.components import eventually
 
 
@@ -186,6 +188,9 @@ class SideBySideTests(EngineTestCase):
         check = self.check(threading.get_ident)
         self.assertEqual(len({self.ask(check)[0].answer for _ in range(20)}), 1)
 
+    def test_thread_does_not_keep_the_process_from_ending(self) -> None:
+        self.assertIs(self.ask_one(lambda: threading.current_thread().daemon).answer, True)
+
     def test_what_cannot_wait_runs_where_it_is(self) -> None:
         class Quick(Provider):
             blocking = False
@@ -255,6 +260,50 @@ class SideBySideTests(EngineTestCase):
         for _ in range(200):
             self.ask(*checks)
         self.assertLessEqual(threading.active_count() - before, 5)
+
+
+class DjangoConnectionTests(EngineTestCase):
+    """Checks that use the project's models, and with them Django's own connection of the thread."""
+
+    databases = {"default"}
+
+    def asking(self, **entry: Any) -> Check:
+        """A check that uses an SQLite file, and remembers the connection it got."""
+        name = services.directory() / "db.sqlite3"
+        own = {"ENGINE": "django.db.backends.sqlite3", "NAME": name, **entry}
+        context = services.use_databases(self, own=own)
+        context.__enter__()
+        self.addCleanup(context.__exit__, None, None, None)
+        self.seen: list[Any] = []
+
+        def check() -> bool:
+            with connections["own"].cursor() as cursor:
+                cursor.execute("SELECT 1")
+            self.wrapper = connections["own"]
+            self.seen.append(self.wrapper.connection)
+            return True
+
+        return self.check(check)
+
+    def test_connection_is_closed_after_the_run_where_django_keeps_none(self) -> None:
+        self.ask(self.asking())
+        self.assertTrue(eventually(lambda: self.wrapper.connection is None))
+
+    def test_connection_is_kept_as_long_as_django_keeps_it_and_closed_with_the_thread(self) -> None:
+        check = self.asking(CONN_MAX_AGE=None)
+        self.assertEqual([self.ask(check)[0].answer for _ in range(3)], [True] * 3)
+        self.assertIs(self.seen[0], self.seen[2])
+        self.assertIsNotNone(self.wrapper.connection)
+        self.engine.close()
+        self.assertIsNone(self.wrapper.connection)
+
+    def test_connection_that_has_grown_too_old_meanwhile_is_renewed_before_the_run(self) -> None:
+        check = self.asking(CONN_MAX_AGE=60)
+        self.ask(check)
+        self.assertTrue(eventually(lambda: self.engine._lane(check).idle is not None))
+        self.wrapper.close_at = time.monotonic()
+        self.assertEqual(self.ask(check)[0].answer, True)
+        self.assertIsNot(self.seen[0], self.seen[1])
 
 
 class ReuseTests(EngineTestCase):
