@@ -202,7 +202,7 @@ class AnswerTests(CeleryTestCase):
     def test_a_name_without_at_is_the_host_of_a_worker_with_the_default_name(self):
         with self.answering({"celery@web1": PONG}) as worker:
             self.assertEqual(health(workers=["web1"]), {"web1": True})
-        self.assertEqual(worker.requests[0]["destination"], ["celery@web1"])
+        self.assertEqual(worker.requests[-1]["destination"], ["celery@web1"])
 
     def test_the_question_ends_with_the_last_answer(self):
         with self.answering({"a@test": PONG}, {"b@test": PONG}, timeout=30):
