@@ -1,0 +1,107 @@
+"""Secrets planted in every place that has some,
+and providers that tell them: not one is found in anything that comes out."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from django.test import SimpleTestCase, tag
+
+from status.formats import FORMATS
+from tests import repositories, secrets_project, services
+from tests.secrets_project import ENVIRONMENT, PLACES, TOKEN, UNKNOWN
+
+SETTINGS = "tests.secrets_project"
+MANAGE = "import sys; from django.core.management import execute_from_command_line as run; run(['m', *sys.argv[1:]])"
+API = (
+    "/status/api", "/status/api/health", "/status/api/stats",
+    *(f"/status/api/{resource}/{entry[0]}" for resource,
+    entries in secrets_project.STATUS_PROVIDERS.items() for entry in entries),
+    "/status/api/health/celery", "/status/api/stats/celery", "/status/api/nothing", "/status/api/health/nothing",
+)  # fmt: skip
+PAGES = ("/status/", "/status/health/", "/status/stats/")
+QUERIES = ("", *(f"?format={name}" for name in FORMATS), "?check=answers", "?check=nothing")
+COMMANDS = (
+    ("health",), ("stats",), ("health", "-e"), ("health", "--list"), ("-h",), ("health", "-h"), ("nothing",),
+    ("health", "--nothing"),
+    *(("health", "-f", name) for name in FORMATS), *(("stats", "-f", name) for name in FORMATS), ("health/raises",),
+)  # fmt: skip
+
+
+class SecretsTests(SimpleTestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        services.require_module("psycopg", "pip install psycopg[binary]")
+        services.require_module("redis", "pip install redis")
+        services.require_module("celery", "pip install celery")
+
+    def environment(self) -> dict[str, str]:
+        checkout = repositories.folder(self) / "checkout"
+        repositories.repository(checkout)
+        secret = iter(UNKNOWN.values())
+        repositories.git(checkout, "remote", "add", "origin", f"https://user:{next(secret)}@git.example/x.git")
+        repositories.git(checkout, "config", f"url.https://x:{next(secret)}@git.example/.insteadOf", "work:")
+        email = f"{next(secret)}@example.com"
+        repositories.git(
+            checkout, "commit", "--allow-empty", "-m", "More", GIT_AUTHOR_EMAIL=email, GIT_COMMITTER_EMAIL=email
+        )
+        repositories.git(checkout, "tag", "-a", "v1", "-m", next(secret))
+        repositories.git(checkout, "config", "credential.helper", f"!echo password={next(secret)}")
+        return {**ENVIRONMENT, "DJANGO_SETTINGS_MODULE": SETTINGS, "SECRETS_FOLDER": str(checkout)}
+
+    def assertTellsNothing(self, text: str, where: object) -> None:
+        told = [place for place, secret in PLACES.items() if secret in text]
+        self.assertEqual(told, [], where)
+
+    def test_there_are_more_than_forty_places(self):
+        self.assertGreater(len(PLACES), 40)
+        self.assertEqual(len(set(PLACES.values())), len(PLACES))
+
+    def test_addresses_pages_and_the_log(self):
+        app = "django.core.wsgi:get_wsgi_application()"
+        env = self.environment()
+        with services.gunicorn(app, "--threads", "4", "--access-logfile", "-", env=env) as web:
+            connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=20)
+            self.addCleanup(connection.close)
+            asked = 0
+            for headers in ({}, {"Authorization": f"Bearer {TOKEN}"}, {"Authorization": f"Bearer {TOKEN}x"}):
+                for address in (
+                    *(address + query for address, query in itertools.product(API[:6], QUERIES)),
+                    *API,
+                    *PAGES,
+                ):
+                    for method in ("GET", "OPTIONS", "POST"):
+                        connection.request(method, address, headers=headers)
+                        response = connection.getresponse()
+                        text = f"{response.headers}\n{response.read().decode()}"
+                        self.assertIn(response.status, (200, 401, 404, 405, 406, 503), address)
+                        self.assertTellsNothing(text, (method, address, headers))
+                        asked += 1
+            output = web.output
+        self.assertGreater(asked, 500)
+        self.assertIn("Told", output)  # the log has the traces
+        self.assertTellsNothing(output, "the log")
+
+    def test_commands_and_what_they_log(self):
+        self.hold((("status", "health"), ("status", "stats", "-f", "json"), ("check", "--deploy", "--tag", "status")))
+
+    @tag("fault")
+    def test_every_command_in_every_format(self):
+        self.hold((*(("status", *words) for words in COMMANDS), ("status", "health", "--traceback")))
+
+    def hold(self, commands: Iterable[Sequence[str]]) -> None:
+        env = services.environment(self.environment())
+        for words in commands:
+            done = subprocess.run(
+                [sys.executable, "-c", MANAGE, *words],
+                capture_output=True, text=True, env=env, cwd=Path(__file__).parent, timeout=60, check=False,
+            )  # fmt: skip
+            with self.subTest(command=words):
+                self.assertIn(done.returncode, (0, 1, 2, 3), done.stderr)
+                self.assertTellsNothing(done.stdout + done.stderr, words)
