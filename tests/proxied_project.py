@@ -1,0 +1,57 @@
+"""A project that makes it hard for probes: every redirect and login there is, and a database that is down."""
+
+from __future__ import annotations
+
+import os
+
+import django
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
+
+SECRET_KEY = "a-key-of-the-project-behind-the-proxies-0123456789"
+DEBUG = False
+ALLOWED_HOSTS = ["shop.example"]
+ROOT_URLCONF = __name__
+INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "status"]
+MIDDLEWARE = [
+    "status.middleware.StatusMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+]
+if django.VERSION >= (5, 1):
+    MIDDLEWARE.append("django.contrib.auth.middleware.LoginRequiredMiddleware")
+SECURE_SSL_REDIRECT = True
+PREPEND_WWW = True
+SESSION_SAVE_EVERY_REQUEST = True
+USE_TZ = True
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "shop",
+        "HOST": "127.0.0.1",
+        "PORT": os.environ.get("DEAD_PORT", "1"),
+        "ATOMIC_REQUESTS": True,
+    }
+}
+STATUS_PROVIDERS = {
+    "health": [("ping", "status.providers.health.ping"), ("databases", "status.providers.django.health.databases")],
+    "stats": [("number", f"{__name__}.number")],
+}
+STATUS_PUBLIC = ["health"]
+STATUS_NETWORKS = ["127.0.0.2"]
+STATUS_TRUSTED_PROXIES = ["127.0.0.1"]
+STATUS_TIMEOUT = 1
+
+
+def number() -> int:
+    return 4711
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("home")
+
+
+urlpatterns = [path("", home), path("status/", include("status.urls"))]
