@@ -63,5 +63,10 @@ def calling() -> dict[str, bool]:
         return {"self": response.status == 200}
 
 
+async def awaiting() -> dict[str, bool]:
+    await asyncio.sleep(0.001)
+    return {"awaited": True}
+
+
 def neighbour() -> dict[str, bool]:
     return {"fine": True}

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 
 from tests import probes, services
+from tests.components import eventually
 
 WSGI = "tests.fault_project.wsgi"
 ASGI = "tests.fault_project.asgi:application"
@@ -58,9 +59,8 @@ class Project:
     def start(self) -> Project:
         self.web.start()
         # Some servers listen before they have loaded the project.
-        for _ in range(4):
-            if probes.get(self.port, "/page").status != 200:
-                raise AssertionError(f"{self.kind} does not serve:\n{self.web.output[-4000:]}")
+        if not eventually(lambda: probes.get(self.port, "/page").status == 200, 60):
+            raise AssertionError(f"{self.kind} does not serve:\n{self.web.output[-4000:]}")
         return self
 
     def switch(self, name: str, value: str | None = "") -> None:

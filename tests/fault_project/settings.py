@@ -55,6 +55,7 @@ STATUS_PROVIDERS = {
     "odd": [
         ("raising", "tests.fault_project.providers.raising"),
         ("calling", "tests.fault_project.providers.calling"),
+        ("awaiting", "tests.fault_project.providers.awaiting"),
         ("stuck", "tests.fault_project.providers.stuck"),
         ("neighbour", "tests.fault_project.providers.neighbour"),
     ],
