@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import pathlib
+import pickle
 import sys
 import threading
 import time
+import traceback
 import unittest
 from typing import Any
 
@@ -68,7 +70,16 @@ class Result(LeftoversMixin, unittest.TextTestResult):
 
 
 class RemoteResult(LeftoversMixin, RemoteTestResult):
-    pass
+    """Sends what it sees to the main process, which would wait for ever for an exception that cannot travel."""
+
+    def addError(self, test: Any, err: Any) -> None:
+        super().addError(test, portable(err))
+
+    def addFailure(self, test: Any, err: Any) -> None:
+        super().addFailure(test, portable(err))
+
+    def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
+        super().addSubTest(test, subtest, None if err is None else portable(err))
 
 
 class RemoteRunner(RemoteTestRunner):
@@ -90,6 +101,15 @@ class Runner(DiscoverRunner):
         notice_accidents()
         self.result = super().run_suite(suite, **kwargs)
         return self.result
+
+
+def portable(err: Any) -> Any:
+    """What happened, as it is if it survives a journey between processes, else in words."""
+    try:
+        pickle.loads(pickle.dumps(err))
+    except Exception:
+        return AssertionError, AssertionError("".join(traceback.format_exception(*err))), None
+    return err
 
 
 def whole(test: Any) -> Any:
