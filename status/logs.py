@@ -20,12 +20,12 @@ if not conf.log_to_stderr:
 
 def log_failure(resource: str, name: str, reason: str, error: BaseException) -> None:
     """A provider failed; ``reason`` is what callers are told."""
-    logger.warning("%s/%s failed: %s\n%s", resource, name, reason, _trace(error))
+    logger.warning("%s/%s failed: %s\n%s", resource, name, reason, trace_of(error))
 
 
 def log_mishap(what: object, error: BaseException) -> None:
     """Something beside a check went wrong: an observer, a connection that would not close."""
-    logger.error("%s failed\n%s", getattr(what, "__qualname__", type(what).__name__), _trace(error))
+    logger.error("%s failed\n%s", getattr(what, "__qualname__", type(what).__name__), trace_of(error))
 
 
 def log_refusal(what: str, error: BaseException | None = None) -> None:
@@ -33,9 +33,10 @@ def log_refusal(what: str, error: BaseException | None = None) -> None:
     now = monotonic()
     if now - _refusals.get(what, -QUIET_SECONDS) >= QUIET_SECONDS:
         _refusals[what] = now
-        trace = "" if error is None else f"\n{_trace(error)}"
+        trace = "" if error is None else f"\n{trace_of(error)}"
         logger.warning("%s (logged at most once in %d s)%s", what, QUIET_SECONDS, trace)
 
 
-def _trace(error: BaseException) -> str:
+def trace_of(error: BaseException) -> str:
+    """The traceback as Python prints it, without the secrets."""
     return redact("".join(traceback.format_exception(type(error), error, error.__traceback__)))

@@ -334,6 +334,16 @@ class UserTests(QuietTestCase):
                 thread.join()
         self.assertTrue(access_for(by(Person(is_staff=True))).details)
 
+    def test_forked_child_has_none_of_the_look_ups_of_its_parent(self):
+        hanging = Hanging(self)
+        with mock.patch.object(errand, "PATIENCE", 0.01):
+            for _ in range(errand.LIMIT):
+                access_for(by(hanging))
+        parent = errand._places
+        errand._forget()  # as after a fork
+        self.assertTrue(access_for(by(Person(is_staff=True))).details)
+        errand._places = parent
+
     def test_no_thread_left_is_a_refusal(self):
         with mock.patch.object(threading.Thread, "start", side_effect=RuntimeError("can't start new thread")):
             for _ in range(errand.LIMIT + 1):

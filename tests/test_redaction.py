@@ -8,6 +8,7 @@ from unittest import mock
 
 from django.test import SimpleTestCase, override_settings
 
+from status.engine import engine
 from status.redaction import MASK, redact
 from status.values import to_plain
 
@@ -17,6 +18,18 @@ SECRET = "c4n4ry-S3cret/with+odd@signs"
 class Cursed(dict[str, Any]):
     def items(self) -> Any:
         raise RuntimeError("not yours to look at")
+
+
+@override_settings(STATUS_PROVIDERS={"health": [("ping", "status.providers.health.ping")]})
+class LogTests(SimpleTestCase):
+    def test_template_that_fails_with_a_secret_in_its_text_does_not_tell_it(self):
+        loader = ("django.template.loaders.locmem.Loader", {"status/overview.html": "{% load c4n4ry_tags_99 %}"})
+        templates = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "OPTIONS": {"loaders": [loader]}}]
+        self.addCleanup(engine.close)
+        with override_settings(TEMPLATES=templates, SECRET_KEY="c4n4ry_tags_99"), self.assertLogs("status") as caught:
+            response = self.client.get("/status/")
+        self.assertIn("TemplateSyntaxError", caught.output[0])
+        self.assertNotIn("c4n4ry", caught.output[0] + response.content.decode())
 
 
 class RedactionTests(SimpleTestCase):

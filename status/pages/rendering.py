@@ -7,7 +7,6 @@ outage must not need what is out.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from django.template.backends.django import DjangoTemplates, Template
 from django.utils import translation
 from django.utils.translation import gettext
 
+from status.logs import logger, trace_of
 from status.pages.page import Page
 from status.pages.stencil import fill
 
@@ -26,8 +26,6 @@ from status.pages.stencil import fill
 FOLDER = Path(__file__).resolve().parent.parent / "templates"
 #: A project that has any of these has changed the pages.
 NAMES = ("base", "overview", "health", "stats", "refused", "_signs", "_nothing")
-
-logger = logging.getLogger("status")
 
 
 @lru_cache(maxsize=1)
@@ -48,7 +46,7 @@ def render(request: HttpRequest, page: Page, context: Mapping[str, Any]) -> str:
         if changed is not None:
             return str(changed.render({**context, "page": page}, request))
     except Exception as error:
-        logger.exception("The project's own %s failed; the built-in page is shown instead.", name)
+        logger.error("The project's own %s failed; the built-in page is shown instead.\n%s", name, trace_of(error))
         context = {**context, "notice": notice(error)}
     template = built_in().get_template(name)
     key = (translation.get_language(), *context.items())
