@@ -212,7 +212,7 @@ def decode(text: object) -> list[Slot]:
     try:
         rows = json.loads(text) if isinstance(text, str) else []
         return [slot for slot in (Slot(*row) for row in rows[:SLOTS]) if _is_slot(slot)]
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, KeyError, RecursionError):  # KeyError: a slice of a dict, from Python 3.12 on
         return []
 
 

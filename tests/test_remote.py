@@ -326,7 +326,7 @@ class StrangerTests(SimpleTestCase):
             "socket.getaddrinfo", side_effect=socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         ):
             self.assertCannotAsk("http://status.invalid/", "cannot be reached: Name or service not known")
-        self.assertCannotAsk(f"http://{'a' * 70}.invalid/", "cannot be reached: UnicodeError")
+        self.assertCannotAsk(f"http://{'a' * 70}.invalid/", "cannot be reached: Unicode")
 
     def test_a_process_with_an_unanswered_request_ends_in_time(self):
         with services.silent() as port:
