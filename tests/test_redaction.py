@@ -37,7 +37,7 @@ class RedactionTests(SimpleTestCase):
     def assertMasked(self, text: str, secret: str = SECRET, **settings: Any) -> None:
         with warnings.catch_warnings():
             # Newer versions of Django discourage some of these settings, which projects have all the same.
-            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore")
             with override_settings(**settings):
                 masked = redact(text)
         self.assertNotIn(secret, masked)
