@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
@@ -92,11 +93,14 @@ def check_networks(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> li
 
 
 def check_permission(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """A permission that is not there."""
-    if not isinstance(conf.permission, str):
-        return []
+    """A permission that is not there, or that nobody would await."""
+    permission, what = conf.permission, ""
     try:
-        what = found(import_string(conf.permission)) if not callable(import_string(conf.permission)) else ""
+        judge = import_string(permission) if isinstance(permission, str) else permission
+        if iscoroutinefunction(judge):
+            what = "a coroutine function"
+        elif judge is not None and not callable(judge):
+            what = found(judge)
     except Exception as error:
         what = f"a path that raises {type(error).__name__}"
     hint = "It lets nobody in. Name a function of your project: STATUS_PERMISSION = 'proj.status.may_see'."

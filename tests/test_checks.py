@@ -26,6 +26,10 @@ def not_importable() -> None:
     """Stands for a callable; see ``PermissionTests``."""
 
 
+async def awaited() -> None:
+    """Likewise."""
+
+
 class ChecksTestCase(SimpleTestCase):
     def messages(self, **changed: Any) -> list[CheckMessage]:
         with override_settings(**changed):
@@ -116,6 +120,10 @@ class ErrorTests(ChecksTestCase):
         ):
             with self.subTest(path=path):
                 self.assertFinds("E006", f"not {what}.", STATUS_PERMISSION=path)
+
+    def test_permission_that_nobody_would_await(self):
+        for permission in (awaited, "tests.test_checks.awaited"):
+            self.assertFinds("E006", "not a coroutine function.", STATUS_PERMISSION=permission)
 
     def test_permission_by_path_or_as_it_is_is_fine(self) -> None:
         self.assertFindsNothing(STATUS_PERMISSION="tests.test_checks.not_importable")
