@@ -19,8 +19,10 @@ from django.utils import translation
 from status import engine as engine_module
 from status.engine import Engine
 from status.entries import Check
+from status.outcome import Outcome
 from status.providers.base import Answer, Composite, Part, Provider, Unavailable, as_provider, deadline
 from status.report import Result
+from status.run import Run
 from tests import services
 from tests.components import eventually
 
@@ -180,7 +182,9 @@ class SideBySideTests(EngineTestCase):
         self.assertEqual([result.name for result in self.ask(slow, quick)], ["slow", "quick"])
 
     def test_callers_who_come_meanwhile_share_one_run(self) -> None:
+        started = time.monotonic()
         answers = self.ask_at_once(self.check(self.hang, timeout=10), callers=20)
+        self.assertLess(time.monotonic() - started, 5)
         self.assertEqual([result.answer for result in answers], [True] * 20)
         self.assertEqual(len(self.calls), 1)
 
@@ -296,6 +300,20 @@ class DjangoConnectionTests(EngineTestCase):
         self.assertIsNotNone(self.wrapper.connection)
         self.engine.close()
         self.assertIsNone(self.wrapper.connection)
+
+    def test_connection_that_cannot_be_closed_does_not_keep_the_next_one_open(self) -> None:
+        check = self.asking(CONN_MAX_AGE=None)
+        self.ask(check)
+        broken = mock.Mock(**{"close.side_effect": ValueError})
+        both = mock.patch.object(connections, "all", lambda initialized_only=False: [broken, self.wrapper])
+        with self.assertLogs("status"), both:
+            self.engine.close()
+        self.assertIsNone(self.wrapper.connection)
+
+    def test_connections_that_cannot_even_be_listed_change_nothing(self) -> None:
+        with self.assertLogs("status"), mock.patch.object(connections, "all", side_effect=ValueError):
+            self.assertEqual(self.ask_one(lambda: True, timeout=5).answer, True)
+            self.engine.close()
 
     def test_connection_that_has_grown_too_old_meanwhile_is_renewed_before_the_run(self) -> None:
         check = self.asking(CONN_MAX_AGE=60)
@@ -440,6 +458,37 @@ class IsolationTests(EngineTestCase):
         self.engine.observers.append(self.fail)  # type: ignore[arg-type]
         self.assertEqual(self.ask_one(lambda: True).answer, True)
         self.engine.close()
+
+    def test_observer_cannot_end_the_process_either(self) -> None:
+        self.engine.observers.append(lambda check, result: sys.exit(3))
+        self.assertEqual(self.ask_one(lambda: True).answer, True)
+        self.engine.close()
+
+    def test_caller_that_fails_to_be_told_does_not_keep_the_others_waiting(self) -> None:
+        run, told = Run(self.check(lambda: True), time.monotonic(), 5), []
+        run.when_done(self.fail)
+        run.when_done(lambda: told.append(1))
+        run.finish(Outcome.failed("any"))
+        self.assertEqual(told, [1])
+
+    def test_provider_that_cannot_say_whether_it_waits_is_asked_all_the_same(self) -> None:
+        class Unsure(Provider):
+            def check(self) -> bool:
+                return True
+
+            def may_block(self) -> bool:
+                raise ValueError
+
+        self.assertEqual(self.ask_one(Unsure).answer, True)
+        self.ask_one(self.fail)
+
+    def test_provider_that_cannot_tell_its_components_is_a_failure_of_its_own(self) -> None:
+        class Confused(Pair):
+            def parts(self) -> list[Part]:
+                raise ValueError
+
+        result, neighbour = self.ask(self.check(Confused()), self.check(lambda: True, "neighbour"))
+        self.assertEqual((result.error, neighbour.answer), ("raised ValueError", True))
 
     def test_failing_close_changes_nothing(self) -> None:
         class Clingy(Provider):
@@ -691,6 +740,19 @@ class EventLoopTests(EngineTestCase):
         self.settle()
         self.assertEqual(self.ask(check)[0].answer, True)
 
+    def test_run_that_returns_after_its_loop_was_closed_is_nothing_to_log(self) -> None:
+        check = self.check(self.hang, timeout=0.05)
+
+        async def give_up() -> None:
+            await asyncio.wait_for(self.engine.arun([check]), 0.02)
+
+        with self.assertNoLogs("status"):
+            with self.assertRaises(asyncio.TimeoutError):
+                asyncio.run(give_up())
+            self.release.set()
+            self.settle()
+            self.engine.close()
+
     def test_callers_leave_nothing_with_a_run_that_may_never_return(self) -> None:
         check = self.check(self.hang, timeout=0.02)
 
@@ -720,6 +782,19 @@ class SynchronousTests(EngineTestCase):
         self.assertEqual(
             asyncio.run(self.engine.arun([self.check(threading.get_ident)]))[0].answer, threading.get_ident()
         )
+
+    def test_what_the_provider_kept_is_closed_as_no_thread_will(self) -> None:
+        closed: list[int] = []
+
+        class Keeper(Provider):
+            def check(self) -> bool:
+                return True
+
+            def close(self) -> None:
+                closed.append(1)
+
+        self.ask_one(Keeper)
+        self.assertEqual(closed, [1])
 
     def test_failures_are_contained_all_the_same(self) -> None:
         with self.assertLogs("status"):

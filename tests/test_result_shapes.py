@@ -20,6 +20,8 @@ from django.utils.functional import lazy, lazystr
 
 from status import views
 from status.engine import engine
+from status.formats import json
+from status.report import Report, Result
 from tests import probes
 
 #: No answer is longer than this, in bytes; a page has markup around each of its components besides.
@@ -185,6 +187,11 @@ class ResultShapesTests(SimpleTestCase):
         for name, (answer, expected) in HELD.items():
             with self.subTest(name):
                 self.assertShown(answer, expected)
+
+    def test_the_writer_itself_would_rather_fail_than_write_what_is_not_json(self) -> None:
+        result = Result("health", "odd", answer={"value": math.nan}, public_answer={}, sound=True)
+        with self.assertRaises(ValueError):
+            json.render(Report((result,), ("health",)), details=True)
 
     def test_what_is_too_long_is_cut_and_says_so(self) -> None:
         for name, answer in {
