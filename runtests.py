@@ -51,7 +51,7 @@ def parse(arguments: list[str]) -> dict:
     parser.add_argument("--coverage", action="store_true", help="measure status/ and fail under 100 %%")
     parser.add_argument("--no-shuffle", action="store_const", const=False, dest="shuffle", help="in the order found")
     Runner.add_arguments(parser)
-    parser.set_defaults(shuffle=None)
+    parser.set_defaults(shuffle=None, parallel="auto")
     options = vars(parser.parse_args(arguments))
     tags = set(options["tags"] or ()) | {tag for tag in ("fault", "soak") if options.pop(tag)}
     options["tags"] = sorted(tags)

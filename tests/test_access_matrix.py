@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import User
 from django.core import signing
-from django.test import SimpleTestCase, override_settings
+from django.test import SimpleTestCase, override_settings, tag
 
 from status.engine import engine
 from tests import access_project, services
@@ -66,6 +66,7 @@ METHODS = ("GET", "HEAD", "OPTIONS", "POST")
 CELLS = list(itertools.product(CALLERS, ADDRESSES, METHODS))
 
 
+@tag("server")
 class MatrixTests(SimpleTestCase):
     def hold(self, web: Any) -> None:
         """Every cell of the table, on one kept connection for each origin."""

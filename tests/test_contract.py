@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.checks import run_checks
-from django.test import SimpleTestCase, override_settings
+from django.test import SimpleTestCase, override_settings, tag
 
 from example_project.shop.switches import ANSWERS, NAMES
 from tests import services
@@ -47,6 +47,7 @@ def make_checkouts(folder: pathlib.Path) -> None:
     git(repository(folder / "detached"), "checkout", "--quiet", "--detach")
 
 
+@tag("server")
 class ServerTests:
     """A server of its own for each class below, in one worker process, so that requests can be told apart."""
 

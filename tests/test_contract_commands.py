@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, tag
 
 from tests import services
 from tests.processes import ROOT
@@ -162,6 +162,7 @@ ROWS = [
 ]
 
 
+@tag("server")
 class PromiseTests(SimpleTestCase):
     def test_every_promise_is_kept(self):
         folder = services.directory()

@@ -14,7 +14,7 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, tag
 
 from example_project.services import broker, cache, database
 from example_project.shop.switches import MODES, NAMES
@@ -70,6 +70,7 @@ def token_in(page: str) -> str:
     return found[1]
 
 
+@tag("server")
 class ExampleTests(SimpleTestCase):
     def assertRuns(self, done: subprocess.CompletedProcess[str], code: int = 0) -> str:
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)

@@ -27,6 +27,7 @@ from status.pages.rendering import is_changed, render
 from status.pages.tree import tree
 from status.report import Report
 from status.views import HealthView, PageView
+from tests.components import eventually
 from tests.payloads import PAYLOADS
 from tests.reports import MIXED, report, result
 
@@ -547,7 +548,7 @@ class AddressTests(SimpleTestCase):
 
     def test_a_check_that_hangs_does_not_hold_up_the_page(self):
         release = threading.Event()
-        self.addCleanup(engine.close)
+        self.addCleanup(lambda: self.assertTrue(eventually(lambda: not engine.busy and engine.close() is None)))
         self.addCleanup(release.set)
         with override_settings(STATUS_PROVIDERS=providers(it=lambda: release.wait(30), fine=good), STATUS_TIMEOUT=25):
             response = self.client.get("/status/health/")

@@ -8,7 +8,7 @@ import urllib.request
 from typing import Any
 from unittest import mock
 
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, tag
 
 from example_project.shop.switches import switch
 from tests import services
@@ -28,6 +28,7 @@ class Prometheus(services.Web):
         return super().ready() and "Server is ready to receive web requests" in self.output
 
 
+@tag("server")
 class PrometheusServerTests(SimpleTestCase):
     """A real Prometheus scrapes the example project, as a stranger."""
 
