@@ -64,7 +64,7 @@ def calling() -> dict[str, bool]:
 
 
 async def awaiting() -> dict[str, bool]:
-    await asyncio.sleep(0.001)
+    await asyncio.sleep(0.02)
     return {"awaited": True}
 
 

@@ -95,5 +95,5 @@ class Project:
 
     @property
     def memory(self) -> int:
-        """Bytes that the processes hold for themselves."""
-        return sum(process.memory_full_info().uss for process in self.workers)
+        """Bytes in memory. What a worker shares with its parent counts too, or else each page it first writes would."""
+        return sum(process.memory_info().rss for process in self.workers)
