@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse
@@ -21,9 +21,10 @@ from status.history import history
 from status.inquiry import inquire
 from status.manners import HEADERS, expected
 from status.pages.assets import version
-from status.pages.page import Page, Refused, page_of
-from status.pages.rendering import render
 from status.registry import registry
+
+if TYPE_CHECKING:
+    from status.pages.page import Page
 
 #: Seconds a page waits for the checks. What takes longer is shown as running: a page arrives also when a check hangs.
 PATIENCE = 0.3
@@ -51,6 +52,9 @@ class PageView(View):
     judged: bool | None = None
 
     def get(self, request: HttpRequest) -> HttpResponse:
+        # Late: most processes are only asked by probes, and start faster and smaller without the pages.
+        from status.pages.page import page_of
+
         access = access_for(request)
         resources = self.resources(access)
         if access.resources is not None and not resources:
@@ -82,6 +86,9 @@ class PageView(View):
 
     def refuse(self, request: HttpRequest, access: Access) -> HttpResponse:
         """A page for a reader who may see nothing of it."""
+        # Late: as above.
+        from status.pages.page import Refused
+
         refusal = refused(access)
         with translation.override(language_of(request)):
             page = Refused(self.kind, self.root(request), access.challenge)
@@ -91,6 +98,9 @@ class PageView(View):
         return response
 
     def answer(self, request: HttpRequest, page: Page, code: int) -> HttpResponse:
+        # Late: as above.
+        from status.pages.rendering import render
+
         context = {
             "site": origin(request).partition("//")[2] or translation.gettext("Status"),
             "sign": SIGNS[page.state],
