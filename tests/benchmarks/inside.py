@@ -1,0 +1,170 @@
+"""What is measured inside a fresh process: ``python -m tests.benchmarks.inside TASK [ARGUMENT]``, answered as JSON.
+
+One process for each turn, so that no contender profits from, or pays for, what another one left.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import psutil
+
+ENVIRON = {
+    "REQUEST_METHOD": "GET", "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1",
+    "REMOTE_ADDR": "127.0.0.1", "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.multithread": True,
+    "wsgi.multiprocess": True, "wsgi.run_once": False, "wsgi.errors": sys.stderr,
+}  # fmt: skip
+
+
+def get(handler: Any, address: str) -> None:
+    """What a WSGI server does for one request."""
+    # Late, as is everything of Django and the contenders here: one task measures what their imports cost.
+    from io import BytesIO
+
+    path, _, query = address.partition("?")
+    statuses: list[str] = []
+    environ = {**ENVIRON, "PATH_INFO": path, "QUERY_STRING": query, "wsgi.input": BytesIO()}
+    response = handler(environ, lambda status, headers: statuses.append(status))
+    b"".join(response)
+    response.close()
+    assert statuses == ["200 OK"], (address, statuses)
+
+
+def request(address: str, count: str) -> dict[str, float]:
+    """Row 5: the CPU time of a request, of all threads together."""
+    from tests.benchmarks.project.wsgi import application
+
+    for _ in range(100):
+        get(application, address)
+    before = time.process_time()
+    for _ in range(int(count)):
+        get(application, address)
+    return {"cpu": (time.process_time() - before) / int(count)}
+
+
+def workers(who: str, count: str) -> dict[str, float]:
+    """Row 9: the time until the answer about three Celery workers is complete."""
+    import django
+
+    django.setup()
+    ask = {"reference": _control_ping, "django-status": _status, "django-health-check": _health_check}[who]()
+    ask()
+    times = []
+    for _ in range(int(count)):
+        before = time.perf_counter()
+        ask()
+        times.append(time.perf_counter() - before)
+    return {"time": median(times)}
+
+
+def _control_ping() -> Callable[[], None]:
+    from tests.celery_app import app
+
+    def ask() -> None:
+        assert len(app.control.ping(limit=3)) == 3
+
+    return ask
+
+
+def _status() -> Callable[[], None]:
+    from status.inquiry import inquire
+    from status.registry import registry
+
+    def ask() -> None:
+        (result,) = inquire(registry.select("celery")).results
+        assert result.sound, result
+
+    return ask
+
+
+def _health_check() -> Callable[[], None]:
+    import asyncio
+
+    from health_check.contrib.celery import Ping
+
+    from tests.celery_app import app
+
+    def ask() -> None:
+        result = asyncio.run(Ping(app=app).get_result())
+        assert result.error is None, result
+
+    return ask
+
+
+def code() -> dict[str, float]:
+    """Row 13: the first look at a repository, and those after it, in milliseconds."""
+    import django
+
+    django.setup()
+    from status.providers.stats import code
+
+    times = []
+    for _ in range(101):
+        before = time.perf_counter()
+        facts = code()
+        times.append((time.perf_counter() - before) * 1e3)
+        assert "commit" in facts, facts
+    return {"first": times[0], "later": median(times[1:])}
+
+
+def start() -> dict[str, float]:
+    """Row 14: a Django process until it has served its first request: milliseconds of CPU, megabytes.
+
+    Without garbage collection. A full one comes when there are so many objects, and takes longer than all that is
+    measured here: one object more or less would decide whose start it falls into.
+    """
+    gc.disable()
+    from django.core.wsgi import get_wsgi_application
+    from django.urls import get_resolver
+
+    get(get_wsgi_application(), "/bare")
+    assert get_resolver().reverse_dict is not None  # all addresses are read
+    return {"cpu": time.process_time() * 1e3, "memory": psutil.Process().memory_full_info().uss / 1e6}
+
+
+def many(count: str) -> dict[str, float]:
+    """Row 16: a thousand providers, asked all at once and one by one."""
+    from tests.benchmarks.project.wsgi import application
+
+    cost = {size: _cost_of_each(application, size) for size in (100, 1000)}
+    addresses = [f"/status/api/many1000/p{number}" for number in range(1000)]
+    for address in addresses:
+        get(application, address)
+    process = psutil.Process()
+    facts = process.num_threads(), process.num_fds(), process.memory_full_info().uss
+    slices = []
+    for _ in range(int(count) // 1000):
+        before = time.process_time()
+        for address in addresses:
+            get(application, address)
+        slices.append(time.process_time() - before)
+    return {
+        "flat": cost[1000] / cost[100],
+        "threads": process.num_threads() - facts[0],
+        "files": process.num_fds() - facts[1],
+        "memory": (process.memory_full_info().uss - facts[2]) / 1e6,
+        "steady": median(slices[-3:]) / median(slices[:3]),
+    }
+
+
+def _cost_of_each(application: Any, size: int) -> float:
+    get(application, f"/status/api/many{size}")
+    turns = 3000 // size
+    before = time.process_time()
+    for _ in range(turns):
+        get(application, f"/status/api/many{size}")
+    return (time.process_time() - before) / turns / size
+
+
+if __name__ == "__main__":
+    task, *arguments = sys.argv[1:]
+    tasks: dict[str, Callable[..., dict[str, float]]] = {
+        function.__name__: function for function in (request, workers, code, start, many)
+    }
+    print(json.dumps(tasks[task](*arguments)))

@@ -1,0 +1,49 @@
+"""The app, its peers, and what a project would write by hand."""
+
+from __future__ import annotations
+
+from django.core.cache import cache
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+from django.urls import include, path
+from health_check.views import HealthCheckView
+
+from tests.benchmarks.project.checks import Hang, Slow
+
+DATABASE = "health_check.checks.Database"
+CACHE = "health_check.checks.Cache"
+
+
+def bare(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"pong": True})
+
+
+def by_hand(request: HttpRequest) -> JsonResponse:
+    cache.set("by-hand", "value", 30)
+    return JsonResponse(
+        {"databases": {"default": select_one()}, "caches": {"default": cache.get("by-hand") == "value"}}
+    )
+
+
+def database_by_hand(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"default": select_one()})
+
+
+def select_one() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        return cursor.fetchone() == (1,)
+
+
+urlpatterns = [
+    path("bare", bare),
+    path("by-hand", by_hand),
+    path("database-by-hand", database_by_hand),
+    path("status/", include("status.urls")),
+    path("watchman/", include("watchman.urls")),
+    path("health_check/ping", HealthCheckView.as_view(checks=[]), name="peer_ping"),
+    path("health_check/services", HealthCheckView.as_view(checks=[DATABASE, CACHE])),
+    path("health_check/database", HealthCheckView.as_view(checks=[DATABASE])),
+    path("health_check/slow", HealthCheckView.as_view(checks=[(Slow, {"number": number}) for number in range(10)])),
+    path("health_check/hanging", HealthCheckView.as_view(checks=[Hang])),
+]
