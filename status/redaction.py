@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from status.conf import conf
 
@@ -44,8 +43,7 @@ _WORDS = re.compile(r"[^\s\"'=;,&@/:]+")
 _PLAIN = re.compile(r"[\w.~-]*", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Secrets:
+class Secrets(NamedTuple):
     """long: masked wherever they stand. short: with the expression that finds them as a word of their own."""
 
     long: tuple[str, ...]
