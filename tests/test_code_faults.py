@@ -277,7 +277,13 @@ class HostileRepositoryTests(SimpleTestCase):
 
     def test_missing_objects_are_not_fetched(self) -> None:
         """A repository may name the program that fetches what it lacks; git runs it when it reads such an object."""
-        for url in ("file:///nowhere", "ssh://host/path", "ext::{evil}", "git://host/path", "https://host.invalid/path"):
+        for url in (
+            "file:///nowhere",
+            "ssh://host/path",
+            "ext::{evil}",
+            "git://host/path",
+            "https://host.invalid/path",
+        ):
             with self.subTest(url):
                 root = folder(self)
                 path = repository(root / "work")
