@@ -210,6 +210,13 @@ class AnswerTests(CeleryTestCase):
             self.assertEqual(health(workers=["a@test", "b@test"]), {"a@test": True, "b@test": True})
             self.assertLess(monotonic() - before, 5)
 
+    def test_no_question_leaves_a_line_in_the_tables_of_the_transport(self):
+        with self.answering({"a@test": PONG}, timeout=30):
+            for _ in range(3):
+                self.assertEqual(health(workers=["a@test"]), {"a@test": True})
+            table = memory.Transport.global_state.exchanges["reply.celery.pidbox"]["table"]
+            self.assertEqual([binding for binding in table if str(binding[-1]).startswith("status.")], [])
+
     def test_a_question_in_memory_ends_when_earlier_ones_are_old(self):
         with self.answering({"a@test": PONG}, timeout=30), mock.patch.object(line_module, "STALE_AFTER", -1):
             for _ in range(3):

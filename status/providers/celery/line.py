@@ -121,7 +121,18 @@ class Line:
             self.channel.after_reply_message_received(queue)
         except Exception:  # each transport has errors of its own, and the answers are there
             return False
+        finally:
+            self._clear(queue)
         return True
+
+    def _clear(self, queue: str) -> None:
+        """Take the queue out of what Kombu keeps, for ever, about every queue of a transport that is no AMQP."""
+        exchange = getattr(getattr(self.channel, "state", None), "exchanges", {}).get(self.replies.name, {})
+        table = exchange.get("table", [])
+        for binding in [binding for binding in table if binding[-1] == queue]:
+            with suppress(ValueError):
+                table.remove(binding)
+        getattr(self.channel, "_expires", {}).pop(queue, None)
 
     def _publish(self, method: str, nodes: Collection[str], ticket: str, queue: str, seconds: float) -> None:
         """Send the request, to be answered to ``queue``, and of interest for so many ``seconds``."""
