@@ -94,6 +94,8 @@ def _flat(document: dict[str, Any]) -> dict[str, Any]:
 def _shape(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Loose facts in the shape of the answer, without those that cannot be what they are said to be."""
     known = {name: _clean(value) for name, value in facts.items() if isinstance(value, (str, int))}
+    if not known:
+        return {}
     shape: dict[str, Any] = {}
     if known.get("branch"):
         shape["branch"] = {"local": known["branch"], "remote": known.get("remote") or "unknown"}
