@@ -213,11 +213,12 @@ class Engine:
         """Each check with its runs, one or as many as it has parts. What cannot wait is done already."""
         asked: list[Asked] = []
         mine: list[Run] = []
+        synchronous = conf.synchronous
         for check in checks:
             limit, max_age, parts = timeout or check.timeout, check.max_age, check.parts()
             runs = []
             for one in [check] if parts is None else parts:
-                if conf.synchronous:
+                if synchronous:
                     run, own = Run(one, now, limit), False
                     run.finish(execute(one, run.deadline, run.late))
                     if one.provider is not None:
