@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     size = Size(1, 1, quick=True) if options.quick else Size(options.rounds, options.seconds, quick=False)
     outcomes = load(options.results)
     for row in ROWS:
-        if not options.rows or int(row.number) in options.rows:
+        if not options.show and (not options.rows or int(row.number) in options.rows):
             outcomes[row.number] = hold(row, size, lambda text: print(text, file=sys.stderr, flush=True))
             save(options.results, outcomes)
     lines = report.lines(ROWS, outcomes)
@@ -52,6 +52,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="rounds for each row (default 7; some rows take more)")
     parser.add_argument("--seconds", type=int, default=3, help="seconds of load in each turn (default 3)")
     parser.add_argument("--quick", action="store_true", help="one short round: whether it works, not how fast it is")
+    parser.add_argument("--show", action="store_true", help="measure nothing: table and plot of the kept outcomes")
     parser.add_argument("--results", type=Path, help="a file that keeps the outcomes of rows from run to run")
     parser.add_argument("--document", type=Path, help="the document that gets the table, instead of standard output")
     parser.add_argument("--plot", type=Path, help="where to write the plot, as SVG")

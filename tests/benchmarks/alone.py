@@ -47,13 +47,17 @@ def _with_bytecode(extra: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in services.environment().items() if name not in inherited} | extra
 
 
-@contextlib.contextmanager
-def requests(size: Size) -> Iterator[dict[str, Turn]]:
-    # A file, and open for a minute, as the databases of row 4.
-    file = str(services.directory() / "database")
-    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": file, "CONN_MAX_AGE": 60}
-    env = servers.settings(DATABASES={"default": database})
-    yield {name: inside(env, "request", path, 300 if size.quick else 3000) for name, path in SERVICES.items()}
+def requests(seconds: int) -> Callable[[Size], AbstractContextManager[dict[str, Turn]]]:
+    """With connections that Django keeps for so many seconds."""
+
+    @contextlib.contextmanager
+    def prepare(size: Size) -> Iterator[dict[str, Turn]]:
+        file = str(services.directory() / "database")
+        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": file, "CONN_MAX_AGE": seconds}
+        env = servers.settings(DATABASES={"default": database})
+        yield {name: inside(env, "request", path, 300 if size.quick else 3000) for name, path in SERVICES.items()}
+
+    return prepare
 
 
 def celery(broker: Callable[[], Any]) -> Callable[[Size], AbstractContextManager[dict[str, Turn]]]:
@@ -152,11 +156,12 @@ def many(size: Size) -> Iterator[dict[str, Turn]]:
 
 
 CONTROL_PING = "app.control.ping(limit=3)"
+IN_PROCESS = "database and cache: SQLite and local memory, one client, in process"
 PING_TIME = (Measure("time", "time", 1.2),)
 NOTHING_MORE = "the same process without it"
 ROWS = [
-    Row(5, "the same, one client, in process, SQLite and local memory", BY_HAND,
-        (Measure("cpu", "CPU", 1.3),), requests),
+    Row(5, f"{IN_PROCESS}, Django's default of CONN_MAX_AGE=0", BY_HAND, (Measure("cpu", "CPU", 1.3),), requests(0)),
+    Row(5.5, f"{IN_PROCESS}, CONN_MAX_AGE=60", BY_HAND, (Measure("cpu", "CPU"),), requests(60)),
     Row(9, "three Celery workers, Redis", CONTROL_PING, PING_TIME, celery(services.redis)),
     Row(9.5, "three Celery workers, RabbitMQ", CONTROL_PING, PING_TIME, celery(services.rabbitmq)),
     Row(
@@ -179,7 +184,8 @@ ROWS = [
     Row(
         16, "1,000 providers, 10,000 requests", "",
         (
-            Measure("flat", "CPU of one of 1,000, of one of 100", 1.1, reference=None),
+            Measure("alone", "CPU of one among 1,000, of one among 100", 1.1, reference=None),
+            Measure("together", "CPU of each of 1,000 at once, of each of 100", 1.1, reference=None),
             Measure("steady", "CPU of the last requests, of the first", 1.1, reference=None),
             Measure("threads", "more threads", 0, reference=None),
             Measure("files", "more open files and connections", 0, reference=None),

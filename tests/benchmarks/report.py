@@ -33,7 +33,7 @@ def table(lines: Lines) -> str:
     for row, measure, figures in lines:
         title = f"{row.title}; 1 = {row.against}" if row.against and measure.reference is not None else row.title
         cells = [cell(figures.get(name), measure) for name in CONTENDERS]
-        text += _cells(f"{row.number:g}", title, measure.title, measure.target, *cells)
+        text += _cells(str(int(row.number)), title, measure.title, measure.target, *cells)
     return "\n".join(text) + "\n"
 
 
@@ -103,6 +103,8 @@ def _draw(axis, title: str, lines: Lines) -> None:
             axis.plot([measure.limit] * 2, [place - 0.45, place + 0.45], color="#b00020", linewidth=1.5)
     axis.axvline(1, color="#333333", linewidth=0.8)
     axis.set_xscale("log")
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("{x:g}" if axis.get_xlim()[1] < 10 else "")
     axis.set_yticks(range(len(lines)), [_label(row) for row, _, _ in lines])
     axis.invert_yaxis()
     axis.margins(x=0.12)
@@ -114,7 +116,7 @@ def _draw(axis, title: str, lines: Lines) -> None:
 
 
 def _label(row: Row) -> str:
-    words, text = row.title.split(), [f"{row.number:g}."]
+    words, text = row.title.split(), [f"{int(row.number)}."]
     for word in words:
         text.append(word)
         if len(" ".join(text).rpartition("\n")[2]) > 26:

@@ -73,7 +73,7 @@ ROWS = [
         behind(servers.gunicorn, SERVICES, services=True),
     ),
     Row(
-        6, "the same with max_age of 1 s", BY_HAND, rate(2.4),
+        6, "as row 4, with max_age of 1 s", BY_HAND, rate(2.4),
         behind(servers.gunicorn, AGED, services=True),
     ),
 ]  # fmt: skip
