@@ -8,6 +8,7 @@ import os
 import threading
 from typing import Any
 
+from django import VERSION
 from django.urls import include, path
 
 from status.providers import Provider
@@ -35,8 +36,10 @@ SECRET_KEY = plant("SECRET_KEY") * 4
 SECRET_KEY_FALLBACKS = [plant("SECRET_KEY_FALLBACKS") * 4]
 TOKEN = f"{plant('STATUS_TOKENS')}-0123456789-abcdefgh"
 STATUS_TOKENS = [TOKEN]
-EMAIL_HOST_PASSWORD = plant("EMAIL_HOST_PASSWORD")
-MAILERS = {"default": {"BACKEND": "x", "OPTIONS": {"password": plant("MAILERS")}}}
+if VERSION < (6, 1):
+    EMAIL_HOST_PASSWORD = plant("EMAIL_HOST_PASSWORD")
+else:  # which refuses to have both
+    MAILERS = {"default": {"BACKEND": "x", "OPTIONS": {"password": plant("MAILERS")}}}
 CLOSED = {"HOST": "127.0.0.1", "PORT": "1"}
 POSTGRES = {"ENGINE": "django.db.backends.postgresql", "NAME": "app", **CLOSED}
 DATABASES = {

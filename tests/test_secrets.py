@@ -3,6 +3,7 @@ and providers that tell them: not one is found in anything that comes out."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import subprocess
@@ -67,8 +68,6 @@ class SecretsTests(SimpleTestCase):
         app = "django.core.wsgi:get_wsgi_application()"
         env = self.environment()
         with services.gunicorn(app, "--threads", "4", "--access-logfile", "-", env=env) as web:
-            connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=20)
-            self.addCleanup(connection.close)
             asked = 0
             for headers in ({}, {"Authorization": f"Bearer {TOKEN}"}, {"Authorization": f"Bearer {TOKEN}x"}):
                 for address in (
@@ -77,9 +76,13 @@ class SecretsTests(SimpleTestCase):
                     *PAGES,
                 ):
                     for method in ("GET", "OPTIONS", "POST"):
-                        connection.request(method, address, headers=headers)
-                        response = connection.getresponse()
-                        text = f"{response.headers}\n{response.read().decode()}"
+                        # A connection each: a server may close one that was kept at any moment.
+                        with contextlib.closing(
+                            http.client.HTTPConnection("127.0.0.1", web.port, timeout=20)
+                        ) as connection:
+                            connection.request(method, address, headers=headers)
+                            response = connection.getresponse()
+                            text = f"{response.headers}\n{response.read().decode()}"
                         self.assertIn(response.status, (200, 401, 404, 405, 406, 503), address)
                         self.assertTellsNothing(text, (method, address, headers))
                         asked += 1
