@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -59,13 +59,6 @@ class Result(NamedTuple):
     def answer_for(self, details: bool) -> JSON:
         """The answer as a caller may see it; ``details`` is True for one with authority."""
         return self.answer if details else self.public_answer
-
-    @property
-    def components(self) -> Iterator[tuple[str, JSON, bool]]:
-        """``(name, value, sound)`` of each entry of the answer; none when the provider failed or answers no object."""
-        if self.error is None and isinstance(self.answer, dict):
-            for name, value in self.answer.items():
-                yield name, value, is_sound(value)
 
 
 class Report(NamedTuple):
