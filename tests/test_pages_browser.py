@@ -155,7 +155,7 @@ class LiveTests(BrowserTestCase):
 
     def test_nothing_that_the_reader_did_is_lost(self):
         with self.open("/status/stats/", viewport={"width": 800, "height": 300}) as page:
-            fold = page.query_selector("details:not([open]) > summary")
+            fold = page.wait_for_selector("details:not([open]) > summary")  # on a busy machine the facts come late
             fold.click()
             fold.focus()
             page.evaluate("window.scrollTo(0, 250)")
