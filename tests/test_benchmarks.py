@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, tag
 
 from tests.benchmarks.contest import Figure, Measure, Size, figure_of, hold
 from tests.benchmarks.contest import Row as ContestRow
@@ -16,6 +16,7 @@ from tests.benchmarks.report import BEGIN, END, cell
 from tests.processes import ROOT, environment
 
 
+@tag("benchmark")  # with the extra bench: the peers do not run on every Django that the app runs on
 class CommandTests(SimpleTestCase):
     def setUp(self) -> None:
         # Not everywhere, even in continuous integration: the peers do not run on every Django that the app runs on.
