@@ -44,12 +44,15 @@ class Access:
 
     details: whether to show reasons, durations and the full answers.
     resources: the resources the caller may ask for; None means every one.
-    challenge: whether a bearer token could help a caller who is refused.
     """
 
     details: bool
     resources: Collection[str] | None
-    challenge: bool = False
+
+    @property
+    def challenge(self) -> bool:
+        """Whether a bearer token could help a caller who is refused."""
+        return bool(_known_digests())
 
     def may_ask(self, resource: str | None, provider: str | None = None) -> bool:
         """Whether the caller may ask at this address; decided by names alone, so that refusals betray nothing."""
@@ -78,7 +81,7 @@ async def aaccess_for(request: HttpRequest) -> Access:
 def _access(authority: bool) -> Access:
     authority = authority or settings.DEBUG
     details = conf.show_details == "always" or (authority and conf.show_details == "when-authorized")
-    return Access(details, None if authority else _open_to_all(), challenge=bool(_known_digests()))
+    return Access(details, None if authority else _open_to_all())
 
 
 def _open_to_all() -> Collection[str] | None:
@@ -100,9 +103,11 @@ def admits(rule: Callable[[HttpRequest], bool], request: HttpRequest) -> bool:
 
 def has_token(request: HttpRequest) -> bool:
     """Whether the request carries one of ``STATUS_TOKENS`` as a bearer token (RFC 6750)."""
-    known = _known_digests()
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
-    if not known or scheme.lower() != "bearer":
+    if scheme.lower() != "bearer":
+        return False
+    known = _known_digests()
+    if not known:
         return False
     digest = _digest(token)
     # Every one of them, in constant time: how long it takes tells nothing about which was close.

@@ -6,6 +6,7 @@ import copy
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -60,6 +61,8 @@ class Check:
         self.logged: str | None = None
         #: Where the engine runs it.
         self.lane: Any = None
+        #: The answer that was composed last, and of what.
+        self.composed: Any = None
 
     def __repr__(self) -> str:
         return f"<Check {self.resource}/{self.name}>"
@@ -72,12 +75,11 @@ class Check:
 
     def at_hand(self) -> Provider | None:
         """The provider, where it can be had without importing a module of somebody else, which may do anything."""
-        module = str(self.source).rpartition(".")[0]
-        if self.provider is None and (module in sys.modules or module.startswith(OURS)):
-            try:
-                return self.load()
-            except Exception:  # the run tries again, and reports it
-                return None
+        if self.provider is None:
+            module = str(self.source).rpartition(".")[0]
+            if module in sys.modules or module.startswith(OURS):
+                with suppress(Exception):  # the run tries again, and reports it
+                    return self.load()
         return self.provider
 
     def may_block(self) -> bool:
@@ -114,28 +116,30 @@ class Check:
     @property
     def timeout(self) -> float:
         """Seconds a run may take."""
-        return float(self._option("timeout", conf.timeout))
+        return float(self._option("timeout") or conf.timeout)
 
     @property
     def max_age(self) -> float:
         """Seconds an answer may be reused."""
-        return float(self._option("max_age", conf.max_age))
+        max_age = self._option("max_age")
+        return float(conf.max_age if max_age is None else max_age)
 
     @property
     def critical(self) -> bool:
         """Whether a failure counts; otherwise it is a warning."""
-        return bool(self._option("critical", True))
+        return self._option("critical") is not False
 
     @property
     def judged(self) -> bool:
         """Whether the answer decides about pass and fail at all."""
         return self.resource not in conf.informational
 
-    def _option(self, name: str, default: Any) -> Any:
+    def _option(self, name: str) -> Any:
+        """The entry's own, else the provider's; None where neither has a usable one."""
         if name in self.options:
             return self.options[name]
         value = getattr(self.at_hand(), name, None)
-        return value if value is not None and OPTIONS[name][1](value) else default
+        return value if value is not None and OPTIONS[name][1](value) else None
 
 
 def _copy_of(arguments: Any) -> Any:

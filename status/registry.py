@@ -79,9 +79,11 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
 
         Raises ``UnknownName`` for any name that is not configured.
         """
-        resources = {
-            name: checks for name, checks in self._current().resources.items() if among is None or name in among
-        }
+        built = self._current()
+        in_full = among is None and not only and not skip
+        if in_full and (resource, provider) in built.selections:
+            return built.selections[resource, provider]
+        resources = {name: checks for name, checks in built.resources.items() if among is None or name in among}
         if resource is not None:
             if resource not in resources:
                 raise UnknownName("resource", resource, resources)
@@ -96,7 +98,10 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
             if name not in known:
                 raise UnknownName("provider", name, dict.fromkeys(check.name for check in checks))
         checks = [check for check in checks if (not only or check.name in only) and check.name not in skip]
-        return Selection(tuple(checks), tuple(resources), resource, provider)
+        selection = Selection(tuple(checks), tuple(resources), resource, provider)
+        if in_full:
+            built.selections[resource, provider] = selection
+        return selection
 
 
 class Built:
@@ -104,6 +109,8 @@ class Built:
 
     def __init__(self) -> None:
         self.resources: dict[str, dict[str, Check]] = {}
+        #: What was asked for in full, by resource and provider: probes ask the same for ever.
+        self.selections: dict[tuple[str | None, str | None], Selection] = {}
         self.problems: list[Problem] = []
 
     @classmethod

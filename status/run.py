@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from operator import is_
 from time import monotonic
 
 from status.containment import quietly
@@ -12,6 +14,9 @@ from status.entries import Check
 from status.outcome import Outcome, contain, outcome_of
 from status.providers.base import Composite, Finding, Part
 from status.report import Result
+
+#: What a caller is told who would not wait.
+UNKNOWN = Outcome(None, None, sound=False)
 
 
 class Run:
@@ -52,6 +57,8 @@ class Run:
 
     def note(self) -> bool:
         """True the first time: whoever gets it tells the observers."""
+        if self._noted:  # mostly, where an answer is shared or reused
+            return False
         with self._lock:
             noted, self._noted = self._noted, True
         return not noted
@@ -99,8 +106,13 @@ def result_of(check: Check, runs: Sequence[Run], asked: float) -> Result:
     runs: the run of the check, or one for each part of which its answer is composed.
     """
     now = monotonic()
-    running = any(run.outcome is None and not run.overdue for run in runs)
-    outcome = Outcome(None, None, sound=False) if running else _outcome(check, runs, asked)
+    running, duration, age, started_at = False, 0.0, 0.0, math.inf
+    for run in runs:
+        running = running or (run.outcome is None and now < run.deadline)
+        duration = max(duration, run.duration(now))
+        age = max(age, run.age(asked, now))
+        started_at = min(started_at, run.started_at)
+    outcome = UNKNOWN if running else _outcome(check, runs, asked)
     return Result(
         resource=check.resource,
         name=check.name,
@@ -111,9 +123,9 @@ def result_of(check: Check, runs: Sequence[Run], asked: float) -> Result:
         critical=check.critical,
         error=outcome.error,
         reasons=outcome.reasons,
-        duration=max([run.duration(now) for run in runs], default=0.0),
-        started_at=min([run.started_at for run in runs], default=time.time()),
-        age=max([run.age(asked, now) for run in runs], default=0.0),
+        duration=duration,
+        started_at=started_at if runs else time.time(),
+        age=age,
         cut=outcome.cut,
         running=running,
     )
@@ -122,7 +134,19 @@ def result_of(check: Check, runs: Sequence[Run], asked: float) -> Result:
 def _outcome(check: Check, runs: Sequence[Run], asked: float) -> Outcome:
     provider = check.provider
     if isinstance(provider, Composite) and not (runs and runs[0].check is check):
-        findings = {run.check.name: run.finding(asked) for run in runs}
-        return contain(check, lambda: outcome_of(check, provider.compose(findings)))
+        return _composed(check, provider, runs, asked)
     (run,) = runs
     return run.outcome or Outcome.failed(str(run.reason(asked)))
+
+
+def _composed(check: Check, provider: Composite, runs: Sequence[Run], asked: float) -> Outcome:
+    """Composed anew only when something else came of a part: mostly, all of them are as well as they were."""
+    parts = [part for run in runs for part in (run.check, run.outcome)]
+    known: tuple[list[object], Outcome] | None = check.composed
+    if known is not None and len(known[0]) == len(parts) and all(map(is_, known[0], parts)):
+        return known[1]
+    findings = {run.check.name: run.finding(asked) for run in runs}
+    outcome = contain(check, lambda: outcome_of(check, provider.compose(findings)))
+    # What is said of a run under way depends on who asks, and when.
+    check.composed = None if None in parts else (parts, outcome)
+    return outcome

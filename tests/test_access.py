@@ -47,7 +47,7 @@ class QuietTestCase(SimpleTestCase):
 class TokenTests(QuietTestCase):
     def test_right_token_has_authority(self):
         self.assertTrue(has_token(bearer(TOKEN)))
-        self.assertEqual(access_for(bearer(TOKEN)), Access(details=True, resources=None, challenge=True))
+        self.assertEqual(access_for(bearer(TOKEN)), Access(details=True, resources=None))
 
     def test_scheme_is_read_in_any_case_and_with_any_space(self):
         for header in (f"bearer {TOKEN}", f"BEARER {TOKEN}", f"  Bearer   {TOKEN}  "):
@@ -143,7 +143,7 @@ class TokenTests(QuietTestCase):
     @override_settings(STATUS_TOKENS=[])
     def test_nobody_is_asked_for_a_token_where_there_is_none(self):
         with self.assertNoLogs("status"):
-            self.assertEqual(access_for(bearer(TOKEN)), Access(details=False, resources=None, challenge=False))
+            self.assertEqual(access_for(bearer(TOKEN)), Access(details=False, resources=None))
 
 
 class NetworkTests(QuietTestCase):

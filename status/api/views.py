@@ -81,10 +81,19 @@ def question(
     """What ``request`` asks. Raises ``Refusal`` when it may not, or makes no sense."""
     authorise(access, resource, provider)
     try:
-        format = choose(request.GET.get("format"), request.headers.get("Accept"))
+        format = choose(_last(_query(request, "format")), request.META.get("HTTP_ACCEPT"))
     except NotAcceptable as error:
         raise Refusal(problem(406, error=str(error), formats=error.known)) from error
     return Question(select(request, access, resource, provider), format, access)
+
+
+def _query(request: HttpRequest, name: str) -> list[str]:
+    """What the query says under ``name``. ``request.GET`` is slow to build, and most probes have no query at all."""
+    return request.GET.getlist(name) if request.META.get("QUERY_STRING") else []
+
+
+def _last(values: list[str]) -> str | None:
+    return values[-1] if values else None
 
 
 def authorise(access: Access, resource: str | None, provider: str | None = None) -> None:
@@ -105,9 +114,9 @@ def select(request: HttpRequest, access: Access, resource: str | None, provider:
     """The checks that the address and the query name. Raises ``Refusal`` for unknown names."""
     # The way to ping is always open, also where the rest of its resource is closed.
     among = access.resources if access.may_ask(resource) else None
-    query = request.GET
+    only, skip = _query(request, "check"), _query(request, "skip")
     try:
-        return registry.select(resource, provider, only=query.getlist("check"), skip=query.getlist("skip"), among=among)
+        return registry.select(resource, provider, only=only, skip=skip, among=among)
     except UnknownName as error:
         authorise(access, resource)  # where only the way to ping is open, nobody is told what else there is
         raise Refusal(problem(404, error=str(error), **{f"{error.kind}s": error.known})) from error
@@ -117,7 +126,7 @@ def respond(question: Question, report: Report) -> Answer:
     """``report`` in the format and with the rights of the question."""
     failing = report.failing and not question.format.always_ok
     response = Answer(
-        question.format.render(report, question.access.details),
+        question.format.render(report, question.access.details).encode(),
         question.format.content_type,
         conf.error_code if failing else 200,
     )

@@ -6,10 +6,12 @@ import json
 
 from status.report import Report
 
+_ENCODER = json.JSONEncoder(allow_nan=False)
+
 
 def render(report: Report, details: bool) -> str:
     """The document of the report, spelled as Django's ``JsonResponse`` spells it, without a line end.
 
     Always valid JSON: a report holds plain values only. A ``ValueError`` would mean that it does not: our mistake.
     """
-    return json.dumps(report.document(details), allow_nan=False)
+    return _ENCODER.encode(report.document(details))

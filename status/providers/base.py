@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -129,7 +128,7 @@ class Composite(Provider):
         return any(part.may_block() for part in self.parts(*args, **kwargs))
 
     def compose(self, findings: Mapping[str, Finding]) -> Answer:
-        """The answer, from what came of each part: ``{name: bool}`` unless overridden. Must itself never wait."""
+        """The answer, from what came of each part and nothing else: ``{name: bool}`` unless overridden. Never waits."""
         return Answer(
             {name: finding.reason is None for name, finding in findings.items()},
             {name: finding.reason for name, finding in findings.items() if finding.reason is not None},
@@ -181,12 +180,15 @@ def deadline() -> float | None:
     return getattr(_run, "deadline", None)
 
 
-@contextmanager
-def running_until(end: float | None) -> Iterator[None]:
-    """Make ``end`` what ``deadline()`` answers in this thread."""
-    before = deadline()
-    _run.deadline = end
-    try:
-        yield
-    finally:
-        _run.deadline = before
+class running_until:
+    """Make ``end`` what ``deadline()`` answers in this thread, for the time of a ``with`` block."""
+
+    def __init__(self, end: float | None) -> None:
+        self.end = end
+
+    def __enter__(self) -> None:
+        self.before = deadline()
+        _run.deadline = self.end
+
+    def __exit__(self, *error: object) -> None:
+        _run.deadline = self.before
