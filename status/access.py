@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from inspect import iscoroutine
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import NamedTuple
 
 from django.apps import apps
 from django.conf import settings
@@ -38,8 +38,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(NamedTuple):
     """What one caller may do.
 
     details: whether to show reasons, durations and the full answers.

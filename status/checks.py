@@ -15,7 +15,7 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
 from status.access import HASHED, MIN_TOKEN, is_digest, networks
@@ -32,14 +32,6 @@ LONG_TIMEOUT = 10
 EXAMPLES = ("example", "changeme", "change-me", "secret", "token", "xxxx", "1234")
 #: What 2.x read in lower case; Django never loads such names.
 CLASSIC = ("status_providers", "status_check_providers", "status_celery_workers", "project_path", "base_dir")
-
-
-def register_checks() -> None:
-    """Have Django run them. Called when the app is ready."""
-    for check in ERRORS:
-        register(check, "status")
-    for check in WARNINGS:
-        register(check, "status", deploy=True)
 
 
 def check_kinds(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:

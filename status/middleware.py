@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
@@ -28,8 +27,7 @@ from status.manners import answer_of
 FAILED = "What stands behind the front door failed, so whoever is logged in is nobody here"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """What one path of the app's is about.
 
     view, kwargs: as the urlconf resolves it.
@@ -171,8 +169,7 @@ def _language(language: str | None, mounts: tuple[Mount, ...]) -> AbstractContex
     return translation.override(language or settings.LANGUAGE_CODE)
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(NamedTuple):
     """One place in the urlconf where views of ours are.
 
     way: the patterns from the root to there.

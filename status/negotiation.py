@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from status.formats import FORMATS, JSON, Format
 
 _OFFERED = tuple(known for known in FORMATS.values() if known.http)
-_VERSION = re.compile(r';\s*version="?([^";\s]+)', re.IGNORECASE)
+_VERSION = r';\s*version="?([^";\s]+)'
 #: One element of a list header: up to a comma that stands in no quotes (an opened quote ends with the header at last).
-_ELEMENT = re.compile(r'(?:[^,"]|"[^"]*"?)+')
+_ELEMENT = r'(?:[^,"]|"[^"]*"?)+'
 
 
 class NotAcceptable(Exception):
@@ -26,8 +26,7 @@ class NotAcceptable(Exception):
         super().__init__(f"The format should be one of {', '.join(known)}.")
 
 
-@dataclass(frozen=True)
-class _Range:
+class _Range(NamedTuple):
     """One media range of an ``Accept`` header: ``text/plain``, ``text/*`` or ``*/*``."""
 
     type: str
@@ -99,7 +98,7 @@ def _rank(offer: Format, ranges: list[_Range]) -> tuple[float, int, int] | None:
 
 def _ranges(accept: str) -> Iterator[_Range]:
     """The readable media ranges of the header; the others are passed over."""
-    for position, element in enumerate(_ELEMENT.findall(accept)):
+    for position, element in enumerate(re.findall(_ELEMENT, accept)):
         media, _, parameters = element.partition(";")
         # Java's own client sends a bare asterisk.
         type_, slash, subtype = ("*/*" if media.strip() == "*" else media).strip().lower().partition("/")
@@ -123,5 +122,5 @@ def _quality(parameters: str) -> float | None:
 
 
 def _version(parameters: str) -> str | None:
-    found = _VERSION.search(parameters)
+    found = re.search(_VERSION, parameters, re.IGNORECASE)
     return found[1] if found else None

@@ -18,29 +18,27 @@ MASK = "********"
 MIN_LENGTH = 6
 #: From this length a secret is masked wherever it stands, also inside a longer word.
 LONG = 12
+# Expressions are compiled when they are first used: most processes are asked long after they started.
 #: Names of settings and options whose text is a secret; those of ``django.views.debug`` and a few that it misses.
-SECRET = re.compile("API|AUTH(?!OR)|TOKEN|KEY|SECRET|PASS|PWD|SIGNATURE|CREDENTIAL|DSN|COOKIE_VALUE", re.IGNORECASE)
+SECRET = "(?i)API|AUTH(?!OR)|TOKEN|KEY|SECRET|PASS|PWD|SIGNATURE|CREDENTIAL|DSN|COOKIE_VALUE"
 #: Named like secrets, and none: names of cookies and headers, places of files, dotted paths, switches.
-HARMLESS = re.compile(
-    "_(NAME|PATH|DIR|SOCK|HOST|PORT|CLASS|BACKENDS?|VALIDATORS|HASHERS|MODEL|URL|PREFIX|FUNCTION|AGE|TIMEOUT)$|^KEY_",
-    re.IGNORECASE,
-)
+HARMLESS = "(?i)_(NAME|PATH|DIR|SOCK|HOST|PORT|CLASS|BACKENDS?|VALIDATORS|HASHERS|MODEL|URL|PREFIX|FUNCTION|AGE|TIMEOUT)$|^KEY_"
 #: Where a shell is and was; no password, as the name would have it.
 FOLDERS = {"PWD", "OLDPWD"}
 #: Whatever stands before the host in an address is a login, also where nobody knows it.
-LOGIN = re.compile(r"(?<=://)[^\s/?#\"'<>]+@")
+LOGIN = r"(?<=://)[^\s/?#\"'<>]+@"
 #: Logins in a setting: up to the first @, as the rule is, or to the last, as people forget to quote; a long user alone.
 _USERINFO = (
-    re.compile(r"://[^\s/@:]*:([^\s@]+)@"),
-    re.compile(r"://[^\s/@:]*:([^\s/]+)@"),
-    re.compile(r"://([^\s/@:]{16,})@"),
+    r"://[^\s/@:]*:([^\s@]+)@",
+    r"://[^\s/@:]*:([^\s/]+)@",
+    r"://([^\s/@:]{16,})@",
 )
-_PASSWORD = re.compile(
-    r"(?:password|passwd|pwd|secret|token|api_?key|access_?key)[\"']?\s*[=:]\s*(?:'([^']*)'|\"([^\"]*)\"|([^\s;&,]+))",
-    re.IGNORECASE,
+_PASSWORD = (
+    r"(?i)(?:password|passwd|pwd|secret|token|api_?key|access_?key)[\"']?\s*[=:]\s*"
+    r"(?:'([^']*)'|\"([^\"]*)\"|([^\s;&,]+))"
 )
-_WORDS = re.compile(r"[^\s\"'=;,&@/:]+")
-_PLAIN = re.compile(r"[\w.~-]*", re.ASCII)
+_WORDS = r"[^\s\"'=;,&@/:]+"
+_PLAIN = r"(?a)[\w.~-]*"
 
 
 class Secrets(NamedTuple):
@@ -56,7 +54,7 @@ def redact(text: str) -> str:
         return text
     known = _known()
     if "://" in text and "@" in text:
-        text = LOGIN.sub(f"{MASK}@", text)
+        text = re.sub(LOGIN, f"{MASK}@", text)
     for secret in known.long:
         if secret in text:
             text = text.replace(secret, MASK)
@@ -105,7 +103,7 @@ def _vocabulary() -> set[str]:
 def _spellings(secret: str) -> Iterator[str]:
     """How ``secret`` may stand in a text: as it is, quoted for an address, escaped as Python shows it."""
     yield secret
-    if not _PLAIN.fullmatch(secret):
+    if not re.fullmatch(_PLAIN, secret):
         # Late: urllib.parse is slow to import, and most processes have no such secret.
         from urllib.parse import quote, quote_plus, unquote
 
@@ -123,7 +121,7 @@ def _secrets_in(name: str, value: Any) -> list[str]:
 
 def _secrets(name: str, value: Any, hidden: bool = False, depth: int = 0) -> Iterator[str]:
     """The secrets in a setting: texts under a telling name, and logins in any URL or connection string."""
-    hidden = hidden or (bool(SECRET.search(name)) and not HARMLESS.search(name))
+    hidden = hidden or (bool(re.search(SECRET, name)) and not re.search(HARMLESS, name))
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if isinstance(value, str):
@@ -140,8 +138,8 @@ def _secrets(name: str, value: Any, hidden: bool = False, depth: int = 0) -> Ite
 
 def _logins(text: str) -> Iterator[str]:
     for expression in (*_USERINFO, _PASSWORD):
-        for match in expression.finditer(text):
+        for match in re.finditer(expression, text):
             login = next(group for group in match.groups() if group is not None)
             yield login
             # Drivers quote the piece of a connection string that they stumble over.
-            yield from _WORDS.findall(login)
+            yield from re.findall(_WORDS, login)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import update_wrapper
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, TooManyFieldsSent
@@ -47,8 +46,7 @@ class Answer(JsonResponse):
         HttpResponse.__init__(self, content, content_type=content_type, status=status, headers=HEADERS)
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """What a request asks, once it is known that it may."""
 
     selection: Selection

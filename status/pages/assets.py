@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, HttpResponseNotModified
 from django.views.generic import View
@@ -21,8 +21,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "static" / "status"
 YEAR = 365 * 24 * 3600
 
 
-@dataclass(frozen=True)
-class Asset:
+class Asset(NamedTuple):
     """One file, read once."""
 
     content: bytes
