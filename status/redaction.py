@@ -22,7 +22,10 @@ LONG = 12
 #: Names of settings and options whose text is a secret; those of ``django.views.debug`` and a few that it misses.
 SECRET = "(?i)API|AUTH(?!OR)|TOKEN|KEY|SECRET|PASS|PWD|SIGNATURE|CREDENTIAL|DSN|COOKIE_VALUE"
 #: Named like secrets, and none: names of cookies and headers, places of files, dotted paths, switches.
-HARMLESS = "(?i)_(NAME|PATH|DIR|SOCK|HOST|PORT|CLASS|BACKENDS?|VALIDATORS|HASHERS|MODEL|URL|PREFIX|FUNCTION|AGE|TIMEOUT)$|^KEY_"
+HARMLESS = (
+    "(?i)^KEY_|_(NAME|PATH|DIR|SOCK|HOST|PORT|CLASS|BACKENDS?|VALIDATORS|HASHERS|MODEL|URL|PREFIX|FUNCTION|AGE"
+    "|TIMEOUT)$"
+)
 #: Where a shell is and was; no password, as the name would have it.
 FOLDERS = {"PWD", "OLDPWD"}
 #: Whatever stands before the host in an address is a login, also where nobody knows it.

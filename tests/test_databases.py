@@ -19,7 +19,7 @@ from django.db.backends.sqlite3 import base as sqlite
 from django.db.utils import OperationalError
 from django.test import SimpleTestCase, TransactionTestCase, override_settings
 
-from status import engine as engine_module
+from status import lanes
 from status.engine import engine
 from status.entries import Check
 from status.providers.django import health, stats
@@ -327,10 +327,10 @@ class HangingTests(DatabasesTestCase):
         self.assertEqual(len(self.threads()), 1)
 
     def test_question_that_is_never_answered_is_replaced_up_to_a_limit(self) -> None:
-        with mock.patch.object(engine_module, "REPLACE_SECONDS", 0):
+        with mock.patch.object(lanes, "REPLACE_SECONDS", 0):
             for _ in range(6):
                 run(check("hung", timeout=0.05))
-        self.assertEqual((len(self.threads()), self.calls), (engine_module.MAX_RUNS,) * 2)
+        self.assertEqual((len(self.threads()), self.calls), (lanes.MAX_RUNS,) * 2)
         self.go.set()
         self.assertTrue(eventually(lambda: len(self.threads()) == 1))
         self.assertEqual(run(check("hung")).answer, {"hung": True})

@@ -14,7 +14,7 @@ import django
 from django.db import connections, transaction
 from django.test import tag
 
-from status import engine as engine_module
+from status import lanes
 from status.engine import engine
 from status.entries import Check
 from status.providers.django import health, stats
@@ -118,10 +118,10 @@ class FrozenTests(PostgresTestCase):
         self.pg(CONN_MAX_AGE=None)
         asked = check(timeout=0.2)
         run(asked)
-        with self.server.frozen(), mock.patch.object(engine_module, "REPLACE_SECONDS", 0):
+        with self.server.frozen(), mock.patch.object(lanes, "REPLACE_SECONDS", 0):
             for _ in range(10):
                 run(asked)
-            self.assertEqual(self.threads().count("status-databases-pg"), engine_module.MAX_RUNS)
+            self.assertEqual(self.threads().count("status-databases-pg"), lanes.MAX_RUNS)
         self.assertTrue(eventually(lambda: self.threads().count("status-databases-pg") == 1))
         self.assertTrue(eventually(lambda: self.sessions() == 1))
 

@@ -14,7 +14,7 @@ from docutils.core import publish_doctree
 from docutils.utils import Reporter
 
 import status
-from status import engine, values
+from status import lanes, values
 from status.access import PERMISSION
 from status.conf import Conf, Setting
 from tests.processes import ROOT
@@ -136,11 +136,11 @@ class FactTests(SimpleTestCase):
             f"{values.MAX_ITEMS:,} values",
             f"{values.MAX_CHARACTERS:,} characters",
             f"more than {values.MAX_DEPTH} deep",
-            f"After {engine.REPLACE_SECONDS:g} s",
+            f"After {lanes.REPLACE_SECONDS:g} s",
         ):
             with self.subTest(figure=figure):
                 self.assertIn(figure, " ".join(limits.split()))
-        self.assertEqual((engine.MAX_RUNS, engine.IDLE_SECONDS), (3, 60))
+        self.assertEqual((lanes.MAX_RUNS, lanes.IDLE_SECONDS), (3, 60))
 
     def test_providers_shown_work(self):
         namespace: dict[str, Any] = {"open_for_business": lambda: True, "late_suppliers": lambda: ["one"]}

@@ -16,7 +16,7 @@ from django.db import connections
 from django.test import SimpleTestCase, override_settings
 from django.utils import translation
 
-from status import engine as engine_module
+from status import lanes
 from status.engine import Engine
 from status.entries import Check
 from status.outcome import Outcome
@@ -41,7 +41,7 @@ class EngineTestCase(SimpleTestCase):
     def settle(self) -> None:
         """Until every run that was left behind has returned."""
         for worker in threading.enumerate():
-            if isinstance(worker, engine_module.Worker) and worker.lane.owner == self.engine._owner:
+            if isinstance(worker, lanes.Worker) and worker.lane.owner == self.engine._owner:
                 for run in list(worker.lane.unfinished):
                     run.wait(time.monotonic() + 10)
                     self.assertIsNotNone(run.outcome, f"{run.check} never returned")
@@ -123,7 +123,7 @@ class DeadlineTests(EngineTestCase):
 
     def test_run_left_behind_is_replaced_after_a_while_and_three_times_at_most(self) -> None:
         check = self.check(self.hang, timeout=0.02)
-        with mock.patch.object(engine_module, "REPLACE_SECONDS", 0.03):
+        with mock.patch.object(lanes, "REPLACE_SECONDS", 0.03):
             for _ in range(12):
                 self.ask(check)
                 time.sleep(0.02)
@@ -142,7 +142,7 @@ class DeadlineTests(EngineTestCase):
 
         check = self.check(stuck_once, timeout=10)
         self.ask(check, timeout=0.02)
-        with mock.patch.object(engine_module, "REPLACE_SECONDS", 0.0):
+        with mock.patch.object(lanes, "REPLACE_SECONDS", 0.0):
             self.assertEqual(self.ask(check)[0].answer, True)
         self.assertEqual(self.ask(check)[0].answer, True)
 
@@ -210,7 +210,7 @@ class SideBySideTests(EngineTestCase):
 
         check = self.check(lambda: True, "lonely")
         self.assertEqual(alive(), [])
-        with mock.patch.object(engine_module, "IDLE_SECONDS", 0.01):
+        with mock.patch.object(lanes, "IDLE_SECONDS", 0.01):
             self.ask(check)
             for thread in threading.enumerate():
                 if thread.name == "status-health-lonely":
@@ -228,7 +228,7 @@ class SideBySideTests(EngineTestCase):
             def close(self) -> None:
                 closed.set()
 
-        with mock.patch.object(engine_module, "IDLE_SECONDS", 0.01):
+        with mock.patch.object(lanes, "IDLE_SECONDS", 0.01):
             self.ask_one(Keeper)
             self.assertTrue(closed.wait(5))
 
@@ -264,6 +264,61 @@ class SideBySideTests(EngineTestCase):
         for _ in range(200):
             self.ask(*checks)
         self.assertLessEqual(threading.active_count() - before, 5)
+
+
+class CrowdTests(EngineTestCase):
+    """One question with more checks than threads are woken at a time."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.barrier: threading.Barrier | None = None
+        self.crowd = [self.check(self.meet, f"check{number}") for number in range(3 * lanes.AWAKE)]
+        self.ask(*self.crowd)  # now each has a warm thread
+
+    def meet(self) -> bool:
+        return self.barrier is None or self.barrier.wait(10) >= 0
+
+    def test_checks_that_return_wake_the_others(self) -> None:
+        with mock.patch("status.engine.STALL_SECONDS", 60):
+            self.assertEqual({result.error for result in self.ask(*self.crowd)}, {None})
+
+    def test_checks_that_take_long_run_all_at_once(self) -> None:
+        self.barrier = threading.Barrier(len(self.crowd))
+        self.assertEqual({result.error for result in self.ask(*self.crowd)}, {None})
+
+    def test_caller_who_does_not_wait_leaves_no_check_asleep(self) -> None:
+        self.barrier = threading.Barrier(len(self.crowd) + 1)
+        self.assertEqual({result.state for result in self.ask(*self.crowd, patience=0)}, {"running"})
+        self.barrier.wait(10)  # which breaks, and fails, where one of them is missing
+
+    def test_caller_who_is_interrupted_leaves_no_check_asleep(self) -> None:
+        class Interrupting(Provider):
+            def may_block(self) -> bool:
+                raise KeyboardInterrupt
+
+        self.barrier = threading.Barrier(len(self.crowd) + 1)
+        with self.assertRaises(KeyboardInterrupt):
+            self.ask(*self.crowd, self.check(Interrupting()))
+        self.barrier.wait(10)
+
+    def test_no_check_is_left_asleep_on_an_event_loop(self) -> None:
+        self.barrier = threading.Barrier(len(self.crowd))
+        self.assertEqual({result.error for result in asyncio.run(self.engine.arun(self.crowd))}, {None})
+
+    def test_a_few_are_woken_at_first_and_one_for_each_that_returns(self) -> None:
+        queue, sleepers = lanes.Queue(), [lanes.Worker(self.engine._lane(check), None) for check in self.crowd]
+        for sleeper in sleepers:
+            queue.add(sleeper)
+
+        def awake() -> int:
+            return sum(not sleeper.signal.locked() for sleeper in sleepers)
+
+        self.assertEqual(awake(), lanes.AWAKE)
+        queue.next()
+        self.assertEqual(awake(), lanes.AWAKE + 1)
+        queue.all()
+        queue.next()
+        self.assertEqual(awake(), len(self.crowd))
 
 
 class DjangoConnectionTests(EngineTestCase):
@@ -361,7 +416,7 @@ class ReuseTests(EngineTestCase):
 
         check = self.check(old_then_new, timeout=10, max_age=60)
         self.ask(check, timeout=0.02)
-        with mock.patch.object(engine_module, "REPLACE_SECONDS", 0.0):
+        with mock.patch.object(lanes, "REPLACE_SECONDS", 0.0):
             self.assertEqual(self.ask(check)[0].answer, "new")
         self.release.set()
         self.settle()

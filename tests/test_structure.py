@@ -34,6 +34,7 @@ LEVELS = {
     "status.containment": 3,
     "status.outcome": 3,
     "status.run": 3,
+    "status.lanes": 3,
     "status.engine": 3,
     "status.errand": 3,
     "status.inquiry": 3,
@@ -56,7 +57,7 @@ LEVELS = {
     "status.urls": 5,
 }
 #: Those that bring answers about know nothing of how an answer is written down.
-WITHOUT_FORMATS = {f"status.{name}" for name in ("engine", "entries", "inquiry", "outcome", "registry", "run")}
+WITHOUT_FORMATS = {f"status.{name}" for name in ("engine", "entries", "inquiry", "lanes", "outcome", "registry", "run")}
 #: Signals belong to whoever owns the process, and in a web server that is not us.
 OWNS_ITS_PROCESS = "status.commandline"
 
