@@ -51,7 +51,7 @@ def _turn(url: str, seconds: int) -> Turn:
     return lambda: {"rate": loads.wrk(url, CLIENTS, seconds)["rate"]}
 
 
-def rate(limit: float) -> tuple[Measure, ...]:
+def rate(limit: float | None = None) -> tuple[Measure, ...]:
     return (Measure("rate", "requests/s", limit, more=True),)
 
 
@@ -60,6 +60,7 @@ def _ours(addresses: dict[str, str]) -> dict[str, str]:
 
 
 BARE = "a bare view that returns JsonResponse, behind Django's default middleware"
+FRONT_DOOR, URLCONF = "through the front door", "through the urlconf"
 BY_HAND = "a view written by hand: SELECT 1, and the cache set and got"
 ROWS = [
     Row(1, "ping through the urlconf, gunicorn gthread", BARE, rate(0.97), behind(servers.gunicorn, PING)),
@@ -68,12 +69,15 @@ ROWS = [
         behind(servers.gunicorn, _ours(PING), door=True),
     ),
     Row(3, "ping through the front door, uvicorn", BARE, rate(1.6), behind(servers.uvicorn, PING, door=True)),
+    # As the README sets it up, with the front door; and without it.
     Row(
-        4, "database and cache: PostgreSQL with CONN_MAX_AGE=60, Redis; gunicorn gthread", BY_HAND, rate(1.3),
-        behind(servers.gunicorn, SERVICES, services=True),
+        4, f"database and cache: PostgreSQL with CONN_MAX_AGE=60, Redis; gunicorn gthread; {FRONT_DOOR}", BY_HAND,
+        rate(1.3), behind(servers.gunicorn, SERVICES, services=True, door=True),
     ),
+    Row(4.5, f"as row 4, {URLCONF}", BY_HAND, rate(), behind(servers.gunicorn, _ours(SERVICES), services=True)),
     Row(
-        6, "as row 4, with max_age of 1 s", BY_HAND, rate(2.4),
-        behind(servers.gunicorn, AGED, services=True),
+        6, f"as row 4, with max_age of 1 s, {FRONT_DOOR}", BY_HAND, rate(2.4),
+        behind(servers.gunicorn, AGED, services=True, door=True),
     ),
+    Row(6.5, f"as row 6, {URLCONF}", BY_HAND, rate(), behind(servers.gunicorn, AGED, services=True)),
 ]  # fmt: skip
