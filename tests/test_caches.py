@@ -284,3 +284,15 @@ class CachesTests(ComponentsTestCase):
         with mock.patch.object(connections, "close_all") as close_all:
             self.assertEqual(self.run_check("table").answer, {"table": True})
         close_all.assert_called_once_with()
+
+    def test_connections_of_the_caller_stay_open_whatever_happens_to_a_cache(self) -> None:
+        """Asked in place, or as a plain function, the check is a guest in the thread of a request."""
+        Lost.made = 0
+        self.use(table=backend("Lost"))
+        self.run_check("default", "table")
+        with mock.patch.object(connections, "close_all") as close_all:
+            with mock.patch.object(LocMemCache, "delete", side_effect=[OSError, True]):
+                self.assertEqual(self.run_check("default").answer, {"default": True})
+            self.assertEqual(caches(["table"]), {"table": True})
+        self.assertEqual(Lost.made, 2)
+        close_all.assert_not_called()

@@ -572,7 +572,16 @@ class Pair(Composite):
         return self.components[name]()
 
 
+def absent() -> None:
+    raise Unavailable("not there")
+
+
 class ComponentsTests(EngineTestCase):
+    def test_called_like_a_function_no_component_hides_the_others(self) -> None:
+        pair = Pair(absent=absent, broken=lambda: 1 / 0, fine=lambda: True)
+        self.assertEqual(pair(), {"absent": False, "broken": False, "fine": True})
+        self.assertEqual(pair.check().reasons, {"absent": "not there", "broken": "raised ZeroDivisionError"})
+
     def test_component_that_hangs_does_not_hide_the_other(self) -> None:
         result = self.ask_one(Pair(a=self.hang, b=lambda: True), timeout=0.05)
         self.assertEqual(result.answer, {"a": False, "b": True})

@@ -117,6 +117,12 @@ class HostTests(MannersTestCase):
         listing = self.client.options("/status/api/health", HTTP_HOST="evil.example").json()
         self.assertEqual(listing["ping"], "/status/api/health/ping")
 
+    @override_settings(MIDDLEWARE=[DOOR], ALLOWED_HOSTS=[], DEBUG=True)
+    def test_options_names_the_machine_that_a_developer_works_on(self):
+        for host in ("localhost:8000", "127.0.0.1:8000"):
+            listing = self.client.options("/status/api/health", HTTP_HOST=host).json()
+            self.assertEqual(listing["ping"], f"http://{host}/status/api/health/ping")
+
 
 class ExemptionTests(MannersTestCase):
     def test_view_needs_no_login_no_token_and_no_transaction(self):

@@ -208,10 +208,7 @@ class ReportView(View):
     async def adispatch(
         self, request: HttpRequest, resource: str | None = None, provider: str | None = None
     ) -> HttpResponse:
-        """``dispatch`` on an event loop, without blocking it. The front door calls it under ASGI."""
-        answer = quick_ping(request, resource, provider)
-        if answer is not None:
-            return answer
+        """``dispatch`` on an event loop, without blocking it. The front door calls it under ASGI, but for ping."""
         if str(request.method).lower() not in self.http_method_names:
             return self.http_method_not_allowed(request)
         asked = prepare(request, await aaccess_for(request), resource, provider)

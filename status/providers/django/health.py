@@ -179,7 +179,7 @@ class Caches(Components):
             _close_cache(link.connection)
             if kept is None:
                 raise
-            if in_own_thread():
+            if in_own_thread() and not in_place:
                 connections.close_all()  # a cache in a table uses them
             self.ask_alias(alias)  # the connection had perhaps gone stale
         else:

@@ -1,0 +1,32 @@
+"""Settings, wherever Django or a caller keeps them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from django.conf import UserSettingsHolder, settings
+from django.test import SimpleTestCase, override_settings
+
+from status.conf import Conf, Setting, conf
+
+
+class ConfTests(SimpleTestCase):
+    def test_property_of_the_class_describes_the_setting(self) -> None:
+        self.assertIsInstance(Conf.timeout, Setting)
+        self.assertEqual(Conf.timeout.name, "STATUS_TIMEOUT")
+
+    @override_settings(STATUS_TIMEOUT=7)
+    def test_setting_that_was_deleted_has_its_default(self) -> None:
+        with override_settings():
+            del settings.STATUS_TIMEOUT
+            self.assertEqual(conf.timeout, 2)
+        self.assertEqual(conf.timeout, 7)
+
+    def test_settings_kept_in_any_other_way_are_found(self) -> None:
+        """``settings.configure(default_settings=...)`` takes any object."""
+        holder = settings._wrapped
+        try:
+            settings._wrapped = UserSettingsHolder(SimpleNamespace(STATUS_TIMEOUT=5))
+            self.assertEqual((conf.timeout, conf.max_age), (5, 0))
+        finally:
+            settings._wrapped = holder
