@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from status.conf import conf
 from status.containment import quietly
 from status.entries import Check
-from status.lanes import STALL_SECONDS, Lane, Queue, Worker
+from status.lanes import STALL_SECONDS, Lane, Queue, Worker, release
 from status.outcome import execute
 from status.providers.base import Part
 from status.report import Result
@@ -112,8 +112,7 @@ class Engine:
                 if synchronous:
                     run, own = Run(one, now, limit), False
                     run.finish(execute(one, run.deadline, run.late))
-                    if one.provider is not None:
-                        quietly(one.provider.close)  # no idle thread will come to do it
+                    release(one)  # no idle thread will come to do it
                 else:
                     run, own = self._lane(one).ask(now, limit, max_age, inline, queue)
                 runs.append(run)

@@ -125,6 +125,12 @@ class Lane:
         self.returned(run)
 
 
+def release(check: Check | Part) -> None:
+    """Have the provider close what it keeps between runs, if there is one: a path may lead nowhere."""
+    if check.provider is not None:
+        quietly(check.provider.close)
+
+
 class Worker(threading.Thread):
     """A daemon thread that executes runs of one lane, and ends when there have been none for a while."""
 
@@ -153,8 +159,7 @@ class Worker(threading.Thread):
             self.wait()
         else:
             # Nobody has asked for a while. A spare thread leaves alone what another one still uses.
-            if self.lane.check.provider is not None:
-                quietly(self.lane.check.provider.close)
+            release(self.lane.check)
         close_connections()
 
     def wait(self) -> None:

@@ -37,10 +37,6 @@ class Run:
         self._done.acquire()
 
     @property
-    def overdue(self) -> bool:
-        return monotonic() >= self.deadline
-
-    @property
     def late(self) -> str:
         """What is said of a run that missed its deadline."""
         return f"timed out after {self.timeout:g} s"
@@ -77,11 +73,12 @@ class Run:
         callback()
 
     def reason(self, asked: float) -> str | None:
-        """Why there is no answer for one who asked then, as a safe sentence; None where there is one, or may yet be."""
+        """Why there is no answer for one who asked then, as a safe sentence; None where there is one.
+
+        Of a run that has returned or is overdue: of any other, nobody knows yet.
+        """
         if self.outcome is not None:
             return self.outcome.error
-        if not self.overdue:
-            return None
         if asked < self.deadline:
             return self.late
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started_at))

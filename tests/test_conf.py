@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 from django.conf import UserSettingsHolder, settings
 from django.test import SimpleTestCase, override_settings
 
 from status.conf import Conf, Setting, conf
+from tests.processes import environment
 
 
 class ConfTests(SimpleTestCase):
@@ -30,3 +33,9 @@ class ConfTests(SimpleTestCase):
             self.assertEqual((conf.timeout, conf.max_age), (5, 0))
         finally:
             settings._wrapped = holder
+
+    def test_environment_says_where_the_settings_are_before_anyone_looked(self) -> None:
+        code = "from status.conf import conf; print(conf.timeout, conf.in_django)"
+        env = environment({"DJANGO_SETTINGS_MODULE": "tests.settings"})
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+        self.assertEqual((done.stdout, done.stderr), ("2 True\n", ""))

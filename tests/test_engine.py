@@ -266,6 +266,39 @@ class SideBySideTests(EngineTestCase):
         self.assertLessEqual(threading.active_count() - before, 5)
 
 
+class LaneTests(EngineTestCase):
+    def test_check_has_one_lane_however_many_ask_first(self) -> None:
+        callers = 4
+
+        class Gate:
+            """A lock that lets nobody in before all stand in front of it."""
+
+            lock, barrier = threading.Lock(), threading.Barrier(callers)
+
+            def __enter__(self) -> None:
+                self.barrier.wait(10)
+                self.lock.acquire()
+
+            def __exit__(self, *error: object) -> None:
+                self.lock.release()
+
+        self.engine._locks[os.getpid()] = Gate()  # type: ignore[assignment]
+        check, found = self.check(self.hang), []
+        threads = [threading.Thread(target=lambda: found.append(self.engine._lane(check))) for _ in range(callers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual((len(found), len(set(found))), (callers, 1))
+
+    def test_thread_that_is_taken_as_its_time_is_over_does_the_run(self) -> None:
+        worker = lanes.Worker(self.engine._lane(self.check(self.hang)), None)
+        worker.signal = mock.Mock()
+        worker.signal.acquire.side_effect = [False, True]  # its time is over, and then it is woken
+        worker.wait()
+        self.assertEqual(worker.signal.acquire.mock_calls, [mock.call(timeout=lanes.IDLE_SECONDS), mock.call()])
+
+
 class CrowdTests(EngineTestCase):
     """One question with more checks than threads are woken at a time."""
 
@@ -577,6 +610,13 @@ def absent() -> None:
 
 
 class ComponentsTests(EngineTestCase):
+    def test_component_may_answer_anything_that_the_whole_can_use(self) -> None:
+        class Sum(Pair):
+            def compose(self, findings: Any) -> Answer:
+                return Answer({"sum": sum(finding.value["n"] for finding in findings.values())})
+
+        self.assertEqual(self.ask_one(Sum(a=lambda: {"n": 1}, b=lambda: {"n": 2})).answer, {"sum": 3})
+
     def test_called_like_a_function_no_component_hides_the_others(self) -> None:
         pair = Pair(absent=absent, broken=lambda: 1 / 0, fine=lambda: True)
         self.assertEqual(pair(), {"absent": False, "broken": False, "fine": True})
@@ -697,7 +737,7 @@ class AnswerTests(EngineTestCase):
     def test_strangers_get_what_the_provider_calls_public(self) -> None:
         class Careful(Provider):
             def check(self) -> dict[str, Any]:
-                return {"a": {"secret": 1}}
+                return super().public({"a": {"secret": 1}})
 
             def public(self, value: Any) -> Any:
                 value["a"].clear()
