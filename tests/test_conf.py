@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 from django.conf import UserSettingsHolder, settings
@@ -33,6 +34,12 @@ class ConfTests(SimpleTestCase):
             self.assertEqual((conf.timeout, conf.max_age), (5, 0))
         finally:
             settings._wrapped = holder
+
+    def test_source_code_is_where_the_process_is_unless_a_setting_says_otherwise(self) -> None:
+        with override_settings(PROJECT_PATH="/srv/shop"):
+            self.assertEqual(conf.project_path, Path("/srv/shop"))
+        with override_settings(PROJECT_PATH=7, BASE_DIR=None):
+            self.assertEqual(conf.project_path, Path.cwd())
 
     def test_environment_says_where_the_settings_are_before_anyone_looked(self) -> None:
         code = "from status.conf import conf; print(conf.timeout, conf.in_django)"

@@ -267,6 +267,14 @@ class SideBySideTests(EngineTestCase):
 
 
 class LaneTests(EngineTestCase):
+    def test_who_comes_after_the_end_of_a_run_is_told_at_once(self) -> None:
+        run, told = Run(self.check(self.hang), time.monotonic(), 1), []
+        run.when_done(lambda: told.append("before"))
+        self.assertEqual(told, [])
+        run.finish(Outcome(True, True, sound=True))
+        run.when_done(lambda: told.append("after"))
+        self.assertEqual(told, ["before", "after"])
+
     def test_check_has_one_lane_however_many_ask_first(self) -> None:
         callers = 4
 
@@ -737,11 +745,11 @@ class AnswerTests(EngineTestCase):
     def test_strangers_get_what_the_provider_calls_public(self) -> None:
         class Careful(Provider):
             def check(self) -> dict[str, Any]:
-                return super().public({"a": {"secret": 1}})
+                return {"a": {"secret": 1}}
 
             def public(self, value: Any) -> Any:
                 value["a"].clear()
-                return value
+                return super().public(value)
 
         result = self.ask_one(Careful)
         self.assertEqual((result.answer, result.public_answer), ({"a": {"secret": 1}}, {"a": {}}))
@@ -879,6 +887,9 @@ class EventLoopTests(EngineTestCase):
 
 @override_settings(STATUS_SYNCHRONOUS=True)
 class SynchronousTests(EngineTestCase):
+    def test_path_that_leads_nowhere_fails_there_too(self) -> None:
+        self.assertIn("cannot be imported", str(self.ask(Check("health", "it", "no.such.provider"))[0].error))
+
     def test_everything_runs_in_the_thread_that_asks(self) -> None:
         self.assertEqual(self.ask_one(threading.get_ident).answer, threading.get_ident())
 

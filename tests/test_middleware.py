@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.test import AsyncClient, AsyncRequestFactory, Client, SimpleTestCase, override_settings
 from django.urls import include, path, re_path
 from django.utils import translation
+from django.utils.decorators import async_only_middleware
 
 from status import errand, logs
 from status.api.urls import report
@@ -60,6 +61,14 @@ def unreachable(get_response: Callable[..., Any]) -> Callable[..., Any]:
     def refuse(request: HttpRequest) -> HttpResponse:
         if request.path_info == "/elsewhere":
             return HttpResponse("elsewhere")
+        raise AssertionError(f"{request.path_info} got past the door")
+
+    return refuse
+
+
+@async_only_middleware
+def unreachable_async(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    async def refuse(request: HttpRequest) -> HttpResponse:
         raise AssertionError(f"{request.path_info} got past the door")
 
     return refuse
@@ -330,8 +339,8 @@ class CookieTests(DoorTestCase):
                 self.assertNotIn("Set-Cookie", self.client.get(f"/status/{address}").headers)
 
 
-class AsyncTests(DoorTestCase):
-    """The same door on an event loop, before middleware that is async and before middleware that is not."""
+class SyncInAsyncTests(DoorTestCase):
+    """On an event loop, but before middleware that is not async: Django then runs the door in a thread."""
 
     async def test_every_address_is_answered(self):
         for address in ("/status", *(f"/status/{rest}" for rest in ADDRESSES)):
@@ -371,3 +380,14 @@ class AsyncTests(DoorTestCase):
             for address in ADDRESSES:
                 response = await AsyncClient(headers={"host": "10.1.2.3"}).get(f"/status/{address}")
                 self.assertEqual(response.status_code, 200, address)
+
+
+@override_settings(MIDDLEWARE=[DOOR, f"{__name__}.unreachable_async"])
+class AsyncTests(SyncInAsyncTests):
+    """The same door on the event loop itself."""
+
+    async def test_thread_of_the_event_loop_asks(self):
+        with mock.patch.object(StatusMiddleware, "aanswer", autospec=True) as aanswer:
+            aanswer.return_value = HttpResponse()
+            await self.async_client.get("/status/api/health")
+        aanswer.assert_awaited_once()
