@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import logging
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -25,6 +26,7 @@ from status.report import Result
 from status.run import Run
 from tests import services
 from tests.components import eventually
+from tests.processes import environment
 
 
 class EngineTestCase(SimpleTestCase):
@@ -766,7 +768,40 @@ class AnswerTests(EngineTestCase):
             self.assertEqual(self.ask_one(Careless).answer, {"ok": False, "error": "raised ValueError"})
 
 
+#: Under gevent, a check is awaited on a thread of the operating system, and no greenlet sees its event loop.
+GREENLETS = """
+from gevent import monkey
+monkey.patch_all()
+import asyncio, gevent
+from django.conf import settings
+settings.configure()
+from status.engine import Engine
+from status.entries import Check
+from status.providers.base import as_provider
+
+async def check():
+    await asyncio.sleep(0.1)
+    return True
+
+def look():
+    gevent.sleep(0.05)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return "no loop"
+
+watcher = gevent.spawn(look)
+print(Engine().run([Check("health", "it", as_provider(check))])[0].answer, watcher.get())
+"""
+
+
 class AsyncCheckTests(EngineTestCase):
+    def test_greenlets_see_no_event_loop(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", GREENLETS], env=environment(), capture_output=True, text=True, check=False
+        )
+        self.assertEqual((done.stdout, done.returncode), ("True no loop\n", 0), done.stderr)
+
     def test_async_check_is_awaited(self) -> None:
         async def check() -> dict[str, bool]:
             await asyncio.sleep(0)

@@ -258,28 +258,28 @@ class OnEveryServer:
         self.assertLess(seconds, within)
 
 
-@tag("fault")
+@tag("fault", "server")
 class GunicornSyncTests(OnEveryServer, ServerTestCase):
     kind = "gunicorn sync"
 
 
-@tag("fault")
+@tag("fault", "server")
 class GunicornThreadsTests(OnEveryServer, ServerTestCase):
     kind = "gunicorn gthread"
 
 
-@tag("fault")
+@tag("fault", "server")
 class GunicornPreloadTests(OnEveryServer, ServerTestCase):
     kind = "gunicorn gthread --preload"
     processes = 2
 
 
-@tag("fault")
+@tag("fault", "server")
 class GunicornGeventTests(OnEveryServer, ServerTestCase):
     kind = "gunicorn gevent"
 
 
-@tag("fault")
+@tag("fault", "server")
 class UvicornTests(OnEveryServer, ServerTestCase):
     kind = "uvicorn"
 
@@ -293,12 +293,12 @@ class UvicornTests(OnEveryServer, ServerTestCase):
         self.assertLess(gap, 0.1 + busy())
 
 
-@tag("fault")
+@tag("fault", "server")
 class UwsgiTests(OnEveryServer, ServerTestCase):
     kind = "uwsgi"
 
 
-@tag("fault")
+@tag("fault", "server")
 class RecoveryTests(ServerTestCase):
     """With the half minute until a lost run is replaced cut short."""
 
@@ -329,7 +329,7 @@ class RecoveryTests(ServerTestCase):
         self.assertLessEqual(self.project.threads, threads + 3)
 
 
-@tag("fault")
+@tag("fault", "server")
 class ConnectionLostTests(ServerTestCase):
     kind = "gunicorn gthread"
     engine = {"REPLACE_SECONDS": 1.5}
@@ -356,7 +356,7 @@ class ConnectionLostTests(ServerTestCase):
             backend.resume()
 
 
-@tag("fault")
+@tag("fault", "server")
 class ThreadLimitTests(ServerTestCase):
     kind = "uwsgi"
 
@@ -376,7 +376,7 @@ class ThreadLimitTests(ServerTestCase):
         self.assertEqual(self.project.pids, pids)
 
 
-@tag("fault")
+@tag("fault", "server")
 class ForkTests(SimpleTestCase):
     def test_children_answer_although_a_run_was_in_flight_at_the_fork(self) -> None:
         for kind in ("gunicorn gthread --preload", "uwsgi"):
@@ -392,7 +392,7 @@ class ForkTests(SimpleTestCase):
                 project.web.stop()
 
 
-@tag("fault")
+@tag("fault", "server")
 class DeadDatabaseTests(SimpleTestCase):
     """Requests that would begin a transaction, read a session and look for its user in a database that is gone."""
 
@@ -430,7 +430,7 @@ class DeadDatabaseTests(SimpleTestCase):
                 self.assertIn(b"<html", overview.body)
 
 
-@tag("fault")
+@tag("fault", "server")
 class CommandTests(SimpleTestCase):
     def test_command_ends_although_the_database_is_frozen(self) -> None:
         with services.postgres(private=True) as postgres:
@@ -454,7 +454,7 @@ class CommandTests(SimpleTestCase):
         return time.monotonic() - before, done.stdout
 
 
-@tag("fault")
+@tag("fault", "server")
 class LivenessTests(SimpleTestCase):
     """``ping`` while everything else hangs: without a provider, a query, a socket, and at the price of any view."""
 

@@ -111,7 +111,10 @@ class Line:
         while len(answers) < len(nodes) and (left := until - monotonic()) > 0:
             with suppress(TimeoutError):
                 self._wait(name, min(left, SLICE))
-        return self._forget(consumer, name, until) and len(answers) == len(nodes)
+        complete = len(answers) == len(nodes)
+        if not complete and transports.is_amqp(self.raw):
+            return False  # the queue is exclusive: it goes with the line, and whoever floods it is not listened to
+        return self._forget(consumer, name, until) and complete
 
     def _forget(self, consumer: Any, queue: str, until: float) -> bool:
         """Delete the reply queue; whether the broker did so in time."""
