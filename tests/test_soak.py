@@ -22,7 +22,7 @@ CROWD = 50
 LOCAL = "/status/api?skip=celery"
 #: Bytes by which a process may grow, and while a check hangs.
 GROWTH, GROWTH_HUNG = 2_000_000, 5_000_000
-#: Seconds until the engine's idle threads end, instead of a minute.
+#: Seconds until idle threads end, instead of a minute.
 IDLE_SECONDS = 2.0
 CLIENTS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 

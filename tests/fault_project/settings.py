@@ -2,7 +2,7 @@
 
 FAULT_FOLDER    where the switches are, see ``switches``
 FAULT_SETTINGS  JSON: further settings, which win
-FAULT_ENGINE    JSON: constants of the engine, so that half a minute need not be waited for
+FAULT_LANES     JSON: constants of ``status.lanes``, so that half a minute need not be waited for
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import os
 
-from status import engine
+from status import lanes
 
-for name, value in json.loads(os.environ.get("FAULT_ENGINE", "{}")).items():
-    setattr(engine, name, value)
+for name, value in json.loads(os.environ.get("FAULT_LANES", "{}")).items():
+    assert hasattr(lanes, name), name
+    setattr(lanes, name, value)
 
 SECRET_KEY = "a-key-for-the-tests-that-is-neither-short-nor-secret-4711"
 ALLOWED_HOSTS = ["127.0.0.1"]
