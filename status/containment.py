@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from status.conf import conf
 
@@ -24,15 +25,27 @@ def quietly(function: Callable[..., object], *args: object) -> None:
 
 def renew_connections() -> None:
     """What Django does around a request, for the connections that a check opened in this thread."""
-    quietly(_each_connection, "close_if_unusable_or_obsolete")
+    quietly(_each_connection, lambda connection: connection.close_if_unusable_or_obsolete())
 
 
 def close_connections() -> None:
-    quietly(_each_connection, "close")
+    """Close what this thread of ours has opened. It ends, or has no further use of it."""
+    quietly(_each_connection, _close)
 
 
-def _each_connection(method: str) -> None:
+def _each_connection(do: Callable[[Any], object]) -> None:
     django_db = sys.modules.get("django.db")
     if django_db is not None and conf.in_django:
         for connection in django_db.connections.all(initialized_only=True):
-            quietly(getattr(connection, method))
+            quietly(do, connection)
+
+
+def _close(connection: Any) -> None:
+    if connection.vendor == "sqlite":
+        # Late: only where there is such a connection.
+        from django.db.backends.base.base import BaseDatabaseWrapper
+
+        # Past SQLite's own close(), which leaves databases in memory open: nobody else uses this connection.
+        BaseDatabaseWrapper.close(connection)
+    else:
+        connection.close()

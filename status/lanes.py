@@ -153,6 +153,7 @@ class Worker(threading.Thread):
             self.lane.work(run, worker=self)
             if queue is not None:
                 queue.next()
+                del queue  # a thread that waits holds on to nothing
             renew_connections()
             if self.spare:
                 break
