@@ -376,6 +376,7 @@ class DjangoConnectionTests(EngineTestCase):
         context = services.use_databases(self, own=own)
         context.__enter__()
         self.addCleanup(context.__exit__, None, None, None)
+        self.addCleanup(self.engine.close)  # first: nobody closes the connection of an alias that is gone
         self.seen: list[Any] = []
 
         def check() -> bool:
