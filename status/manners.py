@@ -35,7 +35,8 @@ def harmless(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespons
     def harmless_view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         request._cache_update_cache = False  # type: ignore[attr-defined]  # django.middleware.cache
         response = cast("HttpResponse", view(request, *args, **kwargs))
-        request._status_answer = response  # type: ignore[attr-defined]
+        if hasattr(request, "_status_answer"):
+            request._status_answer = response
         return response
 
     harmless_view.login_required = False  # type: ignore[attr-defined]  # login_not_required
@@ -43,6 +44,14 @@ def harmless(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespons
     harmless_view.front_door = True  # type: ignore[attr-defined]  # status.middleware answers it
     harmless_view._non_atomic_requests = _EveryAlias()  # type: ignore[attr-defined]  # django.db.transaction
     return harmless_view
+
+
+def remember_answer(request: HttpRequest) -> None:
+    """Have a view of ours leave what it answers for ``answer_of``.
+
+    Only on demand: a request and its response that know each other are left to the garbage collector.
+    """
+    request._status_answer = None  # type: ignore[attr-defined]
 
 
 def answer_of(request: HttpRequest) -> HttpResponse | None:

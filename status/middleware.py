@@ -22,7 +22,7 @@ from django.utils import translation
 from status.api.urls import Addresses
 from status.api.views import ReportView, quick_ping
 from status.logs import log_refusal
-from status.manners import answer_of
+from status.manners import answer_of, remember_answer
 
 FAILED = "What stands behind the front door failed, so whoever is logged in is nobody here"
 
@@ -67,6 +67,7 @@ class StatusMiddleware:
             return cast("HttpResponseBase", self.get_response(request))
         answer = ping(request, place)
         if answer is None and may_be_logged_in(request):
+            remember_answer(request)
             try:
                 answer = self.get_response(request)
             except Exception as error:  # Django's page for errors may need what is out as well
@@ -79,6 +80,7 @@ class StatusMiddleware:
             return cast("HttpResponseBase", await self.get_response(request))
         answer = ping(request, place)
         if answer is None and may_be_logged_in(request):
+            remember_answer(request)
             try:
                 answer = await self.get_response(request)
             except Exception as error:  # as above

@@ -141,10 +141,14 @@ class ExemptionTests(MannersTestCase):
             self.client.post("/status/api")
         self.assertTrue(manners.expected(HttpResponse())._has_been_logged)
 
-    def test_answer_is_remembered_on_its_request(self):
+    def test_answer_is_remembered_on_its_request_where_somebody_wants_it(self):
         request, answer = HttpRequest(), HttpResponse()
+        view = manners.harmless(lambda request: answer)
+        view(request)
         self.assertIsNone(manners.answer_of(request))
-        manners.harmless(lambda request: answer)(request)
+        manners.remember_answer(request)
+        self.assertIsNone(manners.answer_of(request))
+        view(request)
         self.assertIs(manners.answer_of(request), answer)
 
     @override_settings(MIDDLEWARE=[CACHED[0], *settings.MIDDLEWARE, CACHED[1]], CACHE_MIDDLEWARE_SECONDS=600)
