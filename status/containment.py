@@ -41,11 +41,7 @@ def _each_connection(do: Callable[[Any], object]) -> None:
 
 
 def _close(connection: Any) -> None:
-    if connection.vendor == "sqlite":
-        # Late: only where there is such a connection.
-        from django.db.backends.base.base import BaseDatabaseWrapper
+    # Late: only where there is one.
+    from status.providers.django.kept import close_database
 
-        # Past SQLite's own close(), which leaves databases in memory open: nobody else uses this connection.
-        BaseDatabaseWrapper.close(connection)
-    else:
-        connection.close()
+    close_database(connection)

@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from status.providers.base import Unavailable
 from status.providers.django.components import Components, in_own_thread
-from status.providers.django.kept import Kept, Link, copy_of
+from status.providers.django.kept import Kept, Link, close_database, copy_of
 
 #: Seconds for which an open SQLite database is asked without opening its file anew.
 SQLITE_SECONDS = 1.0
@@ -138,11 +138,7 @@ def _first_row(connection: BaseDatabaseWrapper, sql: str) -> Any:
 
 def _close_database(connection: BaseDatabaseWrapper) -> None:
     with contextlib.suppress(Exception):  # it is given up in any case
-        if connection.vendor == "sqlite":
-            # Past SQLite's own close(), which leaves databases in memory open: this one is ours.
-            BaseDatabaseWrapper.close(connection)
-        else:
-            connection.close()
+        close_database(connection)
 
 
 class Caches(Components):
