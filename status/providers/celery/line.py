@@ -194,12 +194,10 @@ class Line:
 
     def close(self) -> None:
         """Hang up politely."""
-        self.limit(monotonic() + GOODBYE)
-        try:
+        with suppress(Exception):  # it is given up in any case
             if transports.is_amqp(self.raw):
-                self.connection.release()
-        finally:
-            self.drop()
+                transports.say_goodbye(self.raw, GOODBYE)
+        self.drop()
 
     def drop(self) -> None:
         """Hang up without a word, at once."""

@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 #: The part of the time that is left which opening a connection may take.
 CONNECT_PART = 0.8
 #: Seconds between two looks at the memory transport, whose own default is a second.
 POLLING_INTERVAL = 0.02
+#: ``connection.close`` of AMQP 0-9-1, as class and method.
+CLOSE = (10, 50)
 
 
 def connection(app: Any, seconds: float) -> Any:
@@ -60,6 +63,18 @@ def sockets(raw: Any) -> list[socket.socket]:
     """The open sockets of py-amqp and redis-py."""
     found = [raw.transport.sock] if is_amqp(raw) else [client._sock for client in _redis_connections(raw)]
     return [sock for sock in found if sock is not None]
+
+
+def say_goodbye(raw: Any, seconds: float) -> None:
+    """Tell an AMQP broker that the connection ends, and wait ``seconds`` at most for its word.
+
+    py-amqp's own ``close()`` limits each read alone, and reads all that a broker has still to deliver.
+    """
+    until = monotonic() + seconds
+    limit(raw, seconds)
+    raw.send_method(CLOSE, "BsBB", (0, "", 0, 0))
+    while is_amqp(raw) and (left := until - monotonic()) > 0:
+        raw.drain_events(timeout=left)  # closes it at the broker's word
 
 
 def disconnect(raw: Any) -> None:
