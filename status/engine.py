@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +15,6 @@ from status.conf import conf
 from status.containment import quietly
 from status.entries import Check
 from status.lanes import STALL_SECONDS, Lane, Queue, Worker, release
-from status.outcome import execute
 from status.providers.base import Part
 from status.report import Result
 from status.run import Run, result_of
@@ -57,14 +57,13 @@ class Engine:
         queue = Queue()
         try:
             asked = self._begin(checks, now, timeout, lambda check: not check.may_block(), queue)
-            give_up = None if patience is None else monotonic() + patience
+            give_up = math.inf if patience is None else monotonic() + patience
             for run in _runs(asked):
-                until = run.deadline if give_up is None else min(run.deadline, give_up)
-                if queue.asleep:
-                    run.wait(min(until, monotonic() + STALL_SECONDS))
-                    if run.outcome is None:
-                        queue.all()
-                run.wait(until)
+                while left := run.left(give_up):  # again where the deadline has moved
+                    asleep = len(queue.asleep)
+                    run.wait(min(left, STALL_SECONDS) if asleep else left)
+                    if run.outcome is None and len(queue.asleep) == asleep:
+                        queue.all()  # those that are awake wait for something
         finally:
             queue.all()  # whatever ended the wait: others may wait for the same runs
         return self._results(asked, now)
@@ -79,14 +78,17 @@ class Engine:
         now = monotonic()
         queue = Queue()
         # Django refuses database work on the loop's own thread, so only what promises to do none runs there.
-        asked = self._begin(checks, now, timeout, lambda check: not getattr(check.provider, "blocking", True), queue)
-        queue.all()
+        try:
+            asked = self._begin(
+                checks, now, timeout, lambda check: not getattr(check.provider, "blocking", True), queue
+            )
+        finally:
+            queue.all()
         loop = asyncio.get_running_loop()
-        give_up = None if patience is None else monotonic() + patience
+        give_up = math.inf if patience is None else monotonic() + patience
         for run in _runs(asked):
-            left = (run.deadline if give_up is None else min(run.deadline, give_up)) - monotonic()
             # Who does not wait leaves nothing with a run that may never return.
-            if run.outcome is None and left > 0:
+            while left := run.left(give_up):  # as above
                 done = asyncio.Event()
                 run.when_done(partial(_wake, loop, done))
                 with suppress(asyncio.TimeoutError):
@@ -111,7 +113,7 @@ class Engine:
             for one in [check] if parts is None else parts:
                 if synchronous:
                     run, own = Run(one, now, limit), False
-                    run.finish(execute(one, run.deadline, run.late))
+                    run.finish(run.execute())
                     release(one)  # no idle thread will come to do it
                 else:
                     run, own = self._lane(one).ask(now, limit, max_age, inline, queue)

@@ -116,7 +116,10 @@ class Check:
     @property
     def timeout(self) -> float:
         """Seconds a run may take."""
-        return float(self._option("timeout") or conf.timeout)
+        own = self._option("timeout")
+        if own is None and self.provider is None:
+            return Assumed(conf.timeout)
+        return float(own or conf.timeout)
 
     @property
     def max_age(self) -> float:
@@ -147,6 +150,10 @@ def _copy_of(arguments: Any) -> Any:
         return copy.deepcopy(arguments)
     except Exception:  # a lock, a socket, a module: then the provider shares it, as it would without us
         return arguments
+
+
+class Assumed(float):
+    """Seconds a run may take as far as is known before the provider is loaded, whose class may say otherwise."""
 
 
 class Misconfigured(Provider):

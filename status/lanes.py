@@ -14,7 +14,7 @@ from typing import Any
 
 from status.containment import close_connections, quietly, renew_connections
 from status.entries import Check
-from status.outcome import Outcome, execute
+from status.outcome import Outcome
 from status.providers.base import Part
 from status.run import Run
 
@@ -26,7 +26,7 @@ REPLACE_SECONDS = 30.0
 MAX_RUNS = 3
 #: Warm threads that one question wakes at a time.
 AWAKE = 16
-#: Seconds after which those that are still asleep are woken all the same.
+#: Seconds without one that returned, after which those still asleep are woken all the same.
 STALL_SECONDS = 0.002
 
 
@@ -34,7 +34,7 @@ class Queue:
     """Wakes the warm threads for one question: so many at first, and another one whenever one has returned.
 
     A thousand threads that are awake together spend most of their time on Python's lock. Whoever asks calls ``all``
-    once a run takes long, so that no check waits for another one.
+    once those that are awake wait for something, so that no check waits for another one.
     """
 
     def __init__(self) -> None:
@@ -112,7 +112,7 @@ class Lane:
 
     def work(self, run: Run, worker: Worker | None = None) -> None:
         """Execute ``run`` in this thread and let everyone know who waits for it."""
-        outcome = execute(run.check, run.deadline, run.late)
+        outcome = run.execute()
         with self.lock:
             self.unfinished.remove(run)
             if self.last is None or run.started >= self.last.started:

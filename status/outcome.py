@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextvars
 import sys
 from collections.abc import Callable, Mapping
 from time import monotonic
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from status.conf import conf
 from status.containment import quietly
 from status.entries import Check
-from status.providers.base import Answer, Part, Unavailable, running_until
+from status.providers.base import Answer, Part, Unavailable
 from status.report import failure
 from status.values import JSON, NotPlain, to_plain
 
@@ -36,23 +34,6 @@ class Outcome(NamedTuple):
 
 #: What came of asking a part that is well: always the same one, as whoever composes the answer may notice.
 FINE = Outcome(True, True, sound=True)
-
-
-def execute(check: Check | Part, deadline: float, late: str) -> Outcome:
-    """Ask ``check`` in this thread.
-
-    deadline: when it should be over, on the monotonic clock; late: what is said of it if it is not.
-    """
-
-    def ask() -> Outcome:
-        with running_until(deadline):
-            value = check.run()
-            if hasattr(value, "__await__"):
-                value = _await(value, deadline, late)
-            return outcome_of(check, value)
-
-    # A context of its own: what the provider sets (language, time zone, tracing) ends with the run.
-    return contain(check, ask if conf.synchronous else lambda: contextvars.Context().run(ask))
 
 
 def contain(check: Check | Part, ask: Callable[[], Outcome]) -> Outcome:
@@ -87,13 +68,20 @@ def outcome_of(check: Check | Part, value: Any) -> Outcome:
     )
 
 
-def _await(awaitable: Any, deadline: float, late: str) -> Any:
-    """The value of an async check, on an event loop of its own; cancelled at the deadline, which frees the thread."""
+def awaited(value: Any, deadline: float, late: str) -> Any:
+    """What an async check answers, on an event loop of its own; cancelled at the deadline, which frees the thread.
+
+    value: what the check returned; if nobody has to wait for it, it is the answer.
+    deadline: when it should be over, on the monotonic clock.
+    late: what is said of it if it is not.
+    """
+    if not hasattr(value, "__await__"):
+        return value
     # Late: asyncio is slow to import, and most checks are plain functions.
     import asyncio
 
     async def bounded() -> Any:
-        return await asyncio.wait_for(awaitable, max(0.0, deadline - monotonic()))
+        return await asyncio.wait_for(value, max(0.0, deadline - monotonic()))
 
     coroutine = bounded()
     try:
@@ -105,7 +93,7 @@ def _await(awaitable: Any, deadline: float, late: str) -> Any:
     finally:
         # Where the loop could not start, or ended early, nothing is left that Python warns was never awaited.
         coroutine.close()
-        getattr(awaitable, "close", bool)()
+        getattr(value, "close", bool)()
 
 
 def _native(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import math
 import threading
 import time
@@ -9,10 +10,11 @@ from collections.abc import Callable, Sequence
 from operator import is_
 from time import monotonic
 
+from status.conf import conf
 from status.containment import quietly
-from status.entries import Check
-from status.outcome import Outcome, contain, outcome_of
-from status.providers.base import Composite, Finding, Part
+from status.entries import Assumed, Check
+from status.outcome import Outcome, awaited, contain, outcome_of
+from status.providers.base import Composite, Finding, Part, running_until
 from status.report import Result
 
 #: What a caller is told who would not wait.
@@ -35,6 +37,24 @@ class Run:
         self._lock = threading.Lock()
         self._done = threading.Lock()
         self._done.acquire()
+
+    def execute(self) -> Outcome:
+        """Ask the check in this thread."""
+
+        def ask() -> Outcome:
+            self._learn()
+            with running_until(self.deadline):
+                return outcome_of(self.check, awaited(self.check.run(), self.deadline, self.late))
+
+        # A context of its own: what the provider sets (language, time zone, tracing) ends with the run.
+        return contain(self.check, ask if conf.synchronous else lambda: contextvars.Context().run(ask))
+
+    def _learn(self) -> None:
+        """What the class says of the deadline, where it is loaded only now. Raises what loading it raises."""
+        if isinstance(self.timeout, Assumed) and isinstance(self.check, Check):
+            self.check.load()
+            self.timeout = self.check.timeout
+            self.deadline = self.started + self.timeout
 
     @property
     def late(self) -> str:
@@ -59,9 +79,13 @@ class Run:
             noted, self._noted = self._noted, True
         return not noted
 
-    def wait(self, until: float) -> None:
-        """Until the run returns, or until ``until`` on the monotonic clock."""
-        if self.outcome is None and self._done.acquire(timeout=max(0.0, until - monotonic())):
+    def left(self, give_up: float) -> float:
+        """Seconds to wait for it: until its deadline, or until ``give_up`` on the monotonic clock; 0 if it is over."""
+        return 0.0 if self.outcome is not None else max(0.0, min(self.deadline, give_up) - monotonic())
+
+    def wait(self, seconds: float) -> None:
+        """Until the run returns, or so many ``seconds``."""
+        if self.outcome is None and self._done.acquire(timeout=seconds):
             self._done.release()  # for the next one who waits
 
     def when_done(self, callback: Callable[[], None]) -> None:

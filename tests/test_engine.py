@@ -45,7 +45,7 @@ class EngineTestCase(SimpleTestCase):
         for worker in threading.enumerate():
             if isinstance(worker, lanes.Worker) and worker.lane.owner == self.engine._owner:
                 for run in list(worker.lane.unfinished):
-                    run.wait(time.monotonic() + 10)
+                    run.wait(10)
                     self.assertIsNotNone(run.outcome, f"{run.check} never returned")
 
     def check(self, function: Any, name: str = "it", args: Any = (), kwargs: Any = None, **options: Any) -> Check:
@@ -92,6 +92,28 @@ class DeadlineTests(EngineTestCase):
         self.assertFalse(result.sound)
         self.assertGreaterEqual(took, 0.2)
         self.assertLess(took, 0.45)
+
+    def test_deadline_of_a_class_counts_at_the_first_question_too(self) -> None:
+        def aask(check: Check) -> tuple[Result, ...]:
+            return asyncio.run(self.engine.arun([check]))
+
+        for ask in (self.ask, aask):
+            with self.subTest(ask):
+                sys.modules.pop("tests.tardy", None)
+                with override_settings(STATUS_TIMEOUT=0.1):
+                    (result,) = ask(Check("health", "patient", "tests.tardy.Patient"))
+                self.assertEqual(result.answer, True)
+                sys.modules.pop("tests.tardy")
+                with override_settings(STATUS_TIMEOUT=0.3):
+                    (result,) = ask(Check("health", "hurried", "tests.tardy.Hurried"))
+                self.assertEqual(result.error, "timed out after 0.1 s")
+                sys.modules["tests.tardy"].release.set()
+
+    def test_deadline_of_the_question_wins_over_that_of_a_class_not_loaded_yet(self) -> None:
+        sys.modules.pop("tests.tardy", None)
+        (result,) = self.ask(Check("health", "patient", "tests.tardy.Patient"), timeout=0.1)
+        self.assertEqual(result.error, "timed out after 0.1 s")
+        sys.modules["tests.tardy"].release.set()
 
     def test_hung_check_does_not_hide_the_others(self) -> None:
         hung, fine = self.ask(self.check(self.hang, "hung", timeout=0.1), self.check(lambda: {"a": 1}, "fine"))
