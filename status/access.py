@@ -103,10 +103,7 @@ def admits(rule: Callable[[HttpRequest], bool], request: HttpRequest) -> bool:
 def has_token(request: HttpRequest) -> bool:
     """Whether the request carries one of ``STATUS_TOKENS`` as a bearer token (RFC 6750)."""
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
-    if scheme.lower() != "bearer":
-        return False
-    known = _known_digests()
-    if not known:
+    if scheme.lower() != "bearer" or not (known := _known_digests()):
         return False
     digest = _digest(token)
     # Every one of them, in constant time: how long it takes tells nothing about which was close.

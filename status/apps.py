@@ -14,14 +14,8 @@ class StatusConfig(AppConfig):
     verbose_name = "Status"
 
     def ready(self) -> None:
-        # Late: the app registry is complete only now, and listing the app alone loads nothing.
-        from status import changes
-        from status.engine import engine
-        from status.history import history
-
         register(mistakes, "status")
         register(traps, "status", deploy=True)
-        engine.observers += [changes.observe, history.observe]
 
 
 def mistakes(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:

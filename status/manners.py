@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
+from importlib import import_module
 from typing import Any, TypeVar, cast
 
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponseBase, ResponseHeaders
 
 #: Nothing in between may keep, index or reinterpret an answer.
 HEADERS = {
@@ -18,7 +19,28 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
+# As a response keeps them. Set one by one, they take as long as all else that there is to an answer of ping.
+_KEPT = ResponseHeaders(HEADERS)._store
+
 AnyResponse = TypeVar("AnyResponse", bound=HttpResponse)
+
+
+def late(module: str, name: str) -> Callable[..., HttpResponse]:
+    """A view by the path of its class, which is imported with the first request for it.
+
+    Commands and workers read the addresses as well, and never answer one. Servers with the front door have it at once.
+    """
+
+    @cache
+    def made() -> Callable[..., HttpResponse]:
+        return cast("Callable[..., HttpResponse]", getattr(import_module(module), name).as_view())
+
+    def view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return made()(request, *args, **kwargs)
+
+    # What Django, its documentation and monitoring call the view.
+    view.__module__, view.__name__, view.__qualname__ = module, name, name
+    return view
 
 
 class _EveryAlias:
@@ -57,6 +79,12 @@ def remember_answer(request: HttpRequest) -> None:
 def answer_of(request: HttpRequest) -> HttpResponse | None:
     """What a view of ours has answered to ``request``; None where it was not asked."""
     return getattr(request, "_status_answer", None)
+
+
+def well_behaved(response: AnyResponse) -> AnyResponse:
+    """With ``HEADERS``, sooner than one by one."""
+    response.headers._store.update(_KEPT)
+    return response
 
 
 def expected(response: AnyResponse) -> AnyResponse:

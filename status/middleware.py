@@ -19,7 +19,7 @@ from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver, get
 from django.urls.resolvers import LocalePrefixPattern
 from django.utils import translation
 
-from status.api.urls import Addresses
+from status.api.urls import Addresses, report
 from status.api.views import ReportView, quick_ping
 from status.logs import log_refusal
 from status.manners import answer_of, remember_answer
@@ -40,7 +40,7 @@ class Place(NamedTuple):
 
     @property
     def is_report(self) -> bool:
-        return getattr(self.view, "view_class", None) is ReportView
+        return self.view is report
 
 
 class StatusMiddleware:

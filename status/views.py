@@ -19,7 +19,7 @@ from status.conf import conf
 from status.formats import FORMATS
 from status.history import history
 from status.inquiry import inquire
-from status.manners import HEADERS, expected
+from status.manners import HEADERS, expected, well_behaved
 from status.pages.assets import version
 from status.registry import registry
 
@@ -65,6 +65,10 @@ class PageView(View):
             page = page_of(report, self.kind, access.details, history.of, self.root(request))
             return self.answer(request, page, conf.error_code if report.failing else 200)
 
+    def head(self, request: HttpRequest) -> HttpResponse:
+        # Lest Django ties the view to itself, see ``ReportView``.
+        return self.get(request)
+
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """The address of the data that the page shows. Runs nothing."""
         access = access_for(request)
@@ -109,7 +113,7 @@ class PageView(View):
             "live": request.GET.get("live") != "no",
         }
         html = render(request, page, context)
-        response = HttpResponse(html, status=code, headers=HEADERS)
+        response = well_behaved(HttpResponse(html, status=code))
         response["Vary"] = f"{HEADERS['Vary']}, Accept-Language"
         response["Content-Language"] = translation.get_language() or "en"
         if conf.page_policy is not None:

@@ -10,6 +10,7 @@ from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, SimpleTestCase, TestCase, override_settings
 from django.urls import include, path, resolve
+from django.utils.module_loading import import_string
 
 from status import manners
 from status.engine import engine
@@ -141,6 +142,19 @@ class ExemptionTests(MannersTestCase):
             self.client.post("/status/api")
         self.assertTrue(manners.expected(HttpResponse())._has_been_logged)
 
+    def test_views_have_the_names_of_their_classes_before_they_are_loaded(self):
+        """Monitoring groups requests by them."""
+        names = {
+            "/status/": "status.views.PageView",
+            "/status/health": "status.views.HealthView",
+            "/status/stats/": "status.views.StatsView",
+            "/status/api/health": "status.api.views.ReportView",
+            "/status/assets/0/status.css": "status.pages.assets.AssetView",
+        }
+        for address, name in names.items():
+            self.assertEqual(resolve(address)._func_path, name)
+            self.assertIsInstance(import_string(name), type)
+
     def test_answer_is_remembered_on_its_request_where_somebody_wants_it(self):
         request, answer = HttpRequest(), HttpResponse()
         view = manners.harmless(lambda request: answer)
@@ -156,7 +170,8 @@ class ExemptionTests(MannersTestCase):
         self.addCleanup(cache.clear)
         first, second = (self.client.get("/status/api/stats/number").json() for _ in range(2))
         self.assertNotEqual(first, second)
-        with mock.patch.dict(manners.HEADERS, {"Cache-Control": "max-age=60"}):  # as an older Django might see it
+        older = {"cache-control": ("Cache-Control", "max-age=60")}  # as an older Django might see it
+        with mock.patch.dict(manners._KEPT, older):
             first, second = (self.client.get("/status/api/stats/number").json() for _ in range(2))
         self.assertNotEqual(first, second)
 

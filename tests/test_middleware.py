@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
@@ -13,7 +16,14 @@ from django.conf import settings
 from django.conf.urls.i18n import i18n_patterns
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.test import AsyncClient, AsyncRequestFactory, Client, SimpleTestCase, override_settings
+from django.test import (
+    AsyncClient,
+    AsyncRequestFactory,
+    Client,
+    RequestFactory,
+    SimpleTestCase,
+    override_settings,
+)
 from django.urls import include, path, re_path
 from django.utils import translation
 from django.utils.decorators import async_only_middleware
@@ -167,6 +177,22 @@ class MountTests(DoorTestCase):
         ):
             self.assertPassedOn(address)
         self.assertEqual(self.client.get("/elsewhere").content, b"elsewhere")
+
+    def test_an_answer_leaves_nothing_to_the_garbage_collector(self):
+        door = StatusMiddleware(mock.Mock())
+        self.addCleanup(gc.enable)
+        # contextlib of Python 3.10 ties an exception to a frame, and the pages' links ask asgiref for the language by one.
+        tied = ("", "health", "health/", "stats", "stats/") if sys.version_info < (3, 11) else ()
+        for rest in (*(rest for rest in ADDRESSES if rest not in tied), "assets/0/status.css", "api/nothing"):
+            for method in ("GET", "HEAD", "OPTIONS", "POST"):
+                with self.subTest(rest, method=method):
+                    request = RequestFactory().generic(method, f"/status/{rest}")
+                    left = weakref.ref(request)
+                    gc.disable()
+                    door(request)
+                    del request
+                    self.assertIsNone(left())
+                    gc.enable()
 
     def test_unknown_names_below_it_are_answered_here(self):
         self.assertAnswers("/status/api/nothing", 404)

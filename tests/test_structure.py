@@ -192,12 +192,29 @@ class ImportCostTests(SimpleTestCase):
         self.assertNotLoaded(loaded, "django", "celery", "kombu", "git", "redis")
         self.assertEqual({name for name in loaded if is_ours(name)}, {"status"})
 
-    def test_urls_load_neither_celery_nor_git(self):
+    def test_installed_app_loads_itself_alone(self):
+        """Workers and commands of the project have it as well, and ask nothing."""
+        code = """
+            import django
+            from django.conf import settings
+            settings.configure(INSTALLED_APPS=["status"])
+            django.setup()
+        """
+        loaded = self.loaded_after(code)
+        self.assertEqual({name for name in loaded if is_ours(name)}, {"status", "status.apps"})
+
+    def test_addresses_load_neither_views_nor_engine_until_one_is_asked(self):
         for urls in ("status.urls", "status.api.urls"):
             with self.subTest(urls=urls):
-                code = f"import django; django.setup(); import {urls}"
+                code = f"import django; django.setup(); from {urls} import urlpatterns; list(urlpatterns)"
                 loaded = self.loaded_after(code, DJANGO_SETTINGS_MODULE="tests.settings")
                 self.assertNotLoaded(loaded, "celery", "kombu", "git", "redis")
+                self.assertNotLoaded(loaded, "status.api.views", "status.views", "status.pages", "status.engine")
+
+    def test_front_door_loads_at_start_what_answers_need(self):
+        code = "import django; django.setup(); import status.middleware"
+        loaded = self.loaded_after(code, DJANGO_SETTINGS_MODULE="tests.settings")
+        self.assertLessEqual({"status.api.views", "status.engine", "status.history"}, loaded)
 
     def test_standalone_ping_loads_no_orm_and_no_foreign_format(self):
         loaded = self.loaded_after(

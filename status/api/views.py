@@ -14,12 +14,15 @@ from django.http.request import split_domain_port, validate_host
 from django.utils.encoding import escape_uri_path
 from django.views.generic import View
 
+from status import changes
 from status.access import Access, aaccess_for, access_for
 from status.conf import conf
+from status.engine import engine
 from status.formats import JSON, Format
 from status.formats.server_timing import server_timing
+from status.history import history
 from status.inquiry import ainquire, inquire
-from status.manners import HEADERS, expected
+from status.manners import expected, well_behaved
 from status.negotiation import NotAcceptable, choose
 from status.providers.health import Ping
 from status.registry import Selection, UnknownName, registry
@@ -29,6 +32,9 @@ PING = b'{"pong": true}'
 #: What a probe or curl accepts; anything else is negotiated like every other answer.
 PLAIN = (None, "*/*", "application/json")
 METHODS = ["get", "head", "options"]
+
+# Who serves answers also tells what changes, and draws what was.
+engine.observers += [changes.observe, history.observe]
 
 
 class Refusal(Exception):
@@ -43,7 +49,8 @@ class Answer(JsonResponse):
     """A ``JsonResponse`` whose content is written already, in JSON or another format."""
 
     def __init__(self, content: str | bytes, content_type: str = JSON.content_type, status: int = 200) -> None:
-        HttpResponse.__init__(self, content, content_type=content_type, status=status, headers=HEADERS)
+        HttpResponse.__init__(self, content, content_type=content_type, status=status)
+        well_behaved(self)
 
 
 class Question(NamedTuple):
@@ -194,7 +201,8 @@ class ReportView(View):
         asked = prepare(request, access_for(request), resource, provider)
         return asked if isinstance(asked, HttpResponse) else respond(asked, inquire(asked.selection))
 
-    options = get
+    # Else Django gives each view a ``head`` that knows the view: a circle that keeps the request until it is collected.
+    head = options = get
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponse]:
