@@ -31,17 +31,35 @@ class Answer:
         return strict(self.body)
 
 
-def waited(*processes: psutil.Process) -> float:
-    """Seconds so far that these processes and this one were ready to run, and had to wait for a processor.
+class Waiting:
+    """How long, from now on, these processes and this one are ready to run and have to wait for a processor.
 
-    What a busy machine adds to an answer. Counts nothing where the kernel does not tell.
+    What a busy machine adds to an answer, or the host of a virtual one, which may take processors away. Counts nothing
+    where the kernel does not tell.
     """
-    total = 0
-    for pid in (os.getpid(), *(process.pid for process in processes)):
-        for file in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
-            with contextlib.suppress(OSError):  # the thread has ended
-                total += int(file.read_text().split()[1])
-    return total / 1e9
+
+    def __init__(self, *processes: psutil.Process) -> None:
+        self.pids = (os.getpid(), *(process.pid for process in processes))
+        self.before = self._now()
+        self.after: dict[str, float] = {}
+
+    def look(self) -> None:
+        """Note how long each thread has waited by now. A thread that is about to end may call it, to be counted."""
+        self.after.update(self._now())
+
+    def _now(self) -> dict[str, float]:
+        """Thread -> its seconds so far."""
+        seconds = {"taken away": getattr(psutil.cpu_times(), "steal", 0.0)}
+        for pid in self.pids:
+            for file in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
+                with contextlib.suppress(OSError):  # the thread has ended
+                    seconds[str(file)] = int(file.read_text().split()[1]) / 1e9
+        return seconds
+
+    @property
+    def seconds(self) -> float:
+        self.look()
+        return sum(seconds - self.before.get(thread, 0.0) for thread, seconds in self.after.items())
 
 
 def strict(text: bytes | str) -> Any:

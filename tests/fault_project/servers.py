@@ -20,6 +20,10 @@ def gunicorn(*options: str) -> Callable[[dict[str, str]], services.Web]:
     return lambda env: services.gunicorn(WSGI, "--worker-tmp-dir", "/dev/shm", *options, env=env)
 
 
+def uwsgi(*options: str) -> Callable[[dict[str, str]], services.Web]:
+    return lambda env: services.uwsgi(f"{WSGI}:application", "--disable-logging", *options, env=env)
+
+
 def gevent(env: dict[str, str]) -> services.Web:
     services.require_module("gevent", "pip install gevent")
     return gunicorn("--worker-class", "gevent")(env)
@@ -33,7 +37,9 @@ KINDS: dict[str, Callable[[dict[str, str]], services.Web]] = {
     "gunicorn gevent": gevent,
     "uvicorn": lambda env: services.uvicorn(ASGI, "--no-access-log", env=env),
     # Without enable-threads, which nobody thinks of.
-    "uwsgi": lambda env: services.uwsgi(f"{WSGI}:application", "--disable-logging", env=env),
+    "uwsgi": uwsgi(),
+    # Without these hooks, uWSGI's children wait for ever when any thread of the parent happens to have the GIL.
+    "uwsgi --py-call-uwsgi-fork-hooks": uwsgi("--py-call-uwsgi-fork-hooks"),
 }
 
 
