@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import re
 import threading
 from html.parser import HTMLParser
@@ -26,6 +25,7 @@ from status.pages import assets, charts, stencil, units
 from status.pages.page import page_of
 from status.pages.rendering import is_changed, render
 from status.pages.tree import tree
+from status.providers.django.health import caches
 from status.report import Report
 from status.views import HealthView, PageView
 from tests.components import eventually
@@ -535,13 +535,15 @@ class AddressTests(SimpleTestCase):
             self.assertNotIn("Content-Security-Policy", self.client.get("/status/"))
 
     def test_no_query_no_session_no_cache_is_needed(self):
-        logging.disable(logging.CRITICAL)  # of the cache, unless an earlier test has heard the same
-        self.addCleanup(logging.disable, logging.NOTSET)
-        with override_settings(
-            CACHES={"default": {"BACKEND": "no.such.Cache"}},
-            TEMPLATES=[{"BACKEND": "django.template.backends.jinja2.Jinja2"}],
-            INSTALLED_APPS=[],
-            STATIC_URL=None,
+        caches.part("default").logged = None  # an earlier test may have heard the same
+        with (
+            override_settings(
+                CACHES={"default": {"BACKEND": "no.such.Cache"}},
+                TEMPLATES=[{"BACKEND": "django.template.backends.jinja2.Jinja2"}],
+                INSTALLED_APPS=[],
+                STATIC_URL=None,
+            ),
+            self.assertLogs("status"),
         ):
             for address in PAGES:
                 self.assertEqual(self.client.get(address, HTTP_COOKIE="sessionid=x").status_code, 200)

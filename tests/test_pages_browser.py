@@ -443,6 +443,7 @@ class EveryoneTests(BrowserTestCase):
 
     def test_paper_shows_what_is_folded(self):
         with self.open("/status/stats/") as page:
+            page.wait_for_selector("text=queue49", state="attached")  # as above
             page.emulate_media(media="print")
             self.assertIn("queue49", page.inner_text("main"))
             self.assertFalse(page.is_visible("#pause"))
@@ -451,6 +452,7 @@ class EveryoneTests(BrowserTestCase):
         began = time.monotonic()
         with self.open("/status/stats/") as page:
             self.assertLess(time.monotonic() - began, 5)
+            page.wait_for_selector("text=queue49", state="attached")  # as above
             self.assertGreater(page.locator("dd, td, li").count(), 5000)
             self.assertFalse(page.is_visible("text=queue49"))
             page.click("summary:has-text('workers')")
