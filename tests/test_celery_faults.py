@@ -383,3 +383,19 @@ class RabbitMQFaults(Faults, CeleryTestCase):
     def test_a_wrong_password_is_told_by_the_kind_of_error(self):
         self.use(self.broker.url.replace("guest:guest", "guest:wrong"))
         self.assertDead(r"broker connection failed \(AccessRefused\)")
+
+    def test_the_goodbye_ends_in_time_whatever_is_still_to_be_read(self):
+        with Celery("slow", set_as_current=False, broker=self.broker.url).connection_for_write() as connection:
+            channel, backlog = connection.channel(), 500
+            queue = Queue("slow", exclusive=True, auto_delete=True)(channel)
+            queue.declare()
+            for _ in range(backlog):
+                Producer(channel).publish("x", routing_key="slow")
+            read = mock.Mock(side_effect=lambda message: time.sleep(0.02))
+            Consumer(channel, [queue], no_ack=True, on_message=read).consume()
+            raw = connection.connection
+            before = monotonic()
+            transports.say_goodbye(raw, 0.2)
+            self.assertLess(monotonic() - before, 1)
+            self.assertLess(read.call_count, backlog)
+            transports.disconnect(raw)

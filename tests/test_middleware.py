@@ -181,7 +181,7 @@ class MountTests(DoorTestCase):
     def test_an_answer_leaves_nothing_to_the_garbage_collector(self):
         door = StatusMiddleware(mock.Mock())
         self.addCleanup(gc.enable)
-        # contextlib of Python 3.10 ties an exception to a frame, and the pages' links ask asgiref for the language by one.
+        # contextlib of Python 3.10 ties exceptions to frames, and the pages' links ask asgiref for the language by one.
         tied = ("", "health", "health/", "stats", "stats/") if sys.version_info < (3, 11) else ()
         for rest in (*(rest for rest in ADDRESSES if rest not in tied), "assets/0/status.css", "api/nothing"):
             for method in ("GET", "HEAD", "OPTIONS", "POST"):
