@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, wraps
+from http.cookies import SimpleCookie
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase, ResponseHeaders
 
 #: Nothing in between may keep, index or reinterpret an answer.
@@ -21,6 +22,8 @@ HEADERS = {
 
 # As a response keeps them. Set one by one, they take as long as all else that there is to an answer of ping.
 _KEPT = ResponseHeaders(HEADERS)._store
+# What Django gives a new response, made once. What may change in it, each response gets for itself.
+_NEW = vars(HttpResponse(content_type="text/plain"))
 
 AnyResponse = TypeVar("AnyResponse", bound=HttpResponse)
 
@@ -84,6 +87,39 @@ def answer_of(request: HttpRequest) -> HttpResponse | None:
 def well_behaved(response: AnyResponse) -> AnyResponse:
     """With ``HEADERS``, sooner than one by one."""
     response.headers._store.update(_KEPT)
+    return response
+
+
+class Headers(ResponseHeaders):
+    """Django's, handed over as they are kept: a server asks for all of them, once for each answer."""
+
+    def __init__(self, content_type: str) -> None:
+        self._store = {"content-type": ("Content-Type", content_type), **_KEPT}
+
+    def items(self) -> Any:
+        return self._store.values()
+
+
+class Answer(JsonResponse):
+    """A ``JsonResponse`` whose content is written already, in JSON or another format.
+
+    Well-behaved, and like any other response of Django's, but made in a fraction of the time: a ping is little else.
+    """
+
+    def __init__(self, content: bytes, content_type: str = "application/json", status: int = 200) -> None:
+        vars(self).update(
+            _NEW,
+            headers=Headers(content_type),
+            cookies=SimpleCookie(),
+            status_code=status,
+            _container=[content],
+            _resource_closers=[],
+        )
+
+
+def complete(response: HttpResponse) -> HttpResponse:
+    """With its length, as ``CommonMiddleware`` would: a connection can then be used again without chunks."""
+    response.headers._store.setdefault("content-length", ("Content-Length", str(len(response.content))))
     return response
 
 

@@ -22,7 +22,7 @@ from django.utils import translation
 from status.api.urls import Addresses, report
 from status.api.views import ReportView, quick_ping
 from status.logs import log_refusal
-from status.manners import answer_of, remember_answer
+from status.manners import answer_of, complete, remember_answer
 
 FAILED = "What stands behind the front door failed, so whoever is logged in is nobody here"
 
@@ -123,12 +123,6 @@ def speaking(request: HttpRequest, place: Place) -> HttpRequest:
     if place.language is not None:
         request.LANGUAGE_CODE = place.language
     return request
-
-
-def complete(response: HttpResponse) -> HttpResponse:
-    """With its length, as ``CommonMiddleware`` would: a connection can then be used again without chunks."""
-    response.headers.setdefault("Content-Length", str(len(response.content)))
-    return response
 
 
 def ours(request: HttpRequest) -> Place | None:

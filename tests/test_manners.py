@@ -88,6 +88,32 @@ class HeaderTests(MannersTestCase):
             self.assertEqual(head.content, b"")
 
 
+class AnswerTests(SimpleTestCase):
+    def test_answer_is_what_django_itself_would_make(self):
+        for content, kind, status in ((b"{}", "application/json", 200), (b"no", "text/plain; charset=utf-8", 503)):
+            made = vars(HttpResponse(content, content_type=kind, status=status, headers=manners.HEADERS))
+            ours = vars(manners.Answer(content, kind, status))
+            self.assertEqual(dict(ours.pop("headers")), dict(made.pop("headers")))
+            self.assertEqual(ours, made)
+
+    def test_nothing_that_can_change_is_shared_by_two_answers(self):
+        one, other = vars(manners.Answer(b"{}")), vars(manners.Answer(b"{}"))
+        shared = {name for name, value in one.items() if value is other[name]}
+        self.assertEqual({type(one[name]) for name in shared} - {bool, int, str, type(None)}, set())
+
+    def test_headers_are_told_as_django_tells_them(self):
+        answer = manners.Answer(b"{}")
+        answer["X-Later"] = "set"
+        del answer["vary"]
+        self.assertEqual(list(answer.items()), [(name, answer[name]) for name in answer.headers])
+
+    def test_length_is_added_once_and_counts_bytes(self):
+        self.assertEqual(manners.complete(manners.Answer("é".encode()))["Content-Length"], "2")
+        answer = manners.Answer(b"{}")
+        answer["content-length"] = "7"  # somebody knows better
+        self.assertEqual(manners.complete(answer)["Content-Length"], "7")
+
+
 class HostTests(MannersTestCase):
     EVIL = (
         "evil.example",

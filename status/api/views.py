@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, TooManyFieldsSent
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port, validate_host
 from django.utils.encoding import escape_uri_path
 from django.views.generic import View
@@ -18,11 +18,11 @@ from status import changes
 from status.access import Access, aaccess_for, access_for
 from status.conf import conf
 from status.engine import engine
-from status.formats import JSON, Format
+from status.formats import Format
 from status.formats.server_timing import server_timing
 from status.history import history
 from status.inquiry import ainquire, inquire
-from status.manners import expected, well_behaved
+from status.manners import Answer, expected
 from status.negotiation import NotAcceptable, choose
 from status.providers.health import Ping
 from status.registry import Selection, UnknownName, registry
@@ -45,14 +45,6 @@ class Refusal(Exception):
         self.response = response
 
 
-class Answer(JsonResponse):
-    """A ``JsonResponse`` whose content is written already, in JSON or another format."""
-
-    def __init__(self, content: str | bytes, content_type: str = JSON.content_type, status: int = 200) -> None:
-        HttpResponse.__init__(self, content, content_type=content_type, status=status)
-        well_behaved(self)
-
-
 class Question(NamedTuple):
     """What a request asks, once it is known that it may."""
 
@@ -63,7 +55,7 @@ class Question(NamedTuple):
 
 def problem(status: int, **body: object) -> Answer:
     """An answer that says what is wrong with the request."""
-    return expected(Answer(json.dumps(body), status=status))
+    return expected(Answer(json.dumps(body).encode(), status=status))
 
 
 def prepare(
@@ -169,7 +161,7 @@ def listing(request: HttpRequest, access: Access, resource: str | None, provider
     addresses: dict[str, dict[str, str]] = {name: {} for name in selection.resources}
     for check in selection.checks:
         addresses[check.resource][check.name] = f"{root}/{check.resource}/{check.name}"
-    return allow(Answer(json.dumps(addresses if resource is None else addresses[resource])))
+    return allow(Answer(json.dumps(addresses if resource is None else addresses[resource]).encode()))
 
 
 def allow(response: Answer) -> Answer:
