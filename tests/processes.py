@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -25,6 +26,8 @@ import psutil
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 #: Seconds until a server must accept connections.
 START_TIMEOUT = 60
+#: Not the generator that everyone shares, which some tests begin anew.
+_chance = random.SystemRandom()
 
 
 class NotStarted(Exception):
@@ -277,11 +280,16 @@ def directory(user: str | None = None) -> pathlib.Path:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on at this moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A TCP port that nobody uses at this moment.
+
+    It is below those that systems choose for connections going out: a server that takes seconds to start would
+    sometimes find it taken by one of them.
+    """
+    while True:
+        port = _chance.randrange(10_000, 32_000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def accepts(port: int) -> bool:
