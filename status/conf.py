@@ -263,16 +263,6 @@ class Conf:
         return self.read("STATUS_PROVIDERS", self.default_providers)
 
     @property
-    def provider_settings(self) -> tuple[Any, Any, Any]:
-        """What decides which providers there are, as it is written. Looked at with every probe, so all in one go."""
-        holder = _django_settings() if self.source is None else self.source
-        return (
-            _look_up(holder, "STATUS_PROVIDERS", self.default_providers),
-            _look_up(holder, "STATUS_CHECK_PROVIDERS", None),
-            _look_up(holder, "STATUS_CELERY_WORKERS", None),
-        )
-
-    @property
     def default_providers(self) -> dict[str, list[Any]]:
         """The set that is in force where ``STATUS_PROVIDERS`` is not set."""
         return DJANGO_PROVIDERS if self.in_django else STANDALONE_PROVIDERS

@@ -56,17 +56,11 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         return self._current().problems
 
     def _current(self) -> Built:
-        conf = self.conf
-        written = conf.provider_settings
-        if self._seen is None or not _same(self._seen, written):
-            built = Built.of(conf.providers, conf.check_providers, conf.celery_workers, conf.default_providers)
-            self._seen, self._built = tuple(map(_snapshot, written)), built
+        providers, added, workers = (self.conf.providers, self.conf.check_providers, self.conf.celery_workers)
+        if self._seen is None or not _same(self._seen, (providers, added, workers)):
+            built = Built.of(providers, added, workers, self.conf.default_providers)
+            self._seen, self._built = ((_snapshot(providers), _snapshot(added), workers), built)
         return self._built
-
-    def find(self, resource: str, name: str) -> Check | None:
-        """One check, or None where there is none of that name."""
-        checks = self._current().resources.get(resource)
-        return None if checks is None else checks.get(name)
 
     def select(
         self,

@@ -179,7 +179,7 @@ def quick_ping(request: HttpRequest, resource: str | None = None, provider: str 
         or request.META.get("HTTP_ACCEPT") not in PLAIN
     ):
         return None
-    check = registry.find(resource, "ping")
+    check = registry.get(resource, {}).get("ping")
     built_in = check is not None and (check.source == Ping.path or type(check.source) is Ping)
     return Answer(PING) if built_in else None
 
