@@ -32,6 +32,7 @@ STANDALONE_PROVIDERS: dict[str, list[Any]] = {
     "health": [("ping", "status.providers.health.ping")],
     "stats": [("code", "status.providers.stats.code")],
 }
+NONE_ADDED: dict[str, list[Any]] = {}
 
 #: What the pages may load and do unless STATUS_PAGE_POLICY says otherwise: their own files, and ask again.
 PAGE_POLICY = (
@@ -258,19 +259,26 @@ class Conf:
     )
 
     @property
-    def providers(self) -> Any:
-        """The set in force before additions: resource -> entries, as the user wrote it, unchecked."""
-        return self.read("STATUS_PROVIDERS", self.default_providers)
-
-    @property
     def default_providers(self) -> dict[str, list[Any]]:
         """The set that is in force where ``STATUS_PROVIDERS`` is not set."""
         return DJANGO_PROVIDERS if self.in_django else STANDALONE_PROVIDERS
 
     @property
-    def check_providers(self) -> Any:
-        """What is added to the set in force: resource -> entries, as the user wrote it, unchecked."""
-        return self.read("STATUS_CHECK_PROVIDERS", {})
+    def provider_settings(self) -> tuple[Any, Any, Any]:
+        """What decides which providers there are: the set in force, what is added to it, and the Celery workers.
+
+        As the user wrote it, unchecked. Looked at with every probe, and so all in one go.
+        """
+        if self.source is None:
+            holder = _django_settings()
+            default = STANDALONE_PROVIDERS if holder is None else DJANGO_PROVIDERS
+        else:
+            holder, default = self.source, STANDALONE_PROVIDERS
+        return (
+            _look_up(holder, "STATUS_PROVIDERS", default),
+            _look_up(holder, "STATUS_CHECK_PROVIDERS", NONE_ADDED),
+            _look_up(holder, "STATUS_CELERY_WORKERS", ()),
+        )
 
     @property
     def project_path(self) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 
 from status.conf import Problem, conf, found, is_max_age, is_timeout
 from status.providers.base import Composite, Part, Provider, Unavailable, as_provider
+from status.providers.health import Ping
 
 #: Names go into addresses, metric labels and command lines as they are.
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,99}")
@@ -66,6 +67,11 @@ class Check:
 
     def __repr__(self) -> str:
         return f"<Check {self.resource}/{self.name}>"
+
+    @property
+    def is_ping(self) -> bool:
+        """Whether it is the built-in ping, however it is configured."""
+        return self.source == Ping.path or type(self.source) is Ping
 
     def load(self) -> Provider:
         """The provider, imported if need be. Raises ``Unavailable`` where there is none."""

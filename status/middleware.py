@@ -20,10 +20,12 @@ from django.urls.resolvers import LocalePrefixPattern
 from django.utils import translation
 
 from status.api.urls import Addresses, report
-from status.api.views import ReportView, quick_ping
+from status.api.views import PING, ReportView, is_ping
 from status.logs import log_refusal
-from status.manners import answer_of, complete, remember_answer
+from status.manners import Answer, answer_of, complete, remember_answer
 
+#: With all that it needs: nothing else in the stack sees it.
+PONG = Answer(PING, with_length=True)
 FAILED = "What stands behind the front door failed, so whoever is logged in is nobody here"
 
 
@@ -32,15 +34,13 @@ class Place(NamedTuple):
 
     view, kwargs: as the urlconf resolves it.
     language: the one that the path names, where it is mounted below a language prefix.
+    is_report: whether it is one of the API.
     """
 
     view: Callable[..., HttpResponse]
     kwargs: Mapping[str, Any]
     language: str | None
-
-    @property
-    def is_report(self) -> bool:
-        return self.view is report
+    is_report: bool
 
 
 class StatusMiddleware:
@@ -65,8 +65,10 @@ class StatusMiddleware:
             return self.acall(request, place)
         if place is None:
             return cast("HttpResponseBase", self.get_response(request))
-        answer = ping(request, place)
-        if answer is None and may_be_logged_in(request):
+        if place.is_report and is_ping(request, **place.kwargs):
+            return PONG.again()
+        answer: HttpResponseBase | None = None
+        if may_be_logged_in(request):
             remember_answer(request)
             try:
                 answer = self.get_response(request)
@@ -78,8 +80,10 @@ class StatusMiddleware:
     async def acall(self, request: HttpRequest, place: Place | None) -> HttpResponseBase:
         if place is None:
             return cast("HttpResponseBase", await self.get_response(request))
-        answer = ping(request, place)
-        if answer is None and may_be_logged_in(request):
+        if place.is_report and is_ping(request, **place.kwargs):
+            return PONG.again()
+        answer: HttpResponseBase | None = None
+        if may_be_logged_in(request):
             remember_answer(request)
             try:
                 answer = await self.get_response(request)
@@ -93,12 +97,6 @@ class StatusMiddleware:
             return await ReportView().adispatch(request, **place.kwargs)
         # A page. Its template is rendered off the event loop, on the thread that belongs to this request.
         return await sync_to_async(place.view, thread_sensitive=True)(request, **place.kwargs)
-
-
-def ping(request: HttpRequest, place: Place) -> HttpResponseBase | None:
-    """The answer of the built-in ping, whoever asks; None where something else is asked."""
-    answer = quick_ping(request, **place.kwargs) if place.is_report else None
-    return None if answer is None else complete(answer)
 
 
 def may_be_logged_in(request: HttpRequest) -> bool:
@@ -142,7 +140,7 @@ def place_of(resolver: URLResolver, path: str) -> Place:
         match = _resolve(resolver, path)
     if not getattr(match.func, "front_door", False):
         raise Resolver404
-    return Place(match.func, match.kwargs, language)
+    return Place(match.func, match.kwargs, language, match.func is report)
 
 
 def _resolve(resolver: URLResolver, path: str) -> ResolverMatch:

@@ -38,8 +38,10 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
 
     def __init__(self, conf: Conf = conf) -> None:
         self.conf = conf
-        self._seen: Any = None
         self._built = Built()
+        # The settings of which it is built: copies, that notice what is changed in place, and themselves.
+        self._seen: Any = None
+        self._written: tuple[Any, Any, Any] = (None, None, None)
 
     def __getitem__(self, resource: str) -> Mapping[str, Check]:
         return self._current().resources[resource]
@@ -55,11 +57,24 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         """What is wrong with the provider settings, one by one."""
         return self._current().problems
 
+    @property
+    def pings(self) -> Collection[str]:
+        """The resources whose ``ping`` is the built-in one, of which the answer is known.
+
+        A setting that is changed in place counts here only once somebody asked for anything else.
+        """
+        providers, added, workers = self.conf.provider_settings
+        before = self._written
+        if providers is before[0] and added is before[1] and workers is before[2]:
+            return self._built.pings
+        return self._current().pings
+
     def _current(self) -> Built:
-        providers, added, workers = (self.conf.providers, self.conf.check_providers, self.conf.celery_workers)
-        if self._seen is None or not _same(self._seen, (providers, added, workers)):
-            built = Built.of(providers, added, workers, self.conf.default_providers)
-            self._seen, self._built = ((_snapshot(providers), _snapshot(added), workers), built)
+        written = self.conf.provider_settings
+        if self._seen is None or not _same(self._seen, written):
+            providers, added, _ = written
+            built = Built.of(providers, added, self.conf.celery_workers, self.conf.default_providers)
+            self._built, self._seen, self._written = built, tuple(map(_snapshot, written)), written
         return self._built
 
     def select(
@@ -112,6 +127,7 @@ class Built:
         #: What was asked for in full, by resource and provider: probes ask the same for ever.
         self.selections: dict[tuple[str | None, str | None], Selection] = {}
         self.problems: list[Problem] = []
+        self.pings: set[str] = set()
 
     @classmethod
     def of(cls, providers: Any, added: Any, workers: Sequence[str], defaults: Mapping[str, Any]) -> Built:
@@ -130,6 +146,7 @@ class Built:
                 path = f"status.providers.celery.{resource}.celery"
                 check = Check(resource, "celery", path, kwargs={"workers": list(workers)})
                 built.resources.setdefault(resource, {}).setdefault("celery", check)
+        built.pings = {name for name, checks in built.resources.items() if "ping" in checks and checks["ping"].is_ping}
         return built
 
     def refuse(self, problem: Problem, resource: str, name: str) -> None:

@@ -92,14 +92,22 @@ class AnswerTests(SimpleTestCase):
     def test_answer_is_what_django_itself_would_make(self):
         for content, kind, status in ((b"{}", "application/json", 200), (b"no", "text/plain; charset=utf-8", 503)):
             made = vars(HttpResponse(content, content_type=kind, status=status, headers=manners.HEADERS))
-            ours = vars(manners.Answer(content, kind, status))
-            self.assertEqual(dict(ours.pop("headers")), dict(made.pop("headers")))
-            self.assertEqual(ours, made)
+            answer = manners.Answer(content, kind, status)
+            for ours in (answer, answer.again()):
+                self.assertEqual(dict(ours.items()), dict(made["headers"]))
+                self.assertEqual(dict(ours.headers), dict(made["headers"]))
+                self.assertEqual({name: vars(ours)[name] for name in made}, made)
+                self.assertEqual(vars(ours).keys() - made.keys(), {"_first"})
 
     def test_nothing_that_can_change_is_shared_by_two_answers(self):
-        one, other = vars(manners.Answer(b"{}")), vars(manners.Answer(b"{}"))
-        shared = {name for name, value in one.items() if value is other[name]}
-        self.assertEqual({type(one[name]) for name in shared} - {bool, int, str, type(None)}, set())
+        model = manners.Answer(b"{}")
+        for one, other in ((manners.Answer(b"{}"), manners.Answer(b"{}")), (model.again(), model.again())):
+            one["X-Later"], one["Vary"] = "set", "changed"
+            self.assertEqual(dict(other.items()), dict(model.items()))
+            manners.complete(other)
+            shared = {name for name, value in vars(one).items() if value is vars(other)[name]} - {"_first"}
+            self.assertEqual({type(vars(one)[name]) for name in shared} - {bool, int, str, type(None)}, set())
+            self.assertEqual(one._first, manners.Answer(b"{}")._first)
 
     def test_headers_are_told_as_django_tells_them(self):
         answer = manners.Answer(b"{}")
@@ -112,6 +120,7 @@ class AnswerTests(SimpleTestCase):
         answer = manners.Answer(b"{}")
         answer["content-length"] = "7"  # somebody knows better
         self.assertEqual(manners.complete(answer)["Content-Length"], "7")
+        self.assertEqual(dict(manners.Answer("é".encode(), with_length=True).items())["Content-Length"], "2")
 
 
 class HostTests(MannersTestCase):

@@ -12,7 +12,7 @@ from status.conf import DJANGO_PROVIDERS, STANDALONE_PROVIDERS, Conf, conf
 from status.engine import Engine
 from status.entries import Check, import_provider
 from status.providers.base import FunctionProvider, Provider, Unavailable
-from status.providers.health import ping
+from status.providers.health import Ping, ping
 from status.registry import ResourceRegistry, UnknownName
 
 PING = "status.providers.health.ping"
@@ -246,6 +246,28 @@ class ChangeTests(SimpleTestCase):
         providers["health"].append(("again", PING))
         self.assertEqual(list(registry["health"]), ["ping", "again"])
         self.assertEqual(len(registry), 1)
+
+    def test_built_in_pings_are_known_by_their_resource_as_the_settings_are_now(self) -> None:
+        registry = ResourceRegistry()
+        self.assertEqual(registry.pings, {"health"})
+        asked = {"a": [("ping", Ping())], "b": [("ping", Greeting)], "c": [("other", PING)], "d": [("ping", PING)]}
+        for settings, pings in (
+            ({"STATUS_PROVIDERS": asked}, {"a", "d"}),
+            ({"STATUS_PROVIDERS": {}}, set()),
+            ({"STATUS_CHECK_PROVIDERS": {"health": [("ping", Greeting)], "e": [("ping", PING)]}}, {"e"}),
+            ({"STATUS_CELERY_WORKERS": ["a@b"]}, {"health"}),
+        ):
+            with self.subTest(settings=settings), override_settings(**settings):
+                self.assertEqual(registry.pings, pings)
+        self.assertEqual(registry.pings, {"health"})
+
+    def test_ping_changed_in_place_counts_once_anything_else_was_asked(self) -> None:
+        providers: dict[str, list[Any]] = {"health": [("ping", PING)]}
+        registry = settings_of(STATUS_PROVIDERS=providers)
+        self.assertEqual(registry.pings, {"health"})
+        providers["health"][0] = ("ping", Greeting)
+        registry.select("health")
+        self.assertEqual(registry.pings, set())
 
     def test_added_providers_join_the_set_in_force_and_replace_by_name(self) -> None:
         registry = settings_of(

@@ -24,11 +24,11 @@ from status.history import history
 from status.inquiry import ainquire, inquire
 from status.manners import Answer, expected
 from status.negotiation import NotAcceptable, choose
-from status.providers.health import Ping
 from status.registry import Selection, UnknownName, registry
 from status.report import Report
 
 PING = b'{"pong": true}'
+PONG = Answer(PING)
 #: What a probe or curl accepts; anything else is negotiated like every other answer.
 PLAIN = (None, "*/*", "application/json")
 METHODS = ["get", "head", "options"]
@@ -169,19 +169,15 @@ def allow(response: Answer) -> Answer:
     return response
 
 
-def quick_ping(request: HttpRequest, resource: str | None = None, provider: str | None = None) -> Answer | None:
-    """The answer of the built-in ping by the shortest way: no provider, no thread, no look at who asks."""
-    if (
-        provider != "ping"
-        or resource is None
-        or request.method not in ("GET", "HEAD")
-        or request.META.get("QUERY_STRING")
-        or request.META.get("HTTP_ACCEPT") not in PLAIN
-    ):
-        return None
-    check = registry.get(resource, {}).get("ping")
-    built_in = check is not None and (check.source == Ping.path or type(check.source) is Ping)
-    return Answer(PING) if built_in else None
+def is_ping(request: HttpRequest, resource: str | None = None, provider: str | None = None) -> bool:
+    """Whether the answer is ``PONG``, whoever asks: no provider, no thread, no look at who it is."""
+    return (
+        provider == "ping"
+        and request.method in ("GET", "HEAD")
+        and not request.META.get("QUERY_STRING")
+        and request.META.get("HTTP_ACCEPT") in PLAIN
+        and resource in registry.pings
+    )
 
 
 class ReportView(View):
@@ -201,7 +197,7 @@ class ReportView(View):
         view = super().as_view(**initkwargs)
 
         def report(request: HttpRequest, **kwargs: str) -> HttpResponse:
-            return quick_ping(request, **kwargs) or view(request, **kwargs)  # type: ignore[return-value]
+            return PONG.again() if is_ping(request, **kwargs) else view(request, **kwargs)  # type: ignore[return-value]
 
         return update_wrapper(report, view)
 
