@@ -32,7 +32,6 @@ STANDALONE_PROVIDERS: dict[str, list[Any]] = {
     "health": [("ping", "status.providers.health.ping")],
     "stats": [("code", "status.providers.stats.code")],
 }
-NONE_ADDED: dict[str, list[Any]] = {}
 
 #: What the pages may load and do unless STATUS_PAGE_POLICY says otherwise: their own files, and ask again.
 PAGE_POLICY = (
@@ -276,7 +275,7 @@ class Conf:
             holder, default = self.source, STANDALONE_PROVIDERS
         return (
             _look_up(holder, "STATUS_PROVIDERS", default),
-            _look_up(holder, "STATUS_CHECK_PROVIDERS", NONE_ADDED),
+            _look_up(holder, "STATUS_CHECK_PROVIDERS", {}),
             _look_up(holder, "STATUS_CELERY_WORKERS", ()),
         )
 

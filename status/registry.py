@@ -39,9 +39,8 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
     def __init__(self, conf: Conf = conf) -> None:
         self.conf = conf
         self._built = Built()
-        # The settings of which it is built: copies, that notice what is changed in place, and themselves.
         self._seen: Any = None
-        self._written: tuple[Any, Any, Any] = (None, None, None)
+        self._generation = object()
 
     def __getitem__(self, resource: str) -> Mapping[str, Check]:
         return self._current().resources[resource]
@@ -61,20 +60,20 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
     def pings(self) -> Collection[str]:
         """The resources whose ``ping`` is the built-in one, of which the answer is known.
 
-        A setting that is changed in place counts here only once somebody asked for anything else.
+        Other settings count at once. A setting that is changed in place does once anybody asks for anything else.
         """
-        providers, added, workers = self.conf.provider_settings
-        before = self._written
-        if providers is before[0] and added is before[1] and workers is before[2]:
-            return self._built.pings
-        return self._current().pings
+        generation = self.conf.generation
+        if generation is not self._generation:
+            self._current()
+            self._generation = generation
+        return self._built.pings
 
     def _current(self) -> Built:
         written = self.conf.provider_settings
         if self._seen is None or not _same(self._seen, written):
             providers, added, _ = written
             built = Built.of(providers, added, self.conf.celery_workers, self.conf.default_providers)
-            self._built, self._seen, self._written = built, tuple(map(_snapshot, written)), written
+            self._built, self._seen = built, tuple(map(_snapshot, written))
         return self._built
 
     def select(

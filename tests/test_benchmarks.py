@@ -50,14 +50,16 @@ class ContestTests(SimpleTestCase):
 
         class Ready:
             def __enter__(self):
+                calls.append("start")
                 return {name: lambda name=name: turn(name) for name in values}
 
             def __exit__(self, *exc_info: object) -> None:
                 pass
 
-        row = ContestRow(1, "", "", (Measure("time", "time", 1.0),), lambda size: Ready())
+        row = ContestRow(1, "", "", (Measure("time", "time", 1.0),), lambda size: Ready(), anew=2)
         outcome = hold(row, Size(3, 1, quick=False), lambda text: None)
-        self.assertEqual(calls, ["reference", "django-status", "django-status", "reference", *calls[:2]])
+        one, other = "reference", "django-status"
+        self.assertEqual(calls, ["start", one, other, other, one, "start", one, other])
         self.assertEqual(outcome.figures["time"]["django-status"], Figure(0.5, 0.5, 0.5, 3))
 
     def test_figure_is_the_median_and_the_middle_half(self) -> None:

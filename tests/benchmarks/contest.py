@@ -68,6 +68,8 @@ class Row:
     often: int = 1
     #: Rounds at most, for what takes long.
     most: int = 100
+    #: Rounds after which all is started anew: of two like servers, one may be faster by a few percent all its life.
+    anew: int = 100
 
 
 @dataclass
@@ -104,14 +106,16 @@ class Outcome:
 def hold(row: Row, size: Size, tell: Callable[[str], None]) -> Outcome:
     """All rounds of a row. Who begins a round changes, so that nobody is always the one after the heaviest."""
     outcome = Outcome(row.number)
-    with row.prepare(size) as turns:
-        names = list(turns)
-        for number in range(size.rounds if size.quick else min(size.rounds * row.often, row.most)):
-            first = number % len(names)
-            for name in names[first:] + names[:first]:
-                for key, value in turns[name]().items():
-                    outcome.values.setdefault(name, {}).setdefault(key, []).append(value)
-            tell(f"row {row.number:g}, round {number + 1}: {_newest(outcome)}")
+    rounds = range(size.rounds if size.quick else min(size.rounds * row.often, row.most))
+    for start in rounds[:: row.anew]:
+        with row.prepare(size) as turns:
+            names = list(turns)
+            for number in rounds[start : start + row.anew]:
+                first = number % len(names)
+                for name in names[first:] + names[:first]:
+                    for key, value in turns[name]().items():
+                        outcome.values.setdefault(name, {}).setdefault(key, []).append(value)
+                tell(f"row {row.number:g}, round {number + 1}: {_newest(outcome)}")
     for measure in row.measures:
         outcome.figures[measure.key] = {
             name: figure_of(_compared(measure, outcome.values, name))
