@@ -258,26 +258,19 @@ class Conf:
     )
 
     @property
+    def providers(self) -> Any:
+        """The set in force before additions: resource -> entries, as the user wrote it, unchecked."""
+        return self.read("STATUS_PROVIDERS", self.default_providers)
+
+    @property
     def default_providers(self) -> dict[str, list[Any]]:
         """The set that is in force where ``STATUS_PROVIDERS`` is not set."""
         return DJANGO_PROVIDERS if self.in_django else STANDALONE_PROVIDERS
 
     @property
-    def provider_settings(self) -> tuple[Any, Any, Any]:
-        """What decides which providers there are: the set in force, what is added to it, and the Celery workers.
-
-        As the user wrote it, unchecked. Looked at with every probe, and so all in one go.
-        """
-        if self.source is None:
-            holder = _django_settings()
-            default = STANDALONE_PROVIDERS if holder is None else DJANGO_PROVIDERS
-        else:
-            holder, default = self.source, STANDALONE_PROVIDERS
-        return (
-            _look_up(holder, "STATUS_PROVIDERS", default),
-            _look_up(holder, "STATUS_CHECK_PROVIDERS", {}),
-            _look_up(holder, "STATUS_CELERY_WORKERS", ()),
-        )
+    def check_providers(self) -> Any:
+        """What is added to the set in force: resource -> entries, as the user wrote it, unchecked."""
+        return self.read("STATUS_CHECK_PROVIDERS", {})
 
     @property
     def project_path(self) -> Path:

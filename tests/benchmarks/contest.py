@@ -109,12 +109,8 @@ def hold(row: Row, size: Size, tell: Callable[[str], None]) -> Outcome:
     rounds = range(size.rounds if size.quick else min(size.rounds * row.often, row.most))
     for start in rounds[:: row.anew]:
         with row.prepare(size) as turns:
-            names = list(turns)
             for number in rounds[start : start + row.anew]:
-                first = number % len(names)
-                for name in names[first:] + names[:first]:
-                    for key, value in turns[name]().items():
-                        outcome.values.setdefault(name, {}).setdefault(key, []).append(value)
+                _play(turns, number, outcome)
                 tell(f"row {row.number:g}, round {number + 1}: {_newest(outcome)}")
     for measure in row.measures:
         outcome.figures[measure.key] = {
@@ -123,6 +119,15 @@ def hold(row: Row, size: Size, tell: Callable[[str], None]) -> Outcome:
             if measure.key in outcome.values[name]
         }
     return outcome
+
+
+def _play(turns: Mapping[str, Turn], number: int, outcome: Outcome) -> None:
+    """One round, begun by another contender than the one before."""
+    names = list(turns)
+    first = number % len(names)
+    for name in names[first:] + names[:first]:
+        for key, value in turns[name]().items():
+            outcome.values.setdefault(name, {}).setdefault(key, []).append(value)
 
 
 def figure_of(values: list[float]) -> Figure:
