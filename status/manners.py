@@ -95,36 +95,30 @@ class Answer(JsonResponse):
     """A ``JsonResponse`` whose content is written already, in JSON or another format.
 
     Well-behaved, and like any other response of Django's, but made in a fraction of the time: a ping is little else.
-
-    with_length: as with ``complete``, where the content is never going to change.
     """
 
     _container: list[bytes]
     #: The headers it starts with, as ``ResponseHeaders`` keeps them. Answers share them, so nobody may change them.
     _first: Mapping[str, tuple[str, str]]
 
-    def __init__(
-        self, content: bytes, content_type: str = "application/json", status: int = 200, *, with_length: bool = False
-    ) -> None:
-        state = vars(self)
-        state.update(_NEW)
-        state["status_code"] = status
-        state["cookies"] = SimpleCookie()
-        state["_container"] = [content]
-        state["_resource_closers"] = []
-        state["_first"] = first = {"content-type": ("Content-Type", content_type), **_KEPT}
-        if with_length:
-            first["content-length"] = ("Content-Length", str(len(content)))
+    def __init__(self, content: bytes, content_type: str = "application/json", status: int = 200) -> None:
+        self._start(_NEW, content)
+        self.status_code = status
+        self._first = {"content-type": ("Content-Type", content_type), **_KEPT}
 
     def again(self) -> Answer:
         """Another one like this, which nobody may have touched; made in less time once more, and independent of it."""
         another = Answer.__new__(Answer)
-        state = vars(another)
-        state.update(vars(self))
-        state["cookies"] = SimpleCookie()
-        state["_container"] = self._container[:]
-        state["_resource_closers"] = []
+        another._start(vars(self), self._container[0])
         return another
+
+    def _start(self, state: Mapping[str, Any], content: bytes) -> None:
+        """Begin with ``state``, and with what may change in it of its own."""
+        own = vars(self)
+        own.update(state)
+        own["cookies"] = SimpleCookie()
+        own["_container"] = [content]
+        own["_resource_closers"] = []
 
     @cached_property
     def headers(self) -> ResponseHeaders:  # type: ignore[override]
@@ -138,9 +132,13 @@ class Answer(JsonResponse):
         return self.headers.items() if "headers" in vars(self) else self._first.values()
 
 
-def complete(response: HttpResponse) -> HttpResponse:
+def complete(response: AnyResponse) -> AnyResponse:
     """With its length, as ``CommonMiddleware`` would: a connection can then be used again without chunks."""
-    response.headers._store.setdefault("content-length", ("Content-Length", str(len(response.content))))
+    length = ("Content-Length", str(len(response.content)))
+    if isinstance(response, Answer) and "headers" not in vars(response):
+        response._first = {**response._first, "content-length": length}
+    else:
+        response.headers._store.setdefault("content-length", length)
     return response
 
 

@@ -20,12 +20,12 @@ from django.urls.resolvers import LocalePrefixPattern
 from django.utils import translation
 
 from status.api.urls import Addresses, report
-from status.api.views import PING, ReportView, is_ping
+from status.api.views import PONG, ReportView, is_ping
 from status.logs import log_refusal
-from status.manners import Answer, answer_of, complete, remember_answer
+from status.manners import answer_of, complete, remember_answer
 
 #: With all that it needs: nothing else in the stack sees it.
-PONG = Answer(PING, with_length=True)
+COMPLETE_PONG = complete(PONG.again())
 FAILED = "What stands behind the front door failed, so whoever is logged in is nobody here"
 
 
@@ -34,13 +34,15 @@ class Place(NamedTuple):
 
     view, kwargs: as the urlconf resolves it.
     language: the one that the path names, where it is mounted below a language prefix.
-    is_report: whether it is one of the API.
     """
 
     view: Callable[..., HttpResponse]
     kwargs: Mapping[str, Any]
     language: str | None
-    is_report: bool
+
+    @property
+    def is_report(self) -> bool:
+        return self.view is report
 
 
 class StatusMiddleware:
@@ -66,7 +68,7 @@ class StatusMiddleware:
         if place is None:
             return cast("HttpResponseBase", self.get_response(request))
         if place.is_report and is_ping(request, **place.kwargs):
-            return PONG.again()
+            return COMPLETE_PONG.again()
         answer: HttpResponseBase | None = None
         if may_be_logged_in(request):
             remember_answer(request)
@@ -81,7 +83,7 @@ class StatusMiddleware:
         if place is None:
             return cast("HttpResponseBase", await self.get_response(request))
         if place.is_report and is_ping(request, **place.kwargs):
-            return PONG.again()
+            return COMPLETE_PONG.again()
         answer: HttpResponseBase | None = None
         if may_be_logged_in(request):
             remember_answer(request)
@@ -140,7 +142,7 @@ def place_of(resolver: URLResolver, path: str) -> Place:
         match = _resolve(resolver, path)
     if not getattr(match.func, "front_door", False):
         raise Resolver404
-    return Place(match.func, match.kwargs, language, match.func is report)
+    return Place(match.func, match.kwargs, language)
 
 
 def _resolve(resolver: URLResolver, path: str) -> ResolverMatch:

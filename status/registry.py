@@ -69,11 +69,10 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         return self._built.pings
 
     def _current(self) -> Built:
-        written = self.conf.provider_settings
-        if self._seen is None or not _same(self._seen, written):
-            providers, added, _ = written
-            built = Built.of(providers, added, self.conf.celery_workers, self.conf.default_providers)
-            self._built, self._seen = built, tuple(map(_snapshot, written))
+        providers, added, workers = (self.conf.providers, self.conf.check_providers, self.conf.celery_workers)
+        if self._seen is None or not _same(self._seen, (providers, added, workers)):
+            self._built = Built.of(providers, added, workers, self.conf.default_providers)
+            self._seen = (_snapshot(providers), _snapshot(added), workers)
         return self._built
 
     def select(

@@ -27,8 +27,7 @@ from status.negotiation import NotAcceptable, choose
 from status.registry import Selection, UnknownName, registry
 from status.report import Report
 
-PING = b'{"pong": true}'
-PONG = Answer(PING)
+PONG = Answer(b'{"pong": true}')
 #: What a probe or curl accepts; anything else is negotiated like every other answer.
 PLAIN = (None, "*/*", "application/json")
 METHODS = ["get", "head", "options"]
