@@ -22,7 +22,7 @@ from django.utils.crypto import constant_time_compare
 from django.utils.module_loading import import_string
 
 from status.conf import conf
-from status.errand import abounded, bounded
+from status.engine.worker import LimitedCalls
 from status.logs import log_refusal
 
 #: Open to everyone whatever ``STATUS_PUBLIC`` says: liveness probes carry no token.
@@ -33,6 +33,8 @@ MIN_TOKEN = 32
 HASHED = "sha256:"
 #: The permission that gives authority to users who are not staff.
 PERMISSION = "status.view_status"
+#: Who somebody is may take a database that hangs.
+_lookups = LimitedCalls("status-access", limit=8, timeout=1.0)
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -65,7 +67,7 @@ def access_for(request: HttpRequest) -> Access:
     authority = admits(has_token, request) or admits(is_near, request)
     if not authority and may_be_known(request):
         knows = partial(is_known, request)
-        authority = knows() if conf.synchronous else bounded(knows, False)
+        authority = knows() if conf.synchronous else _lookups.call(knows, False)
     return _access(authority)
 
 
@@ -73,7 +75,7 @@ async def aaccess_for(request: HttpRequest) -> Access:
     """The same on an event loop, without blocking it."""
     authority = admits(has_token, request) or admits(is_near, request)
     if not authority and may_be_known(request):
-        authority = await abounded(partial(is_known, request), False)
+        authority = await _lookups.acall(partial(is_known, request), False)
     return _access(authority)
 
 

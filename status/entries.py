@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 from status.conf import Problem, conf, found, is_max_age, is_timeout
+from status.exceptions import StatusError
 from status.providers.base import Composite, Part, Provider, Unavailable, as_provider
 from status.providers.health import Ping
 
@@ -21,9 +21,6 @@ PUNCTUATION = "_ . @ -"
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 ENTRY = "(name, provider, args, kwargs, options), the last three optional"
-
-#: Where the built-in providers are.
-OURS = "status.providers."
 
 OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "timeout": ("a positive number of seconds", is_timeout),
@@ -56,14 +53,12 @@ class Check:
         self.args = tuple(args)
         self.kwargs = dict(kwargs or {})
         self.options = dict(options or {})
-        #: The provider, as far as it is known without importing anything.
+        #: The provider, once it is loaded.
         self.provider = source if isinstance(source, Provider) else None
+        #: Why it cannot be loaded, as far as that was tried.
+        self.load_error: Unavailable | None = None
         #: What the log last said about its failing, None while it does not.
         self.logged: str | None = None
-        #: Where the engine runs it.
-        self.lane: Any = None
-        #: The answer that was composed last, and of what.
-        self.composed: Any = None
 
     def __repr__(self) -> str:
         return f"<Check {self.resource}/{self.name}>"
@@ -74,25 +69,34 @@ class Check:
         return self.source == Ping.path or type(self.source) is Ping
 
     def load(self) -> Provider:
-        """The provider, imported if need be. Raises ``Unavailable`` where there is none."""
+        """Return the provider, imported if need be. Raises ``Unavailable`` where there is none."""
         if self.provider is None:
-            self.provider = import_provider(str(self.source))
+            provider = import_provider(str(self.source))
+            with suppress(Exception):  # whatever it is, it happens again in the run, which reports it
+                provider.load(*self.args, **self.kwargs)
+            self.provider = provider
         return self.provider
 
-    def at_hand(self) -> Provider | None:
-        """The provider, where it can be had without importing a module of somebody else, which may do anything."""
-        if self.provider is None:
-            module = str(self.source).rpartition(".")[0]
-            if module in sys.modules or module.startswith(OURS):
-                with suppress(Exception):  # the run tries again, and reports it
-                    return self.load()
-        return self.provider
+    def try_to_load(self) -> None:
+        """Import the provider, or keep the reason why that fails in ``load_error``."""
+        self.load_error = None
+        try:
+            self.load()
+        except Unavailable as error:
+            self.load_error = error
+        except BaseException as error:  # a module may raise anything, or call sys.exit()
+            self.load_error = Unavailable(f"{self.source} cannot be imported: it raised {type(error).__name__}.")
+            self.load_error.__cause__ = error
+
+    def close(self) -> None:
+        """Have the provider release what it keeps between runs."""
+        if self.provider is not None:
+            self.provider.close()
 
     def may_block(self) -> bool:
-        """Whether the next run may wait for anything, an import included."""
-        provider = self.at_hand()
+        """Return whether the next run may wait for anything, an import included."""
         try:
-            return provider is None or provider.may_block(*self.args, **self.kwargs)
+            return self.provider is None or self.provider.may_block(*self.args, **self.kwargs)
         except Exception:  # whatever it is, it happens again in the run, which reports it
             return True
 
@@ -106,7 +110,7 @@ class Check:
 
     def parts(self) -> list[Part] | None:
         """The parts of which the answer is composed, where the provider has such; None where it is asked as a whole."""
-        provider = self.at_hand()
+        provider = self.provider
         if not isinstance(provider, Composite):
             return None
         try:
@@ -122,10 +126,7 @@ class Check:
     @property
     def timeout(self) -> float:
         """Seconds a run may take."""
-        own = self._option("timeout")
-        if own is None and self.provider is None:
-            return Assumed(conf.timeout)
-        return float(own or conf.timeout)
+        return float(self._option("timeout") or conf.timeout)
 
     @property
     def max_age(self) -> float:
@@ -147,7 +148,7 @@ class Check:
         """The entry's own, else the provider's; None where neither has a usable one."""
         if name in self.options:
             return self.options[name]
-        value = getattr(self.at_hand(), name, None)
+        value = getattr(self.provider, name, None)
         return value if value is not None and OPTIONS[name][1](value) else None
 
 
@@ -156,10 +157,6 @@ def _copy_of(arguments: Any) -> Any:
         return copy.deepcopy(arguments)
     except Exception:  # a lock, a socket, a module: then the provider shares it, as it would without us
         return arguments
-
-
-class Assumed(float):
-    """Seconds a run may take as far as is known before the provider is loaded, whose class may say otherwise."""
 
 
 class Misconfigured(Provider):
@@ -192,7 +189,7 @@ def import_provider(path: str) -> Provider:
         raise Unavailable(f"{path} should be {error}.") from error
 
 
-class Mistake(Exception):
+class Mistake(StatusError):
     """An entry cannot be used. ``name`` is its own name where that at least is usable."""
 
     def __init__(self, problem: Problem, name: str | None = None) -> None:

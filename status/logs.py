@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Callable
 from time import monotonic
 
 from status.conf import conf
@@ -35,6 +36,17 @@ def log_refusal(what: str, error: BaseException | None = None) -> None:
         _refusals[what] = now
         trace = "" if error is None else f"\n{trace_of(error)}"
         logger.warning("%s (logged at most once in %d s)%s", what, QUIET_SECONDS, trace)
+
+
+def call_safely(function: Callable[..., object], *args: object) -> None:
+    """Call code whose failure must not change an answer. What it raises goes to the log."""
+    try:
+        function(*args)
+    except BaseException as error:
+        try:
+            log_mishap(function, error)
+        except BaseException:  # a handler of the log that raises: then there is nobody left to tell
+            return
 
 
 def trace_of(error: BaseException) -> str:

@@ -21,8 +21,8 @@ from django.utils import translation
 
 from status.api.urls import Addresses, report
 from status.api.views import PONG, ReportView, is_ping
+from status.http import answer_of, complete, remember_answer
 from status.logs import log_refusal
-from status.manners import answer_of, complete, remember_answer
 
 #: With all that it needs: nothing else in the stack sees it.
 COMPLETE_PONG = complete(PONG.again())

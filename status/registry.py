@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from status.conf import Conf, Problem, conf, found
 from status.entries import ENTRY, NAME, PUNCTUATION, Check, Misconfigured, Mistake, bind, shown
+from status.exceptions import StatusError
 
 
-class UnknownName(LookupError):
+class UnknownName(StatusError, LookupError):
     """Nothing of that name is configured.
 
     kind: ``"resource"`` or ``"provider"``; name: what was asked for; known: the names that exist there.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from status.values import JSON
+from status.serialization import JSON
 
 #: ``running``: asked by a caller who would not wait for it; nobody knows yet.
 State = Literal["pass", "warn", "fail", "running", "info"]

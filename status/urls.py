@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import re_path
 
 from status.api.urls import Addresses, app_name
-from status.manners import harmless, late
+from status.http import harmless, late
 
 __all__ = ["app_name", "urlpatterns"]
 

@@ -16,10 +16,10 @@ from django.views.generic import View
 from status.access import Access, access_for
 from status.api.views import METHODS, allow, origin, problem, refused
 from status.conf import conf
+from status.engine import engine
 from status.formats import FORMATS
 from status.history import history
-from status.inquiry import inquire
-from status.manners import HEADERS, expected, well_behaved
+from status.http import HEADERS, expected, well_behaved
 from status.pages.assets import version
 from status.registry import registry
 
@@ -60,7 +60,7 @@ class PageView(View):
         if access.resources is not None and not resources:
             return self.refuse(request, access)
         history.share((resource, name) for resource in resources for name in registry[resource])
-        report = inquire(registry.select(among=resources), patience=PATIENCE)
+        report = engine.report(registry.select(among=resources), patience=PATIENCE)
         with translation.override(language_of(request)):
             page = page_of(report, self.kind, access.details, history.of, self.root(request))
             return self.answer(request, page, conf.error_code if report.failing else 200)

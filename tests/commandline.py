@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from unittest import mock
 
-from status.commandline.run import answer
-from status.commandline.terminal import Terminal
+from status.cli.command import answer
+from status.cli.terminal import Terminal
 from status.conf import conf
 from tests import services
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pathlib
 import textwrap
 
-from status.commandline.arguments import EXIT_CODES, SNIPPETS
-from status.commandline.human import render
+from status.cli.arguments import EXIT_CODES, SNIPPETS
+from status.cli.human import render
 from tests.reports import report, result
 
 README = pathlib.Path(__file__).resolve().parent.parent / "README.rst"

@@ -16,8 +16,9 @@ from django.db import OperationalError
 from django.http import HttpRequest
 from django.test import RequestFactory, SimpleTestCase, override_settings
 
-from status import access, errand, logs
+from status import access, logs
 from status.access import Access, aaccess_for, access_for, client, digests, has_token, is_near, networks, parse
+from status.engine import worker as errand
 
 TOKEN = "tT0k3nThatIsLongEnough-and-random-9x7"
 OTHER = "aN0therOneThatIsLongEnough-and-random"

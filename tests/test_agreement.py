@@ -15,7 +15,6 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from status.engine import engine
 from status.formats import FORMATS, nagios
-from status.inquiry import inquire
 from status.providers.base import Answer, Unavailable
 from status.registry import registry
 
@@ -88,7 +87,7 @@ class AgreementTests(SimpleTestCase):
                 self.assertAgreed(resource, judged)
 
     def assertAgreed(self, resource: str | None, judged: list[tuple[Any, bool]]) -> None:
-        report = inquire(registry.select(resource))
+        report = engine.report(registry.select(resource))
         verdict = self.verdict(resource)
         self.assertEqual(verdict, report.state)
         for answer, critical in judged:
@@ -101,7 +100,7 @@ class AgreementTests(SimpleTestCase):
     def verdict(self, resource: str | None) -> str:
         """``pass``, ``warn`` or ``fail``, which all who look agree on."""
         address = "/api" if resource is None else f"/api/{resource}"
-        report = inquire(registry.select(resource))
+        report = engine.report(registry.select(resource))
         classic, health, text = (self.client.get(address, {"format": name}) for name in ("json", "health+json", "text"))
         word = json.loads(health.content)["status"]
 

@@ -16,7 +16,6 @@ from kombu import Consumer, Exchange, Producer, Queue
 from kombu.transport import memory
 
 from status.engine import engine
-from status.inquiry import inquire
 from status.providers.base import Unavailable, running_until
 from status.providers.celery import inspection, transports
 from status.providers.celery import line as line_module
@@ -331,7 +330,7 @@ class AnswerTests(CeleryTestCase):
     def test_the_setting_puts_it_in_health_and_stats(self):
         self.addCleanup(engine.close)
         with self.answering({"a@test": PONG}, timeout=0.5):
-            report = inquire(registry.select(only=("celery",)))
+            report = engine.report(registry.select(only=("celery",)))
         self.assertEqual(
             report.document(details=False),
             {

@@ -21,7 +21,6 @@ from django.test import override_settings, tag
 from kombu import Consumer, Exchange, Producer, Queue
 
 from status.engine import engine
-from status.inquiry import inquire
 from status.providers.celery import line as line_module
 from status.providers.celery import transports
 from status.providers.celery.health import celery as health
@@ -181,7 +180,8 @@ class Faults:
         with override_settings(STATUS_CELERY_WORKERS=(A, B)), self.workers[B].frozen(), ThreadPoolExecutor(100) as pool:
             reports = list(
                 pool.map(
-                    lambda _: inquire(registry.select("health", only=("celery",))).document(details=False), range(100)
+                    lambda _: engine.report(registry.select("health", only=("celery",))).document(details=False),
+                    range(100),
                 )
             )
         self.assertEqual(reports, [{"celery": {A: True, B: False}}] * 100)

@@ -24,9 +24,9 @@ from django.core.management import CommandError, call_command
 from django.test import SimpleTestCase, override_settings
 from django.urls import reverse
 
-from status.commandline import process, terminal, waiting
-from status.commandline.arguments import parse
-from status.commandline.human import render
+from status.cli import process, terminal, waiting
+from status.cli.arguments import parse
+from status.cli.human import render
 from status.engine import engine
 from status.formats.components import summary
 from status.providers.base import Answer

@@ -19,8 +19,8 @@ from django.db.backends.sqlite3 import base as sqlite
 from django.db.utils import OperationalError
 from django.test import SimpleTestCase, TransactionTestCase, override_settings
 
-from status import lanes
 from status.engine import engine
+from status.engine import worker as lanes
 from status.entries import Check
 from status.providers.django import health, stats
 from status.providers.django.kept import Kept, Link, copy_of

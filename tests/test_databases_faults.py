@@ -14,8 +14,8 @@ import django
 from django.db import connections, transaction
 from django.test import tag
 
-from status import lanes
 from status.engine import engine
+from status.engine import worker as lanes
 from status.entries import Check
 from status.providers.django import health, stats
 from tests import services

@@ -14,9 +14,10 @@ from docutils.core import publish_doctree
 from docutils.utils import Reporter
 
 import status
-from status import lanes, values
+from status import serialization as values
 from status.access import PERMISSION
 from status.conf import Conf, Setting
+from status.engine import worker as lanes
 from tests.processes import ROOT
 from tests.test_example_project import Shop, get
 

@@ -17,13 +17,12 @@ from django.db import connections
 from django.test import SimpleTestCase, override_settings
 from django.utils import translation
 
-from status import lanes
 from status.engine import Engine
+from status.engine import worker as lanes
+from status.engine.execution import Outcome, Run
 from status.entries import Check
-from status.outcome import Outcome
 from status.providers.base import Answer, Composite, Part, Provider, Unavailable, as_provider, deadline
 from status.report import Result
-from status.run import Run
 from tests import services
 from tests.components import eventually
 from tests.processes import environment

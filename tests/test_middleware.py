@@ -28,9 +28,10 @@ from django.urls import include, path, re_path
 from django.utils import translation
 from django.utils.decorators import async_only_middleware
 
-from status import errand, logs
+from status import logs
 from status.api.urls import report
 from status.engine import engine
+from status.engine import worker as errand
 from status.middleware import StatusMiddleware, mounts_of, place_of
 
 DOOR = "status.middleware.StatusMiddleware"

@@ -11,7 +11,7 @@ from django.test import SimpleTestCase, override_settings
 
 from status.engine import engine
 from status.redaction import MASK, redact
-from status.values import to_plain
+from status.serialization import to_plain
 
 SECRET = "c4n4ry-S3cret/with+odd@signs"
 

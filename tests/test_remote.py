@@ -22,11 +22,12 @@ from django.urls import include, path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from status.commandline import terminal, transport, waiting
-from status.commandline.arguments import CannotAsk
-from status.commandline.human import render
-from status.commandline.remote import judged
-from status.commandline.transport import Answer, checked_url, redirected
+from status.cli import client as transport
+from status.cli import terminal, waiting
+from status.cli.arguments import CannotAsk
+from status.cli.client import Answer, checked_url, redirected
+from status.cli.human import render
+from status.cli.target import judged
 from status.formats import FORMATS, health_json, nagios
 from status.providers.base import Answer as Reasons
 from tests import services

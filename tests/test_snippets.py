@@ -14,8 +14,8 @@ from typing import Any
 from django.test import LiveServerTestCase, SimpleTestCase, override_settings
 from django.urls import include, path, resolve
 
-from status.commandline.arguments import SNIPPETS
-from status.commandline.snippets import TEMPLATES
+from status.cli.arguments import SNIPPETS
+from status.cli.snippets import TEMPLATES
 from tests import services
 from tests.commandline import ask, bare, command
 

@@ -23,7 +23,7 @@ PACKAGE = pathlib.Path(status.__file__).parent
 LEVELS = {
     "status": 0,
     "status.conf": 1,
-    "status.values": 1,
+    "status.serialization": 1,
     "status.redaction": 1,
     "status.logs": 1,
     "status.signals": 1,
@@ -39,15 +39,15 @@ LEVELS = {
     "status.errand": 3,
     "status.inquiry": 3,
     "status.formats": 3,
-    "status.negotiation": 3,
+    "status.formats.negotiation": 3,
     "status.access": 3,
-    "status.manners": 3,
-    "status.changes": 3,
+    "status.http": 3,
+    "status.notifications": 3,
     "status.history": 3,
     "status.admin": 4,
     "status.api": 4,
     "status.checks": 4,
-    "status.commandline": 4,
+    "status.cli": 4,
     "status.middleware": 4,
     "status.pages": 4,
     "status.views": 4,
@@ -59,7 +59,7 @@ LEVELS = {
 #: Those that bring answers about know nothing of how an answer is written down.
 WITHOUT_FORMATS = {f"status.{name}" for name in ("engine", "entries", "inquiry", "lanes", "outcome", "registry", "run")}
 #: Signals belong to whoever owns the process, and in a web server that is not us.
-OWNS_ITS_PROCESS = "status.commandline"
+OWNS_ITS_PROCESS = "status.cli"
 
 
 @dataclass(frozen=True)

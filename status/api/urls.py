@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from django.urls import URLPattern, re_path
 
-from status.manners import harmless, late
+from status.http import harmless, late
 from status.registry import registry
 
 app_name = "status"

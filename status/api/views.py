@@ -14,16 +14,16 @@ from django.http.request import split_domain_port, validate_host
 from django.utils.encoding import escape_uri_path
 from django.views.generic import View
 
-from status import changes
+from status import notifications
 from status.access import Access, aaccess_for, access_for
 from status.conf import conf
 from status.engine import engine
+from status.exceptions import StatusError
 from status.formats import Format
+from status.formats.negotiation import NotAcceptable, choose
 from status.formats.server_timing import server_timing
 from status.history import history
-from status.inquiry import ainquire, inquire
-from status.manners import Answer, expected
-from status.negotiation import NotAcceptable, choose
+from status.http import Answer, expected
 from status.registry import Selection, UnknownName, registry
 from status.report import Report
 
@@ -33,10 +33,10 @@ PLAIN = (None, "*/*", "application/json")
 METHODS = ["get", "head", "options"]
 
 # Who serves answers also tells what changes, and draws what was.
-engine.observers += [changes.observe, history.observe]
+engine.observers += [notifications.observe, history.observe]
 
 
-class Refusal(Exception):
+class Refusal(StatusError):
     """The request is not answered with checks. ``response`` says why."""
 
     def __init__(self, response: HttpResponse) -> None:
@@ -186,7 +186,7 @@ class ReportView(View):
 
     def get(self, request: HttpRequest, resource: str | None = None, provider: str | None = None) -> HttpResponse:
         asked = prepare(request, access_for(request), resource, provider)
-        return asked if isinstance(asked, HttpResponse) else respond(asked, inquire(asked.selection))
+        return asked if isinstance(asked, HttpResponse) else respond(asked, engine.report(asked.selection))
 
     # Else Django gives each view a ``head`` that knows the view: a circle that keeps the request until it is collected.
     head = options = get
@@ -207,7 +207,7 @@ class ReportView(View):
         if str(request.method).lower() not in self.http_method_names:
             return self.http_method_not_allowed(request)
         asked = prepare(request, await aaccess_for(request), resource, provider)
-        return asked if isinstance(asked, HttpResponse) else respond(asked, await ainquire(asked.selection))
+        return asked if isinstance(asked, HttpResponse) else respond(asked, await engine.areport(asked.selection))
 
     def http_method_not_allowed(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         return allow(problem(405, error="Ask with GET, HEAD or OPTIONS."))

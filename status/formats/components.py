@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from status.report import Report, Result, State, is_sound
-from status.values import JSON
+from status.serialization import JSON
 
 #: Entries of one answer that are written one by one. An answer with more than that is no list of components.
 MAX_COMPONENTS = 500

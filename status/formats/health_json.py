@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from status.formats.components import Component, components, overall, summary
 from status.report import Report, Result
-from status.values import JSON
+from status.serialization import JSON
 
 
 def render(report: Report, details: bool) -> str:

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, HttpRes
 from django.views.generic import View
 
 from status.api.views import METHODS
-from status.manners import HEADERS
+from status.http import HEADERS
 
 FOLDER = Path(__file__).resolve().parent.parent / "static" / "status"
 YEAR = 365 * 24 * 3600

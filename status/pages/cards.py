@@ -13,7 +13,7 @@ from status.pages import units
 from status.pages.figures import Figures
 from status.pages.tree import leaf, tree
 from status.report import Result, is_sound
-from status.values import JSON
+from status.serialization import JSON
 
 #: What needs a look comes first.
 ORDER = {"fail": 0, "warn": 1, "running": 2, "pass": 3, "info": 4}

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
 from status.pages import units
-from status.values import CUT, JSON
+from status.serialization import CUT, JSON
 
 #: Branches up to this many values, leaves counted, stand open; longer ones are folded.
 OPEN = 24

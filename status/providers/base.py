@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from status.exceptions import StatusError
+
 
 class Answer(NamedTuple):
     """A value together with the reasons that the classic JSON has no room for.
@@ -20,7 +22,7 @@ class Answer(NamedTuple):
     reasons: Mapping[str, str] = MappingProxyType({})
 
 
-class Unavailable(Exception):
+class Unavailable(StatusError):
     """A provider cannot answer, and says why in words that are safe to show to anyone."""
 
 
@@ -52,6 +54,9 @@ class Provider:
         """Whether the next run may wait for anything; asked before every run, and must itself never wait."""
         return self.blocking
 
+    def load(self, *args: Any, **kwargs: Any) -> None:
+        """Import what a run needs. Called before the first run, in a thread where nothing else is imported."""
+
     def public(self, value: Any) -> Any:
         """The part of ``value``, an answer as plain JSON, that a stranger may see. Everything unless overridden."""
         return value
@@ -74,8 +79,6 @@ class Part:
         self.name = name
         #: What the log last said about its failing, None while it does not.
         self.logged: str | None = None
-        #: Where the engine runs it.
-        self.lane: Any = None
 
     def run(self) -> Any:
         return self.provider.ask(self.name)
@@ -88,6 +91,9 @@ class Part:
 
     def public(self, value: Any) -> Any:
         return value  # whoever composes the answer decides
+
+    def close(self) -> None:
+        self.provider.close()
 
 
 class Finding(NamedTuple):

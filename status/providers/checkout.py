@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from status.exceptions import StatusError
+
 #: Files that hold a reference, or the way to one, are tiny; anything larger is something else.
 SMALL = 4_096
 #: References may point at references; git stops at five too.
@@ -24,7 +26,7 @@ REFTABLE = "refs/heads/.invalid"
 Stamp = tuple[int, ...]
 
 
-class Broken(Exception):
+class Broken(StatusError):
     """There is a repository, but not one that can be read; ``reason`` says why, and is safe to show."""
 
     def __init__(self, reason: str) -> None:

@@ -77,11 +77,11 @@ def _control_ping() -> Callable[[], None]:
 
 
 def _status() -> Callable[[], None]:
-    from status.inquiry import inquire
+    from status.engine import engine
     from status.registry import registry
 
     def ask() -> None:
-        (result,) = inquire(registry.select("celery")).results
+        (result,) = engine.report(registry.select("celery")).results
         assert result.sound, result
 
     return ask

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 
-from status import lanes
+from status.engine import worker as lanes
 
 for name, value in json.loads(os.environ.get("FAULT_LANES", "{}")).items():
     assert hasattr(lanes, name), name

@@ -12,7 +12,7 @@ application = get_wsgi_application()
 
 if "FAULT_ASK_EARLY" in os.environ:
     # Before the server forks, so that a run is in flight in the parent, on a thread that the children do not have.
-    from status.inquiry import inquire
+    from status.engine import engine
     from status.registry import registry
 
-    inquire(registry.select("health"), patience=0.5)
+    engine.report(registry.select("health"), patience=0.5)

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from status.commandline.arguments import CannotAsk, Options, add_arguments
-from status.commandline.run import MISUSE, main, run
-from status.commandline.terminal import Terminal
+from status.cli.arguments import CannotAsk, Options, add_arguments
+from status.cli.command import MISUSE, main, run
+from status.cli.terminal import Terminal
 
 
 class Command(BaseCommand):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from status.commandline.arguments import CannotAsk, spelled
-from status.commandline.settings import loaded
+from status.cli.arguments import CannotAsk, spelled
+from status.cli.settings import loaded
 from status.conf import conf
 from status.engine import engine
 from status.entries import Check
-from status.inquiry import inquire
 from status.registry import Selection, UnknownName, registry
 from status.report import Report, Result
 
@@ -88,7 +87,7 @@ class Local:
         self._asked, self._answered = list(selection.checks), set()
         engine.observers.append(self._observe)
         try:
-            report = inquire(selection, question.timeout, patience)
+            report = engine.report(selection, question.timeout, patience)
         finally:
             engine.observers.remove(self._observe)
         return Reply(report.failing, report)

@@ -9,7 +9,7 @@ from time import monotonic
 from types import TracebackType
 from typing import TextIO
 
-from status.commandline.arguments import CannotAsk
+from status.cli.arguments import CannotAsk
 
 CLEAR_LINE = "\r\x1b[K"
 CLEAR_SCREEN = "\x1b[H\x1b[2J"

@@ -12,7 +12,7 @@ from django.test import Client, SimpleTestCase, TestCase, override_settings
 from django.urls import include, path, resolve
 from django.utils.module_loading import import_string
 
-from status import manners
+from status import http as manners
 from status.engine import engine
 
 urlpatterns = [path("status/", include("status.urls"))]

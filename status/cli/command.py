@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from time import sleep, strftime
 from typing import NoReturn
 
-from status.commandline.arguments import HUMAN, CannotAsk, Options, help_for, parse
-from status.commandline.process import end_quietly, keep_log_off_stderr, leave, standard_streams
-from status.commandline.question import Local, Names, Question, Reply, Source
-from status.commandline.settings import adopt
-from status.commandline.terminal import CLEAR_SCREEN, Terminal
+from status.cli.arguments import HUMAN, CannotAsk, Options, help_for, parse
+from status.cli.process import end_quietly, keep_log_off_stderr, leave, standard_streams
+from status.cli.question import Local, Names, Question, Reply, Source
+from status.cli.settings import adopt
+from status.cli.terminal import CLEAR_SCREEN, Terminal
 from status.engine import engine
 from status.formats import FORMATS
 from status.formats.components import overall
@@ -55,7 +55,7 @@ def run(options: Options, prog: str, in_django: bool, terminal: Terminal) -> int
     source = _source(options, in_django)
     if options.verb == "snippet":
         # Late, as the others below: ``ping`` is to start fast.
-        from status.commandline.snippets import snippet
+        from status.cli.snippets import snippet
 
         terminal.write(snippet(options))
         return 0
@@ -72,7 +72,7 @@ def run(options: Options, prog: str, in_django: bool, terminal: Terminal) -> int
     )
     if options.verb == "wait":
         # Late, as above.
-        from status.commandline.waiting import Wait
+        from status.cli.waiting import Wait
 
         return Wait(source, question, options, terminal).run()
     if options.watch is not None:
@@ -85,7 +85,7 @@ def run(options: Options, prog: str, in_django: bool, terminal: Terminal) -> int
 def _source(options: Options, in_django: bool) -> Source:
     if options.url is not None and options.verb != "snippet":
         # Late: http.client and ssl take longer to import than everything else together.
-        from status.commandline.remote import Remote
+        from status.cli.target import Remote
 
         return Remote.of(options)
     if not in_django:
@@ -118,7 +118,7 @@ def _written(reply: Reply, options: Options, terminal: Terminal) -> str:
     if options.format != HUMAN:
         return FORMATS[options.format].render(report, True)
     # Late: who asks for a document needs no layout.
-    from status.commandline.human import render
+    from status.cli.human import render
 
     return render(report, terminal.colour, only_trouble=options.quiet)
 

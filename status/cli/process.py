@@ -9,7 +9,7 @@ from io import StringIO, TextIOWrapper
 from signal import SIGINT, SIGTERM, signal
 from typing import NoReturn, TextIO
 
-from status.commandline.terminal import CLEAR_LINE
+from status.cli.terminal import CLEAR_LINE
 from status.conf import conf
 
 #: The name of a thread that talks to a server. One that is alive at the end was given up.

@@ -17,9 +17,9 @@ from django.utils.translation import gettext_lazy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from status import values
+from status import serialization as values
 from status.report import is_sound
-from status.values import CUT, NotPlain, to_plain
+from status.serialization import CUT, NotPlain, to_plain
 
 Point = namedtuple("Point", "x y")
 

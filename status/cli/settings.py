@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from status.commandline.arguments import CannotAsk
+from status.cli.arguments import CannotAsk
 from status.conf import conf
 
 OURS = "DJANGO_STATUS_SETTINGS"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from status.exceptions import StatusError
 from status.formats import FORMATS, JSON, Format
 
 _OFFERED = tuple(known for known in FORMATS.values() if known.http)
@@ -15,7 +16,7 @@ _VERSION = r';\s*version="?([^";\s]+)'
 _ELEMENT = r'(?:[^,"]|"[^"]*"?)+'
 
 
-class NotAcceptable(Exception):
+class NotAcceptable(StatusError):
     """No format of ours is what the request asks for.
 
     known: the names of the formats there are, as ``?format=`` takes them.

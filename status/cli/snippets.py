@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from status.commandline.arguments import SNIPPETS, CannotAsk, Options
-from status.commandline.question import api_root
-from status.commandline.transport import DEFAULT_PORTS, checked_url
+from status.cli.arguments import SNIPPETS, CannotAsk, Options
+from status.cli.client import DEFAULT_PORTS, checked_url
+from status.cli.question import api_root
 from status.entries import Check
 from status.registry import registry
 

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from status import __version__
-from status.commandline.arguments import CannotAsk, Options
-from status.commandline.question import Names, Question, Reply, no_such, resolve
-from status.commandline.transport import Answer, checked_url, exchange
+from status.cli.arguments import CannotAsk, Options
+from status.cli.client import Answer, checked_url, exchange
+from status.cli.question import Names, Question, Reply, no_such, resolve
 from status.formats import FORMATS
 from status.formats.components import one_line
 from status.report import Report, Result

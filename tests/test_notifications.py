@@ -17,10 +17,10 @@ from django.http import HttpRequest, HttpResponse
 from django.test import SimpleTestCase, override_settings
 from django.urls import include, path
 
-from status import changes
-from status.changes import observe
+from status import notifications
 from status.engine import engine
 from status.entries import Check
+from status.notifications import observe
 from status.report import Result
 from status.signals import status_changed
 from tests import services
@@ -37,10 +37,10 @@ def check_of(seen: Result) -> Check:
 
 class ChangesTestCase(SimpleTestCase):
     def setUp(self) -> None:
-        changes.forget()
-        self.addCleanup(changes.forget)
+        notifications.forget()
+        self.addCleanup(notifications.forget)
         # Before the states are forgotten: nothing of one test is told in the next.
-        self.addCleanup(changes.flush)
+        self.addCleanup(notifications.flush)
 
     def see(self, *seen: Result) -> None:
         for item in seen:
@@ -51,7 +51,7 @@ class ChangesTestCase(SimpleTestCase):
         with self.assertLogs("status", "DEBUG") as logs:
             logging.getLogger("status").debug("start")
             self.see(*seen)
-            self.assertTrue(changes.flush())
+            self.assertTrue(notifications.flush())
         return [line.replace(":status:", " ") for line in logs.output[1:]]
 
     def receive(self, receiver: Callable[..., Any]) -> None:
@@ -115,7 +115,7 @@ class LogTests(ChangesTestCase):
     def test_memory_is_bounded(self):
         with mock.patch.object(changes, "REMEMBERED", 10):
             self.see(*(result(name=str(number)) for number in range(25)))
-        self.assertEqual([name for _, name in changes._states], [str(number) for number in range(15, 25)])
+        self.assertEqual([name for _, name in notifications._states], [str(number) for number in range(15, 25)])
 
     def test_a_slow_log_handler_delays_nobody(self):
         release = threading.Event()
@@ -130,9 +130,9 @@ class LogTests(ChangesTestCase):
         logger.addHandler(handler)
         self.addCleanup(logger.removeHandler, handler)
         self.see(result(answer=False))
-        self.assertFalse(changes.flush(0.05))
+        self.assertFalse(notifications.flush(0.05))
         release.set()
-        self.assertTrue(changes.flush())
+        self.assertTrue(notifications.flush())
 
 
 class SignalTests(ChangesTestCase):
@@ -146,7 +146,7 @@ class SignalTests(ChangesTestCase):
         self.receive(lambda **news: told.append(news))
         well, failing = result(), result(**FAILING)
         self.see(failing, well, well)
-        self.assertTrue(changes.flush())
+        self.assertTrue(notifications.flush())
         self.assertEqual(
             [(news["resource"], news["name"], news["old"], news["new"]) for news in told],
             [
@@ -166,11 +166,11 @@ class SignalTests(ChangesTestCase):
             self.see(result(answer=False))
             self.assertTrue(started.wait(5))
             self.see(result(), result(answer=False))
-            log, _ = changes._tellers
+            log, _ = notifications._tellers
             while log.thread is not None:
                 log.thread.join(5)
         self.assertEqual(len(logs.output), 3)
-        self.assertFalse(changes.flush(0))
+        self.assertFalse(notifications.flush(0))
 
     def test_what_receivers_raise_is_logged_and_the_next_is_told(self):
         told: list[str] = []
@@ -183,7 +183,7 @@ class SignalTests(ChangesTestCase):
         logging.disable(logging.NOTSET)
         with self.assertLogs("django.dispatch", "ERROR") as logs, self.assertLogs("status"):
             self.see(result(answer=False))
-            self.assertTrue(changes.flush())
+            self.assertTrue(notifications.flush())
         self.assertIn("no mail today", logs.output[0])
         self.assertEqual(told, ["fail"])
 
@@ -196,7 +196,7 @@ class SignalTests(ChangesTestCase):
 
         self.receive(receiver)
         self.see(result(answer=False), result())
-        self.assertTrue(changes.flush())
+        self.assertTrue(notifications.flush())
         self.assertEqual(told, ["fail", "pass"])
 
     def test_too_much_news_loses_the_oldest(self):
@@ -213,7 +213,7 @@ class SignalTests(ChangesTestCase):
         self.assertTrue(started.wait(5))
         self.see(*(result(name=str(number), answer=False) for number in range(changes.WAITING + 5)))
         release.set()
-        self.assertTrue(changes.flush(5))
+        self.assertTrue(notifications.flush(5))
         self.assertEqual(told, ["first", *(str(number) for number in range(5, changes.WAITING + 5))])
 
     def test_no_connection_of_a_receiver_is_left_open(self):
@@ -228,7 +228,7 @@ class SignalTests(ChangesTestCase):
         self.receive(receiver)
         with services.use_databases(self, file=database):
             self.see(result(answer=False))
-            self.assertTrue(changes.flush())
+            self.assertTrue(notifications.flush())
         connection, opened = used
         self.assertIsNotNone(opened)
         self.assertIsNone(connection.connection)
@@ -236,7 +236,7 @@ class SignalTests(ChangesTestCase):
     def test_threads_end_when_nothing_is_left_to_tell(self):
         self.receive(lambda **news: None)
         self.see(result(answer=False))
-        self.assertTrue(changes.flush())
+        self.assertTrue(notifications.flush())
         for thread in threading.enumerate():
             if thread.name == "status-changes":
                 thread.join(5)
@@ -247,9 +247,9 @@ class SignalTests(ChangesTestCase):
         self.receive(lambda **news: told.append(news["name"]))
         with mock.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")):
             self.see(result(answer=False))
-            self.assertFalse(changes.flush(0))
+            self.assertFalse(notifications.flush(0))
         self.see(result(answer=False))
-        self.assertTrue(changes.flush())
+        self.assertTrue(notifications.flush())
         self.assertEqual(told, ["databases"])
 
     @override_settings(STATUS_SYNCHRONOUS=True)
@@ -272,8 +272,12 @@ class SignalTests(ChangesTestCase):
         self.receive(receiver)
         self.see(result(name="parent", answer=False), result(name="waits", answer=False))
         self.assertTrue(started.wait(5))
-        teller = changes._tellers[1]
-        with changes._lock, teller.lock, warnings.catch_warnings():  # as another thread may hold them at that moment
+        teller = notifications._tellers[1]
+        with (
+            notifications._lock,
+            teller.lock,
+            warnings.catch_warnings(),
+        ):  # as another thread may hold them at that moment
             warnings.simplefilter(
                 "ignore", DeprecationWarning
             )  # Python 3.12 warns of threads, which are the point here
@@ -282,10 +286,10 @@ class SignalTests(ChangesTestCase):
             told.clear()
             release.set()
             self.see(result(name="parent", answer=False), result(name="child", answer=False))
-            os._exit(0 if changes.flush(5) and told == ["child"] else 1)
+            os._exit(0 if notifications.flush(5) and told == ["child"] else 1)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
         release.set()
-        self.assertTrue(changes.flush(5))
+        self.assertTrue(notifications.flush(5))
         self.assertEqual(told, ["parent", "waits"])
 
     @override_settings(ADMINS=ADMINS)
@@ -295,7 +299,7 @@ class SignalTests(ChangesTestCase):
 
         self.receive(tell_admins)
         self.see(result(error="timed out after 2 s"))
-        self.assertTrue(changes.flush())
+        self.assertTrue(notifications.flush())
         self.assertEqual([message.subject for message in mail.outbox], ["[Django] health/databases: fail"])
 
 
@@ -326,7 +330,7 @@ class ProbeNoiseTests(ChangesTestCase):
     def settle(self) -> None:
         """Wait until what was observed is told: the observers come after the answer."""
         engine.close()
-        self.assertTrue(changes.flush())
+        self.assertTrue(notifications.flush())
 
     def test_a_deliberate_503_is_logged_once_and_by_the_status_logger_alone(self):
         with self.assertLogs("status") as logs, self.assertNoLogs("django"):
@@ -359,11 +363,11 @@ class StandaloneTests(SimpleTestCase):
         code = (
             "import logging, sys\n"
             "logging.basicConfig(format='%(levelname)s %(message)s')\n"
-            "from status import changes\n"
+            "from status import notifications\n"
             "from tests.reports import result\n"
-            "changes.observe(result(), result())\n"
-            "changes.observe(result(), result(error='timed out after 2 s'))\n"
-            "assert changes.flush(5)\n"
+            "notifications.observe(result(), result())\n"
+            "notifications.observe(result(), result(error='timed out after 2 s'))\n"
+            "assert notifications.flush(5)\n"
             "print('django' in sys.modules)\n"
         )
         environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from time import monotonic, sleep
 
-from status.commandline.arguments import CannotAsk, Options
-from status.commandline.human import render
-from status.commandline.question import Question, Reply, Source
-from status.commandline.terminal import Terminal
+from status.cli.arguments import CannotAsk, Options
+from status.cli.human import render
+from status.cli.question import Question, Reply, Source
+from status.cli.terminal import Terminal
 from status.formats.components import summary
 
 #: Seconds that a project gets to become healthy, and from one question of it to the next.

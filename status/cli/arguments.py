@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 from status import __version__
+from status.exceptions import StatusError
 from status.formats import FORMATS
 
 #: The format for people, which is not a document; it is the default.
@@ -44,7 +45,7 @@ exit codes: 0 asked and answered (with -e: nothing fails), 1 something judged fa
 2 the question could not be asked. With -f nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
 
 
-class CannotAsk(Exception):
+class CannotAsk(StatusError):
     """The question could not be asked. The text is one clear line; the exit code is 2.
 
     transient: asking again later may help, so ``wait`` goes on.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii
 from typing import NamedTuple, Union
 
+from status.exceptions import StatusError
 from status.redaction import redact
 
 JSON = Union[None, bool, int, float, str, "list[JSON]", "dict[str, JSON]"]
@@ -23,7 +24,7 @@ MAX_BITS = 1_024
 CUT = "…"
 
 
-class NotPlain(ValueError):
+class NotPlain(StatusError, ValueError):
     """The value is nothing JSON can hold. Its text is safe to show: it names types and places, never values."""
 
 

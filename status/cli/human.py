@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from status.formats.components import components, one_line, overall, summary
 from status.report import Report, Result, State
-from status.values import JSON
+from status.serialization import JSON
 
 #: How a state is said, and in which colour (ANSI SGR).
 MARKS: dict[State, tuple[str, str]] = {

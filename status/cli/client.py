@@ -13,8 +13,8 @@ from time import monotonic
 from typing import Any, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
-from status.commandline.arguments import CannotAsk
-from status.commandline.process import REQUEST_THREAD
+from status.cli.arguments import CannotAsk
+from status.cli.process import REQUEST_THREAD
 from status.formats.components import one_line
 
 #: Bytes of an answer that are read. The app's own never come near.

@@ -15,8 +15,9 @@ from time import monotonic
 from typing import NamedTuple
 
 from status.conf import conf
-from status.containment import close_connections, quietly
+from status.engine.worker import close_connections
 from status.entries import Check
+from status.logs import call_safely
 from status.report import Result, State
 
 #: Checks whose state is remembered, far above what anyone configures; beyond it the oldest is forgotten.
@@ -65,7 +66,7 @@ class Teller:
 
     def run(self) -> None:
         while (change := self.next()) is not None:
-            quietly(self.tell, change)
+            call_safely(self.tell, change)
             close_connections()
 
     def next(self) -> Change | None:
@@ -121,7 +122,7 @@ def forget() -> None:
 def _announce(change: Change) -> None:
     for teller in _tellers:
         if conf.synchronous:
-            quietly(teller.tell, change)
+            call_safely(teller.tell, change)
         else:
             teller.add(change)
 

@@ -1,0 +1,318 @@
+"""Runs checks and reports: within a deadline, one run at a time, side by side, each on its own. Knows no HTTP."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextvars import copy_context
+from functools import partial
+from time import monotonic
+from weakref import WeakKeyDictionary
+
+from status.conf import conf
+from status.engine.execution import Asked, Execution, Outcome, contain, execute
+from status.engine.loading import Loader
+from status.engine.worker import Worker, await_future, close_old_connections, wait
+from status.entries import Check
+from status.logs import call_safely
+from status.process import PerProcess
+from status.providers.base import Part
+from status.registry import Selection
+from status.report import Report, Result
+
+Observer = Callable[[Check, Result], None]
+
+
+class SingleFlight:
+    """The executions of one check or part: one at a time, shared by all who ask meanwhile.
+
+    An execution that overstays its deadline is abandoned: reported as timed out at once, and replaced when somebody
+    asks ``replace_after`` seconds after it began, while fewer than ``limit`` are under way.
+    """
+
+    replace_after = 30.0
+    limit = 3
+
+    def __init__(self, name: str) -> None:
+        self.lock = threading.Lock()
+        self.name = name
+        self.newest: Execution | None = None
+        #: Those that have not returned; all but the newest are abandoned.
+        self.unfinished: list[Execution] = []
+        #: The one that returned last, for reuse.
+        self.last: Execution | None = None
+        self.worker: Worker | None = None
+        #: The execution that the worker was given last.
+        self.submitted: Execution | None = None
+        #: When the execution began of which the observers know.
+        self.noted = -math.inf
+
+    def join(self, asked: float, timeout: float, max_age: float) -> tuple[Execution, bool]:
+        """Return the execution that answers a question asked then, and whether it is new: the caller starts it."""
+        with self.lock:
+            if self.last is not None and max_age and asked - self.last.finished <= max_age:
+                return self.last, False
+            newest = self.newest
+            if newest is not None and not newest.future.done():
+                given_up = asked >= newest.deadline and asked - newest.started >= self.replace_after
+                if not given_up or len(self.unfinished) >= self.limit:
+                    return newest, False
+            trouble_since = self.unfinished[0].started_at if self.unfinished else None
+            self.newest = Execution(timeout, trouble_since)
+            self.unfinished.append(self.newest)
+            return self.newest, True
+
+    def submit(self, execution: Execution, job: Callable[[], None], at_end: Callable[[], object]) -> None:
+        """Have ``job`` run ``execution`` on the warm worker, or on a new one where that hangs in an abandoned one.
+
+        at_end: what the worker does when it has had nothing to do for a while.
+
+        Raises RuntimeError where no thread can be started.
+        """
+        with self.lock:
+            if self.worker is not None and self.submitted is not None and not self.submitted.future.done():
+                self.worker.abandon()
+                self.worker = None
+            self.submitted = execution
+            if self.worker is None or not self.worker.submit(job):
+                self.worker = None
+                worker = Worker(self.name, at_end)
+                worker.submit(job)
+                worker.start()
+                self.worker = worker
+
+    def begin(self, execution: Execution) -> bool:
+        """Return whether the caller is to execute it: nobody has begun or withdrawn it."""
+        with self.lock:
+            begun, execution.begun = execution.begun, True
+        return not begun
+
+    def end(self, execution: Execution, outcome: Outcome) -> None:
+        """Publish the outcome of an execution that returned."""
+        with self.lock:
+            self.unfinished.remove(execution)
+            if self.last is None or execution.started >= self.last.started:
+                self.last = execution  # and not an abandoned one that comes in after its successor
+            execution.finish(outcome)
+
+    def is_news(self, executions: Sequence[Execution]) -> bool:
+        """Return whether the observers do not know of these, and count them as known from now on."""
+        started = max((one.started for one in executions), default=math.inf)
+        with self.lock:
+            news = started > self.noted
+            self.noted = max(started, self.noted)
+        return news
+
+    def stop(self) -> Worker | None:
+        """End the worker after what it does. Return it where it does nothing."""
+        with self.lock:
+            if self.worker is None:
+                return None
+            self.worker.stop()
+            return None if self.unfinished else self.worker
+
+    def __del__(self) -> None:
+        if self.worker is not None:
+            self.worker.stop()
+
+
+class State:
+    """What an engine knows of one process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.flights: WeakKeyDictionary[Check | Part, SingleFlight] = WeakKeyDictionary()
+        self.loader = Loader()
+
+    def all(self) -> list[SingleFlight]:
+        with self.lock:
+            return list(self.flights.values())
+
+    def flight(self, check: Check | Part) -> SingleFlight:
+        flight = self.flights.get(check)
+        if flight is None:
+            with self.lock:
+                flight = self.flights.setdefault(check, SingleFlight(f"status-{check.resource}-{check.name}"))
+        return flight
+
+
+class Engine:
+    """Runs checks, and knows what runs in this process.
+
+    observers: called with a check and its result, once for each run, in whatever thread notices its end or its missed
+        deadline. They must return fast.
+    """
+
+    def __init__(self, observers: Sequence[Observer] = ()) -> None:
+        self.observers = list(observers)
+        self._state = PerProcess(State)
+
+    def report(self, selection: Selection, timeout: float | None = None, patience: float | None = None) -> Report:
+        """Run the checks that ``registry.select()`` chose. The arguments are those of ``run``."""
+        results = self.run(selection.checks, timeout, patience)
+        return Report(results, selection.resources, selection.resource, selection.provider)
+
+    async def areport(
+        self, selection: Selection, timeout: float | None = None, patience: float | None = None
+    ) -> Report:
+        """Do the same as ``report`` on an event loop, without blocking it."""
+        results = await self.arun(selection.checks, timeout, patience)
+        return Report(results, selection.resources, selection.resource, selection.provider)
+
+    def run(
+        self, checks: Iterable[Check], timeout: float | None = None, patience: float | None = None
+    ) -> tuple[Result, ...]:
+        """Run ``checks`` side by side and return their results in the same order.
+
+        timeout: seconds, instead of each check's own.
+        patience: seconds this caller waits; what takes longer is answered as running, and goes on.
+        """
+        checks, asked = tuple(checks), monotonic()
+        give_up = math.inf if patience is None else asked + patience
+        for load in self._begin_to_load(checks):
+            wait(load, _left(give_up))
+        started = self._start(checks, asked, timeout, lambda check: not check.may_block())
+        for execution in _executions(started):
+            if left := execution.left(give_up):
+                wait(execution.future, left)
+        return self._results(started, asked)
+
+    async def arun(
+        self, checks: Iterable[Check], timeout: float | None = None, patience: float | None = None
+    ) -> tuple[Result, ...]:
+        """Do the same as ``run`` on an event loop, without blocking it: callers wait without a thread each."""
+        checks, asked = tuple(checks), monotonic()
+        give_up = math.inf if patience is None else asked + patience
+        for load in self._begin_to_load(checks):
+            await await_future(load, _left(give_up))
+        # Django refuses database work on the loop's own thread, so only what promises to do none runs there.
+        started = self._start(checks, asked, timeout, lambda check: not getattr(check.provider, "blocking", True))
+        for execution in _executions(started):
+            if left := execution.left(give_up):
+                await await_future(execution.future, left)
+        return self._results(started, asked)
+
+    def _begin_to_load(self, checks: Iterable[Check]) -> list[Future[None]]:
+        """Return what to wait for before the code of ``checks`` is there."""
+        missing = [check for check in checks if check.provider is None]
+        if conf.synchronous:
+            for check in missing:
+                check.try_to_load()
+            return []
+        return [self._state.get().loader.load(check) for check in missing]
+
+    def _start(
+        self, checks: Iterable[Check], asked: float, timeout: float | None, in_place: Callable[[Check | Part], bool]
+    ) -> list[Asked]:
+        """Start what is not under way or reusable: in threads, or in this one where ``in_place`` says so."""
+        state = self._state.get()
+        started: list[Asked] = []
+        new: list[tuple[SingleFlight, Execution]] = []
+        here: list[Callable[[], None]] = []
+        try:
+            for check in checks:
+                if check.provider is None:
+                    started.append(Asked(check, None, [Execution.over(unloaded(check))]))
+                    continue
+                limit, max_age, parts = timeout or check.timeout, check.max_age, check.parts()
+                executions = []
+                for one in [check] if parts is None else parts:
+                    flight = state.flight(one)
+                    execution, is_new = flight.join(asked, limit, max_age)
+                    executions.append(execution)
+                    if is_new:
+                        new.append((flight, execution))
+                        if conf.synchronous or in_place(one):
+                            here.append(partial(self._work_here, check, one, flight, execution))
+                        else:
+                            self._submit(check, one, flight, execution)
+                started.append(Asked(check, parts, executions))
+            for work in here:
+                work()
+        except BaseException:
+            # What is raised into this thread is meant for the caller. Nobody else waits for what was not begun.
+            for flight, execution in new:
+                if flight.begin(execution):
+                    flight.end(execution, Outcome.failed("was interrupted before it began"))
+            raise
+        return started
+
+    def _submit(self, check: Check, one: Check | Part, flight: SingleFlight, execution: Execution) -> None:
+        try:
+            flight.submit(execution, partial(self._work, check, one, flight, execution), one.close)
+        except RuntimeError:  # the process or the machine has no thread left
+            flight.end(execution, Outcome.failed("no thread could be started to run it"))
+
+    def _work(self, check: Check, one: Check | Part, flight: SingleFlight, execution: Execution) -> None:
+        """Execute in a worker thread. Its database connections live by Django's rules for a request."""
+        if flight.begin(execution):
+            close_old_connections()
+            outcome = execute(one, execution)
+            close_old_connections()
+            flight.end(execution, outcome)
+            self._returned(check, one, execution)
+
+    def _work_here(self, check: Check, one: Check | Part, flight: SingleFlight, execution: Execution) -> None:
+        """Execute in the caller's thread: what the check sets in its context (language, tracing) ends with it."""
+        if flight.begin(execution):
+            outcome = Outcome.failed("was interrupted")
+            try:
+                # An alarm or a server's own limit is meant for the caller.
+                outcome = copy_context().run(execute, one, execution, contained=(Exception, SystemExit))
+            finally:
+                flight.end(execution, outcome)
+            self._returned(check, one, execution)
+
+    def _returned(self, check: Check, one: Check | Part, execution: Execution) -> None:
+        """Tell the observers, as perhaps nobody waits any more. What has parts is told as a whole, by who asks."""
+        if one is check:
+            self._note(Asked(check, None, [execution]), execution.started)
+
+    def _results(self, started: Iterable[Asked], asked: float) -> tuple[Result, ...]:
+        return tuple(self._note(one, asked) for one in started)
+
+    def _note(self, one: Asked, asked: float) -> Result:
+        """Return the result, after the observers were told of it, once for each run."""
+        result = one.result(asked)
+        if not result.running and self._state.get().flight(one.check).is_news(one.executions):
+            for observer in self.observers:
+                call_safely(observer, one.check, result)
+        return result
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run has not returned. Whoever ends the process had better not wait for it."""
+        return any(flight.unfinished for flight in self._state.get().all())
+
+    def close(self) -> None:
+        """End the threads that have nothing to do, and wait for them. Tests call it; a server need not."""
+        state = self._state.get()
+        idle = [worker for flight in state.all() if (worker := flight.stop()) is not None]
+        for worker in (*idle, *state.loader.stop()):
+            worker.join()
+
+
+def unloaded(check: Check) -> Outcome:
+    """Return the outcome of a check whose code is not there: it cannot be loaded, or not yet."""
+    error = check.load_error
+    if error is None:
+        return Outcome.failed("still loading its code")
+
+    def fail() -> Outcome:
+        raise error
+
+    return contain(check, fail)
+
+
+def _executions(started: Iterable[Asked]) -> Iterator[Execution]:
+    for one in started:
+        yield from one.executions
+
+
+def _left(give_up: float) -> float | None:
+    return None if give_up == math.inf else max(0.0, give_up - monotonic())
+
+
+engine = Engine()

@@ -1,0 +1,241 @@
+"""One execution of a check, and what came of it: the outcome, and the result that a caller is told."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from inspect import isawaitable
+from time import monotonic
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from status.entries import Check
+from status.logs import call_safely, log_failure
+from status.providers.base import Answer, Composite, Finding, Part, Unavailable, running_until
+from status.report import Result, failure
+from status.serialization import JSON, NotPlain, to_plain
+
+
+class Outcome(NamedTuple):
+    """What came of an execution. The fields are those of ``Result``."""
+
+    answer: JSON
+    public_answer: JSON
+    sound: bool
+    error: str | None = None
+    reasons: Mapping[str, str] = MappingProxyType({})
+    cut: int = 0
+
+    @classmethod
+    def failed(cls, reason: str) -> Outcome:
+        """Return the outcome of a check that itself failed. ``reason`` is safe to show."""
+        answer = failure(reason)
+        return cls(answer, answer, sound=False, error=reason)
+
+
+Contained = type[BaseException] | tuple[type[BaseException], ...]
+#: For a caller who does not wait for the answer.
+UNKNOWN = Outcome(None, None, sound=False)
+
+
+class Execution:
+    """One execution of a check or part, from its start until it returns, which may be never.
+
+    timeout: seconds until it counts as timed out.
+    trouble_since: when the oldest execution of the check began that has not returned, seconds since the epoch.
+    """
+
+    def __init__(self, timeout: float, trouble_since: float | None = None) -> None:
+        self.timeout = timeout
+        self.started = monotonic()
+        self.started_at = time.time()
+        self.trouble_since = trouble_since or self.started_at
+        self.deadline = self.started + timeout
+        self.finished = 0.0
+        self.begun = False
+        self.future: Future[Outcome] = Future()
+        # A future that runs cannot be cancelled by one of those who wait for it.
+        self.future.set_running_or_notify_cancel()
+
+    @classmethod
+    def over(cls, outcome: Outcome) -> Execution:
+        """Return an execution that ended as it began."""
+        execution = cls(0)
+        execution.finish(outcome)
+        return execution
+
+    def finish(self, outcome: Outcome) -> None:
+        """Publish the outcome to everyone who waits."""
+        self.finished = monotonic()
+        self.future.set_result(outcome)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What came of it; None until it returns."""
+        return self.future.result() if self.future.done() else None
+
+    def left(self, give_up: float) -> float:
+        """Return the seconds to wait: until the deadline or ``give_up`` (monotonic); 0 when it has returned."""
+        return 0.0 if self.future.done() else max(0.0, min(self.deadline, give_up) - monotonic())
+
+    def reason(self, asked: float) -> str | None:
+        """Return why there is no answer for a caller who asked then, as a safe sentence; None where there is one."""
+        outcome = self.outcome
+        if outcome is not None:
+            return outcome.error
+        late = timed_out(self.timeout)
+        if asked < self.deadline:
+            return late
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.trouble_since))
+        return f"{late}, still running since {since}"
+
+    def duration(self, now: float) -> float:
+        """Return the seconds it took, or has taken so far."""
+        return (self.finished if self.future.done() else now) - self.started
+
+    def age(self, asked: float, now: float) -> float:
+        """Return the seconds since it returned, for a caller who asked after that: the answer is reused. Else 0."""
+        return now - self.finished if self.future.done() and self.finished < asked else 0.0
+
+    def finding(self, asked: float) -> Finding:
+        outcome, reason = self.outcome, self.reason(asked)
+        return Finding(reason=reason) if outcome is None or reason else Finding(outcome.answer)
+
+
+def timed_out(timeout: float) -> str:
+    """Return what is said of a check that missed its deadline."""
+    return f"timed out after {timeout:g} s"
+
+
+def execute(check: Check | Part, execution: Execution, contained: Contained = BaseException) -> Outcome:
+    """Run ``check`` in this thread and return what came of it, also where it raises what is ``contained``."""
+
+    def ask() -> Outcome:
+        with running_until(execution.deadline):
+            value = check.run()
+            return outcome_of(check, finish_awaitable(value, execution) if isawaitable(value) else value)
+
+    return contain(check, ask, contained)
+
+
+def contain(check: Check | Part, ask: Callable[[], Outcome], contained: Contained = BaseException) -> Outcome:
+    """Return what comes of ``ask``. The one place where an exception becomes a failed check.
+
+    contained: classes of exceptions for which the check fails; by default all, lest ``sys.exit()`` ends the server.
+    """
+    try:
+        outcome = ask()
+    except Unavailable as error:
+        return _failed(check, error, _words_of(error))
+    except NotPlain as error:
+        return _failed(check, error, f"answered {error}, which JSON cannot hold")
+    except contained as error:
+        return _failed(check, error, f"raised {type(error).__name__}")
+    check.logged = None
+    return outcome
+
+
+def _failed(check: Check | Part, error: BaseException, reason: str) -> Outcome:
+    """Return the outcome; log it once for as long as the same thing goes wrong."""
+    if check.logged != reason:
+        check.logged = reason
+        call_safely(log_failure, check.resource, check.name, reason, error)
+    return Outcome.failed(reason)
+
+
+def _words_of(error: Unavailable) -> str:
+    try:
+        return str(to_plain(str(error)).value)
+    except Exception:  # a subclass with a broken __str__
+        return f"raised {type(error).__name__}"
+
+
+def outcome_of(check: Check | Part, value: Any) -> Outcome:
+    """Return the outcome of a check that answered ``value``. Raises ``NotPlain``, and what reading the value raises."""
+    reasons: Mapping[str, str] = {}
+    if isinstance(value, Answer):
+        value, reasons = value.value, value.reasons
+    plain = to_plain(value)
+    public = check.public(plain.value)
+    return Outcome(
+        answer=plain.value,
+        public_answer=plain.value if public is plain.value else to_plain(public).value,
+        sound=plain.sound,
+        reasons={str(key): str(text) for key, text in reasons.items()},
+        cut=plain.cut,
+    )
+
+
+def finish_awaitable(value: Any, execution: Execution) -> Any:
+    """Return what an async check answers, run on an event loop of its own and cancelled at the deadline."""
+
+    async def within_deadline() -> Any:
+        return await asyncio.wait_for(value, max(0.0, execution.deadline - monotonic()))
+
+    coroutine = within_deadline()
+    try:
+        return _on_native_thread(asyncio.run, coroutine)
+    except asyncio.TimeoutError as error:
+        if monotonic() >= execution.deadline:
+            raise Unavailable(timed_out(execution.timeout)) from error
+        raise
+    finally:
+        # Where the loop could not start, or ended early, Python would warn that nobody awaited these.
+        coroutine.close()
+        getattr(value, "close", bool)()
+
+
+def _on_native_thread(function: Callable[..., Any], *args: Any) -> Any:
+    """Call ``function``; where gevent has replaced threads, on one of the operating system.
+
+    Every greenlet of a thread sees the event loop that one of them runs, and Django would refuse database work in all.
+    """
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is None or not monkey.is_module_patched("threading"):
+        return function(*args)
+    return sys.modules["gevent"].get_hub().threadpool.apply(function, args)
+
+
+class Asked(NamedTuple):
+    """A check of one question, with what answers it.
+
+    parts: the parts of which its answer is composed; None where it is asked as a whole.
+    executions: one for each part, or the only one.
+    """
+
+    check: Check
+    parts: Sequence[Part] | None
+    executions: Sequence[Execution]
+
+    def result(self, since: float) -> Result:
+        """Return what a caller who asked at ``since`` (monotonic) is told now."""
+        now = monotonic()
+        running = any(one.outcome is None and now < one.deadline for one in self.executions)
+        outcome = UNKNOWN if running else self._outcome(since)
+        return Result(
+            resource=self.check.resource,
+            name=self.check.name,
+            answer=outcome.answer,
+            public_answer=outcome.public_answer,
+            sound=outcome.sound,
+            judged=self.check.judged,
+            critical=self.check.critical,
+            error=outcome.error,
+            reasons=outcome.reasons,
+            duration=max((one.duration(now) for one in self.executions), default=0.0),
+            started_at=min((one.started_at for one in self.executions), default=time.time()),
+            age=max((one.age(since, now) for one in self.executions), default=0.0),
+            cut=outcome.cut,
+            running=running,
+        )
+
+    def _outcome(self, since: float) -> Outcome:
+        check, provider = self.check, self.check.provider
+        if self.parts is None or not isinstance(provider, Composite):
+            (execution,) = self.executions
+            return execution.outcome or Outcome.failed(str(execution.reason(since)))
+        findings = {part.name: one.finding(since) for part, one in zip(self.parts, self.executions, strict=True)}
+        return contain(check, lambda: outcome_of(check, provider.compose(findings)))

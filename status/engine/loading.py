@@ -1,0 +1,61 @@
+"""Loads the code of checks: one module at a time, on a thread of its own, each within a limit.
+
+Two threads that import the same package for the first time together can break each other's import, and on a slow
+machine imports take longer than any check may. So code is loaded before a check's deadline begins to count.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from functools import partial
+from weakref import WeakKeyDictionary
+
+from status.engine.worker import Worker, start_call, wait
+from status.entries import Check
+
+
+class Loader:
+    """Loads checks in the order in which they are first asked for.
+
+    limit: seconds one check may take; one that takes longer goes on beside the others.
+    """
+
+    limit = 10.0
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._worker = Worker("status-loader")
+        #: The load that was begun last, and the call that does it once it is its turn.
+        self._loads: WeakKeyDictionary[Check, Future[None]] = WeakKeyDictionary()
+        self._calls: WeakKeyDictionary[Check, Future[None]] = WeakKeyDictionary()
+
+    def load(self, check: Check) -> Future[None]:
+        """Begin to load ``check`` unless that is under way. Return a future that is done when it is, or overstays."""
+        with self._lock:
+            load, call = self._loads.get(check), self._calls.get(check)
+            if load is None or (load.done() and (call is None or call.done())):
+                load = self._loads[check] = Future()
+                load.set_running_or_notify_cancel()
+                self._submit(partial(self._load, check, load))
+            return load
+
+    def _submit(self, job: partial[None]) -> None:
+        if self._worker.ident is None or not self._worker.submit(job):
+            self._worker = Worker("status-loader")
+            self._worker.submit(job)
+            self._worker.start()
+
+    def _load(self, check: Check, load: Future[None]) -> None:
+        try:
+            call = start_call(check.try_to_load, f"status-load-{check.resource}-{check.name}")
+            self._calls[check] = call
+            wait(call, self.limit)
+        finally:
+            load.set_result(None)
+
+    def stop(self) -> list[Worker]:
+        """End the thread after what it does. Return it where it was started."""
+        with self._lock:
+            self._worker.stop()
+            return [self._worker] if self._worker.ident is not None else []

@@ -1,0 +1,177 @@
+"""Threads: a warm worker for each check, and calls of foreign code with a timeout.
+
+A thread cannot be killed. All threads here are daemon threads, so one that hangs is left behind and does not keep the
+process from ending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from status.conf import conf
+from status.logs import call_safely
+from status.process import PerProcess
+
+T = TypeVar("T")
+
+
+class Worker(threading.Thread):
+    """A daemon thread that runs jobs one after the other, and ends when there has been none for a while.
+
+    at_end: called in the thread before it ends, unless it was abandoned.
+    idle_seconds: how long it waits for the next job.
+    """
+
+    idle_seconds = 60.0
+
+    def __init__(self, name: str, at_end: Callable[[], object] | None = None) -> None:
+        super().__init__(name=name, daemon=True)
+        self._at_end = at_end
+        self._jobs: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._ended = False
+
+    def submit(self, job: Callable[[], object]) -> bool:
+        """Run ``job`` after those submitted before. Return False when the worker has ended."""
+        with self._lock:
+            if not self._ended:
+                self._jobs.put(job)
+            return not self._ended
+
+    def stop(self) -> None:
+        """End after the jobs submitted so far."""
+        with self._lock:
+            self._ended = True
+            self._jobs.put(None)
+
+    def abandon(self) -> None:
+        """Let it end after the job that hangs, and leave alone what its successor uses."""
+        self._at_end = None
+        self.stop()
+
+    def run(self) -> None:
+        while (job := self._next()) is not None:
+            call_safely(job)
+            del job  # a thread that waits holds on to nothing
+        if self._at_end is not None:
+            call_safely(self._at_end)
+        close_connections()
+
+    def _next(self) -> Callable[[], object] | None:
+        with suppress(Empty):
+            return self._jobs.get(timeout=self.idle_seconds)
+        with self._lock:
+            # A job may have come in since.
+            with suppress(Empty):
+                return self._jobs.get_nowait()
+            self._ended = True
+        return None
+
+
+def close_old_connections() -> None:
+    """Close this thread's database connections as Django does before and after a request."""
+    _each_connection(lambda connection: connection.close_if_unusable_or_obsolete())
+
+
+def close_connections() -> None:
+    """Close this thread's database connections: it ends."""
+    _each_connection(lambda connection: connection.close())
+
+
+def _each_connection(do: Callable[[Any], object]) -> None:
+    # Whoever opened a connection has imported the module.
+    django_db = sys.modules.get("django.db")
+    if django_db is None or not conf.in_django:
+        return
+
+    def close_each() -> None:
+        for connection in django_db.connections.all(initialized_only=True):
+            call_safely(do, connection)
+
+    call_safely(close_each)
+
+
+def start_call(function: Callable[[], T], name: str) -> Future[T]:
+    """Call ``function`` in a daemon thread of its own and return the future of what it answers or raises.
+
+    Raises RuntimeError where no thread can be started.
+    """
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()
+
+    def call() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+        finally:
+            close_connections()
+
+    threading.Thread(target=call, name=name, daemon=True).start()
+    return future
+
+
+def wait(future: Future[Any], seconds: float | None) -> bool:
+    """Wait until ``future`` is done, for ``seconds`` at most; None means for ever. Return whether it is."""
+    with suppress(FutureTimeout):
+        future.exception(seconds)
+    return future.done()
+
+
+async def await_future(future: Future[Any], seconds: float | None) -> bool:
+    """Do the same as ``wait`` on an event loop, without blocking it."""
+    waiter = asyncio.wrap_future(future)
+    try:
+        await asyncio.wait([waiter], timeout=seconds)
+    finally:
+        waiter.cancel()  # a future that is running goes on
+    return future.done()
+
+
+class LimitedCalls:
+    """Calls of foreign code that may hang, limited in time and in number. Calls that hang count until they return.
+
+    name: of their threads.
+    limit: calls under way at once in this process; further ones are not made.
+    timeout: seconds a caller waits.
+    """
+
+    def __init__(self, name: str, limit: int, timeout: float) -> None:
+        self.name, self.limit, self.timeout = name, limit, timeout
+        self._places = PerProcess(lambda: threading.BoundedSemaphore(self.limit))
+
+    def call(self, function: Callable[[], T], default: T) -> T:
+        """Return what ``function`` answers, or ``default`` where it raises, overstays, or is one too many."""
+        future = self._start(function, default)
+        return future.result() if future is not None and wait(future, self.timeout) else default
+
+    async def acall(self, function: Callable[[], T], default: T) -> T:
+        """Do the same as ``call`` on an event loop, without blocking it."""
+        future = self._start(function, default)
+        return future.result() if future is not None and await await_future(future, self.timeout) else default
+
+    def _start(self, function: Callable[[], T], default: T) -> Future[T] | None:
+        places = self._places.get()
+        if not places.acquire(blocking=False):
+            return None
+
+        def answer() -> T:
+            answers = [default]
+            call_safely(lambda: answers.append(function()))
+            return answers[-1]
+
+        try:
+            future = start_call(answer, self.name)
+        except RuntimeError:  # the process or the machine has no thread left
+            places.release()
+            return None
+        future.add_done_callback(lambda done: places.release())
+        return future
