@@ -88,11 +88,6 @@ class Check:
             self.load_error = Unavailable(f"{self.source} cannot be imported: it raised {type(error).__name__}.")
             self.load_error.__cause__ = error
 
-    def close(self) -> None:
-        """Have the provider release what it keeps between runs."""
-        if self.provider is not None:
-            self.provider.close()
-
     def may_block(self) -> bool:
         """Return whether the next run may wait for anything, an import included."""
         try:

@@ -39,42 +39,39 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
 
     def __init__(self, conf: Conf = conf) -> None:
         self.conf = conf
-        self._built = Built()
         self._seen: Any = None
-        self._generation = object()
+        self._configured = Configured()
 
     def __getitem__(self, resource: str) -> Mapping[str, Check]:
-        return self._current().resources[resource]
+        return self.current().resources[resource]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._current().resources)
+        return iter(self.current().resources)
 
     def __len__(self) -> int:
-        return len(self._current().resources)
+        return len(self.current().resources)
 
     @property
     def problems(self) -> list[Problem]:
         """What is wrong with the provider settings, one by one."""
-        return self._current().problems
+        return self.current().problems
 
     @property
-    def pings(self) -> Collection[str]:
-        """The resources whose ``ping`` is the built-in one, of which the answer is known.
+    def pings(self) -> frozenset[str]:
+        """The resources whose ``ping`` is the built-in one, of which the answer is known."""
+        return self.current().pings
 
-        Other settings count at once. A setting that is changed in place does once anybody asks for anything else.
-        """
-        generation = self.conf.generation
-        if generation is not self._generation:
-            self._current()
-            self._generation = generation
-        return self._built.pings
-
-    def _current(self) -> Built:
-        providers, added, workers = (self.conf.providers, self.conf.check_providers, self.conf.celery_workers)
-        if self._seen is None or not _same(self._seen, (providers, added, workers)):
-            self._built = Built.of(providers, added, workers, self.conf.default_providers)
-            self._seen = (_snapshot(providers), _snapshot(added), workers)
-        return self._built
+    def current(self) -> Configured:
+        """Return what the settings mean now; built anew when they differ from the last time."""
+        settings = (self.conf.providers, self.conf.check_providers, self.conf.celery_workers)
+        try:
+            unchanged = bool(settings == self._seen)
+        except Exception:  # an argument that cannot be compared, as arrays cannot
+            unchanged = False
+        if not unchanged:
+            self._configured = Configured.of(*settings, self.conf.default_providers)
+            self._seen = tuple(map(_snapshot, settings))
+        return self._configured
 
     def select(
         self,
@@ -93,60 +90,60 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
 
         Raises ``UnknownName`` for any name that is not configured.
         """
-        built = self._current()
-        in_full = among is None and not only and not skip
-        if in_full and (resource, provider) in built.selections:
-            return built.selections[resource, provider]
-        resources = {name: checks for name, checks in built.resources.items() if among is None or name in among}
+        resources = {
+            name: checks for name, checks in self.current().resources.items() if among is None or name in among
+        }
         if resource is not None:
             if resource not in resources:
                 raise UnknownName("resource", resource, resources)
             resources = {resource: resources[resource]}
             if provider is not None and provider not in resources[resource]:
                 raise UnknownName("provider", provider, resources[resource])
-        checks = [check for named in resources.values() for check in named.values()]
-        if provider is not None:
-            checks = [check for check in checks if check.name == provider]
-        known = {check.name for check in checks}
+        checks = [check for named in resources.values() for check in named.values() if provider in (None, check.name)]
+        known = dict.fromkeys(check.name for check in checks)
         for name in (*only, *skip):
             if name not in known:
-                raise UnknownName("provider", name, dict.fromkeys(check.name for check in checks))
+                raise UnknownName("provider", name, known)
         checks = [check for check in checks if (not only or check.name in only) and check.name not in skip]
-        selection = Selection(tuple(checks), tuple(resources), resource, provider)
-        if in_full:
-            built.selections[resource, provider] = selection
-        return selection
+        return Selection(tuple(checks), tuple(resources), resource, provider)
 
 
-class Built:
-    """What one state of the settings means: the checks, and the problems found on the way."""
+class Configured:
+    """What one state of the settings means: resource -> name -> check, and the problems found on the way.
+
+    pings: the resources whose ``ping`` is the built-in one.
+    """
 
     def __init__(self) -> None:
         self.resources: dict[str, dict[str, Check]] = {}
-        #: What was asked for in full, by resource and provider: probes ask the same for ever.
-        self.selections: dict[tuple[str | None, str | None], Selection] = {}
         self.problems: list[Problem] = []
-        self.pings: set[str] = set()
+        self.pings: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, providers: Any, added: Any, workers: Sequence[str], defaults: Mapping[str, Any]) -> Built:
-        built = cls()
+    def of(cls, providers: Any, added: Any, workers: Sequence[str], defaults: Mapping[str, Any]) -> Configured:
+        """Read ``STATUS_PROVIDERS``, ``STATUS_CHECK_PROVIDERS`` and ``STATUS_CELERY_WORKERS``."""
+        configured = cls()
         if isinstance(providers, Mapping):
-            built.add_set("STATUS_PROVIDERS", providers)
+            configured.add_set("STATUS_PROVIDERS", providers)
         else:
-            built.add_set("STATUS_PROVIDERS", defaults)
-            built.refuse(_not_a_set("STATUS_PROVIDERS", providers), "health", "invalid-STATUS_PROVIDERS")
+            configured.add_set("STATUS_PROVIDERS", defaults)
+            configured.refuse_set("STATUS_PROVIDERS", providers)
         if isinstance(added, Mapping):
-            built.add_set("STATUS_CHECK_PROVIDERS", added, replace=True)
+            configured.add_set("STATUS_CHECK_PROVIDERS", added, replace=True)
         else:
-            built.refuse(_not_a_set("STATUS_CHECK_PROVIDERS", added), "health", "invalid-STATUS_CHECK_PROVIDERS")
-        if workers:
-            for resource in ("health", "stats"):
-                path = f"status.providers.celery.{resource}.celery"
-                check = Check(resource, "celery", path, kwargs={"workers": list(workers)})
-                built.resources.setdefault(resource, {}).setdefault("celery", check)
-        built.pings = {name for name, checks in built.resources.items() if "ping" in checks and checks["ping"].is_ping}
-        return built
+            configured.refuse_set("STATUS_CHECK_PROVIDERS", added)
+        for resource in ("health", "stats") if workers else ():
+            path = f"status.providers.celery.{resource}.celery"
+            check = Check(resource, "celery", path, kwargs={"workers": list(workers)})
+            configured.resources.setdefault(resource, {}).setdefault("celery", check)
+        resources = configured.resources.items()
+        configured.pings = frozenset(name for name, checks in resources if "ping" in checks and checks["ping"].is_ping)
+        return configured
+
+    def refuse_set(self, setting: str, value: Any) -> None:
+        hint = f'Write {setting} = {{"health": [("ping", "status.providers.health.ping")]}}.'
+        problem = Problem(setting, "a dict of resource -> list of entries", found(value), hint)
+        self.refuse(problem, "health", f"invalid-{setting}")
 
     def refuse(self, problem: Problem, resource: str, name: str) -> None:
         """Keep the mistake in view as a failing check."""
@@ -198,23 +195,13 @@ class Built:
                 self.refuse(mistake.problem, resource, name)
 
 
-def _not_a_set(setting: str, value: Any) -> Problem:
-    hint = f'Write {setting} = {{"health": [("ping", "status.providers.health.ping")]}}.'
-    return Problem(setting, "a dict of resource -> list of entries", found(value), hint)
-
-
-def _same(before: Any, now: Any) -> bool:
-    try:
-        return bool(before == now)
-    except Exception:  # an argument that cannot be compared, as arrays cannot
-        return False
-
-
 def _snapshot(value: Any) -> Any:
-    """A copy that notices when the user's own dict or lists are changed in place."""
-    if not isinstance(value, Mapping):
-        return value
-    return {key: list(item) if type(item) is list else item for key, item in value.items()}
+    """Return a copy, which differs when the user's own containers are changed in place. Leaves are shared."""
+    if type(value) is dict:
+        return {key: _snapshot(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_snapshot, value))
+    return value
 
 
 registry = ResourceRegistry()

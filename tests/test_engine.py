@@ -13,13 +13,14 @@ import time
 from typing import Any
 from unittest import mock
 
+from asgiref.sync import async_to_sync
 from django.db import connections
 from django.test import SimpleTestCase, override_settings
 from django.utils import translation
 
 from status.engine import Engine
-from status.engine import worker as lanes
-from status.engine.execution import Outcome, Run
+from status.engine.engine import SingleFlight
+from status.engine.worker import Worker
 from status.entries import Check
 from status.providers.base import Answer, Composite, Part, Provider, Unavailable, as_provider, deadline
 from status.report import Result
@@ -40,12 +41,8 @@ class EngineTestCase(SimpleTestCase):
         self.addCleanup(self.release.set)
 
     def settle(self) -> None:
-        """Until every run that was left behind has returned."""
-        for worker in threading.enumerate():
-            if isinstance(worker, lanes.Worker) and worker.lane.owner == self.engine._owner:
-                for run in list(worker.lane.unfinished):
-                    run.wait(10)
-                    self.assertIsNotNone(run.outcome, f"{run.check} never returned")
+        """Wait until every run that was abandoned has returned."""
+        self.assertTrue(eventually(lambda: not self.engine.busy), "a run never returned")
 
     def check(self, function: Any, name: str = "it", args: Any = (), kwargs: Any = None, **options: Any) -> Check:
         return Check("health", name, as_provider(function), args, kwargs, options)
@@ -62,15 +59,15 @@ class EngineTestCase(SimpleTestCase):
 
     def ask_at_once(self, check: Check, callers: int) -> list[Result]:
         """The answers of callers who all ask while the one run hangs; lets it go when the last of them has asked."""
-        lane, asked, answers = self.engine._lane(check), threading.Semaphore(0), []
-        ask = lane.ask
+        asked, answers = threading.Semaphore(0), []
+        join = SingleFlight.join
 
         def counted(*question: Any) -> Any:
-            run = ask(*question)
+            execution = join(*question)
             asked.release()
-            return run
+            return execution
 
-        with mock.patch.object(lane, "ask", counted):
+        with mock.patch.object(SingleFlight, "join", counted):
             threads = [threading.Thread(target=lambda: answers.extend(self.ask(check))) for _ in range(callers)]
             for thread in threads:
                 thread.start()
@@ -129,6 +126,19 @@ class DeadlineTests(EngineTestCase):
         self.assertGreater(result.duration, 0.1)
         self.assertEqual(self.calls, ["hang"])
 
+    def test_trouble_is_told_since_its_beginning_however_often_it_was_tried_again(self) -> None:
+        """FAULTS E14."""
+        check = self.check(self.hang, timeout=0.02)
+        self.ask(check)
+        with (
+            mock.patch("status.engine.execution.time.time", lambda: 0.0),
+            mock.patch.object(SingleFlight, "replace_after", 0.0),
+        ):
+            self.ask(check)
+        error = str(self.ask(check)[0].error)
+        self.assertEqual(len(self.calls), 2)
+        self.assertNotIn("1970", error)
+
     def test_check_is_asked_anew_as_soon_as_the_late_run_has_returned(self) -> None:
         check = self.check(self.hang, timeout=0.1)
         self.ask(check)
@@ -146,7 +156,7 @@ class DeadlineTests(EngineTestCase):
 
     def test_run_left_behind_is_replaced_after_a_while_and_three_times_at_most(self) -> None:
         check = self.check(self.hang, timeout=0.02)
-        with mock.patch.object(lanes, "REPLACE_SECONDS", 0.03):
+        with mock.patch.object(SingleFlight, "replace_after", 0.03):
             for _ in range(12):
                 self.ask(check)
                 time.sleep(0.02)
@@ -165,7 +175,7 @@ class DeadlineTests(EngineTestCase):
 
         check = self.check(stuck_once, timeout=10)
         self.ask(check, timeout=0.02)
-        with mock.patch.object(lanes, "REPLACE_SECONDS", 0.0):
+        with mock.patch.object(SingleFlight, "replace_after", 0.0):
             self.assertEqual(self.ask(check)[0].answer, True)
         self.assertEqual(self.ask(check)[0].answer, True)
 
@@ -233,7 +243,7 @@ class SideBySideTests(EngineTestCase):
 
         check = self.check(lambda: True, "lonely")
         self.assertEqual(alive(), [])
-        with mock.patch.object(lanes, "IDLE_SECONDS", 0.01):
+        with mock.patch.object(Worker, "idle_seconds", 0.01):
             self.ask(check)
             for thread in threading.enumerate():
                 if thread.name == "status-health-lonely":
@@ -251,35 +261,10 @@ class SideBySideTests(EngineTestCase):
             def close(self) -> None:
                 closed.set()
 
-        with mock.patch.object(lanes, "IDLE_SECONDS", 0.01):
-            self.ask_one(Keeper)
+        with mock.patch.object(Worker, "idle_seconds", 0.01):
+            check = self.check(Keeper)
+            self.ask(check)
             self.assertTrue(closed.wait(5))
-
-    def test_thread_that_is_ended_right_after_its_run_closes_what_the_provider_kept_too(self) -> None:
-        closed: list[int] = []
-        outer = self
-
-        class Keeper(Provider):
-            def check(self) -> bool:
-                return True
-
-            def close(self) -> None:
-                closed.append(1)
-
-        # The observers are told after the callers, so the end comes between the run and the wait for the next one.
-        waiting = threading.Event()
-        self.engine.observers.append(lambda check, result: waiting.wait(5) and None)
-        check = self.check(Keeper)
-        thread = threading.Thread(target=lambda: outer.ask(check))
-        thread.start()
-        lane = self.engine._lane(check)
-        self.assertTrue(eventually(lambda: lane.idle is not None))
-        worker = lane.idle
-        self.assertTrue(worker.dismiss())
-        waiting.set()
-        worker.join()
-        thread.join()
-        self.assertEqual(closed, [1])
 
     def test_one_thread_for_each_check_however_many_ask(self) -> None:
         checks = [self.check(lambda: True, f"n{number}") for number in range(5)]
@@ -289,100 +274,72 @@ class SideBySideTests(EngineTestCase):
         self.assertLessEqual(threading.active_count() - before, 5)
 
 
-class LaneTests(EngineTestCase):
-    def test_who_comes_after_the_end_of_a_run_is_told_at_once(self) -> None:
-        run, told = Run(self.check(self.hang), time.monotonic(), 1), []
-        run.when_done(lambda: told.append("before"))
-        self.assertEqual(told, [])
-        run.finish(Outcome(True, True, sound=True))
-        run.when_done(lambda: told.append("after"))
-        self.assertEqual(told, ["before", "after"])
-
-    def test_check_has_one_lane_however_many_ask_first(self) -> None:
-        callers = 4
-
-        class Gate:
-            """A lock that lets nobody in before all stand in front of it."""
-
-            lock, barrier = threading.Lock(), threading.Barrier(callers)
-
-            def __enter__(self) -> None:
-                self.barrier.wait(10)
-                self.lock.acquire()
-
-            def __exit__(self, *error: object) -> None:
-                self.lock.release()
-
-        self.engine._locks[os.getpid()] = Gate()  # type: ignore[assignment]
-        check, found = self.check(self.hang), []
-        threads = [threading.Thread(target=lambda: found.append(self.engine._lane(check))) for _ in range(callers)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self.assertEqual((len(found), len(set(found))), (callers, 1))
-
-    def test_thread_that_is_taken_as_its_time_is_over_does_the_run(self) -> None:
-        worker = lanes.Worker(self.engine._lane(self.check(self.hang)), None)
-        worker.signal = mock.Mock()
-        worker.signal.acquire.side_effect = [False, True]  # its time is over, and then it is woken
-        worker.wait()
-        self.assertEqual(worker.signal.acquire.mock_calls, [mock.call(timeout=lanes.IDLE_SECONDS), mock.call()])
+class Limit(BaseException):
+    """Raised into a thread from outside, as a server's own limit is."""
 
 
-class CrowdTests(EngineTestCase):
-    """One question with more checks than threads are woken at a time."""
+class InterruptionTests(EngineTestCase):
+    """FAULTS E5: what is raised into the caller reaches the caller, and no run stays behind."""
 
-    def setUp(self) -> None:
-        super().setUp()
-        self.barrier: threading.Barrier | None = None
-        self.crowd = [self.check(self.meet, f"check{number}") for number in range(3 * lanes.AWAKE)]
-        self.ask(*self.crowd)  # now each has a warm thread
+    def interrupting(self, blocking: bool) -> Check:
+        outer = self
 
-    def meet(self) -> bool:
-        return self.barrier is None or self.barrier.wait(10) >= 0
-
-    def test_checks_that_return_wake_the_others(self) -> None:
-        with mock.patch("status.engine.STALL_SECONDS", 60):
-            self.assertEqual({result.error for result in self.ask(*self.crowd)}, {None})
-
-    def test_checks_that_take_long_run_all_at_once(self) -> None:
-        self.barrier = threading.Barrier(len(self.crowd))
-        self.assertEqual({result.error for result in self.ask(*self.crowd)}, {None})
-
-    def test_caller_who_does_not_wait_leaves_no_check_asleep(self) -> None:
-        self.barrier = threading.Barrier(len(self.crowd) + 1)
-        self.assertEqual({result.state for result in self.ask(*self.crowd, patience=0)}, {"running"})
-        self.barrier.wait(10)  # which breaks, and fails, where one of them is missing
-
-    def test_caller_who_is_interrupted_leaves_no_check_asleep(self) -> None:
-        class Interrupting(Provider):
+        class Interrupted(Provider):
             def may_block(self) -> bool:
-                raise KeyboardInterrupt
+                if outer.armed:
+                    raise Limit
+                return blocking
 
-        self.barrier = threading.Barrier(len(self.crowd) + 1)
-        with self.assertRaises(KeyboardInterrupt):
-            self.ask(*self.crowd, self.check(Interrupting()))
-        self.barrier.wait(10)
+            def check(self) -> bool:
+                if outer.armed and not blocking:
+                    raise Limit
+                return True
 
-    def test_no_check_is_left_asleep_on_an_event_loop(self) -> None:
-        self.barrier = threading.Barrier(len(self.crowd))
-        self.assertEqual({result.error for result in asyncio.run(self.engine.arun(self.crowd))}, {None})
+        return self.check(Interrupted(), "interrupted")
 
-    def test_a_few_are_woken_at_first_and_one_for_each_that_returns(self) -> None:
-        queue, sleepers = lanes.Queue(), [lanes.Worker(self.engine._lane(check), None) for check in self.crowd]
-        for sleeper in sleepers:
-            queue.add(sleeper)
+    def test_limit_that_strikes_before_a_run_begins_leaves_none_behind(self) -> None:
+        fine, check = self.check(lambda: True, "fine"), self.interrupting(blocking=True)
+        self.armed = True
+        with self.assertRaises(Limit):
+            self.ask(fine, check)
+        self.assertTrue(eventually(lambda: not self.engine.busy))
+        self.armed = False
+        self.assertEqual([result.answer for result in self.ask(fine, check)], [True, True])
 
-        def awake() -> int:
-            return sum(not sleeper.signal.locked() for sleeper in sleepers)
+    def test_limit_that_strikes_in_the_middle_of_a_run_reaches_the_caller(self) -> None:
+        class Struck(Provider):
+            blocking = False
 
-        self.assertEqual(awake(), lanes.AWAKE)
-        queue.next()
-        self.assertEqual(awake(), lanes.AWAKE + 1)
-        queue.all()
-        queue.next()
-        self.assertEqual(awake(), len(self.crowd))
+            def check(self) -> bool:
+                if struck:
+                    raise struck.pop()
+                return True
+
+        struck, check = [Limit()], self.check(Struck)
+        with self.assertRaises(Limit):
+            self.ask(check)
+        self.assertFalse(self.engine.busy)
+        self.assertEqual(self.ask(check)[0].answer, True)
+
+
+class ThreadsEndTests(EngineTestCase):
+    def test_threads_end_with_their_checks(self) -> None:
+        """FAULTS E8: other settings mean other checks."""
+        before = threading.active_count()
+        for _ in range(50):
+            self.ask(self.check(lambda: True), self.check(lambda: True, "other"))
+        self.assertTrue(eventually(lambda: threading.active_count() - before <= 2))
+
+    def test_job_that_comes_as_the_worker_ends_is_done(self) -> None:
+        done = threading.Event()
+        worker = Worker("late", idle_seconds=0.0)
+        with worker._lock:
+            worker.start()
+            self.assertFalse(done.wait(0.05))  # by now it is about to end, and waits for the lock
+            worker._jobs.put(done.set)
+        self.assertTrue(done.wait(5))
+        worker.join()
+        self.assertFalse(worker.submit(done.clear))
 
 
 class DjangoConnectionTests(EngineTestCase):
@@ -438,7 +395,6 @@ class DjangoConnectionTests(EngineTestCase):
     def test_connection_that_has_grown_too_old_meanwhile_is_renewed_before_the_run(self) -> None:
         check = self.asking(CONN_MAX_AGE=60)
         self.ask(check)
-        self.assertTrue(eventually(lambda: self.engine._lane(check).idle is not None))
         self.wrapper.close_at = time.monotonic()
         self.assertEqual(self.ask(check)[0].answer, True)
         self.assertIsNot(self.seen[0], self.seen[1])
@@ -481,7 +437,7 @@ class ReuseTests(EngineTestCase):
 
         check = self.check(old_then_new, timeout=10, max_age=60)
         self.ask(check, timeout=0.02)
-        with mock.patch.object(lanes, "REPLACE_SECONDS", 0.0):
+        with mock.patch.object(SingleFlight, "replace_after", 0.0):
             self.assertEqual(self.ask(check)[0].answer, "new")
         self.release.set()
         self.settle()
@@ -584,13 +540,6 @@ class IsolationTests(EngineTestCase):
         self.assertEqual(self.ask_one(lambda: True).answer, True)
         self.engine.close()
 
-    def test_caller_that_fails_to_be_told_does_not_keep_the_others_waiting(self) -> None:
-        run, told = Run(self.check(lambda: True), time.monotonic(), 5), []
-        run.when_done(self.fail)
-        run.when_done(lambda: told.append(1))
-        run.finish(Outcome.failed("any"))
-        self.assertEqual(told, [1])
-
     def test_provider_that_cannot_say_whether_it_waits_is_asked_all_the_same(self) -> None:
         class Unsure(Provider):
             def check(self) -> bool:
@@ -617,7 +566,8 @@ class IsolationTests(EngineTestCase):
 
             close = IsolationTests.fail  # type: ignore[assignment]
 
-        self.assertEqual(self.ask_one(Clingy).answer, True)
+        check = self.check(Clingy)
+        self.assertEqual(self.ask(check)[0].answer, True)
         self.engine.close()
 
 
@@ -922,16 +872,6 @@ class EventLoopTests(EngineTestCase):
             self.settle()
             self.engine.close()
 
-    def test_callers_leave_nothing_with_a_run_that_may_never_return(self) -> None:
-        check = self.check(self.hang, timeout=0.02)
-
-        async def ask_often() -> None:
-            for _ in range(50):
-                await self.engine.arun([check])
-
-        asyncio.run(ask_often())
-        self.assertLessEqual(len(self.engine._lane(check).newest._callbacks), 1)  # type: ignore[union-attr]
-
     def test_what_does_no_io_runs_on_the_loop_itself(self) -> None:
         class Quick(Provider):
             blocking = False
@@ -944,6 +884,8 @@ class EventLoopTests(EngineTestCase):
 
 @override_settings(STATUS_SYNCHRONOUS=True)
 class SynchronousTests(EngineTestCase):
+    databases = {"default"}
+
     def test_path_that_leads_nowhere_fails_there_too(self) -> None:
         self.assertIn("cannot be imported", str(self.ask(Check("health", "it", "no.such.provider"))[0].error))
 
@@ -951,9 +893,25 @@ class SynchronousTests(EngineTestCase):
         self.assertEqual(self.ask_one(threading.get_ident).answer, threading.get_ident())
 
     def test_on_an_event_loop_too(self) -> None:
-        self.assertEqual(
-            asyncio.run(self.engine.arun([self.check(threading.get_ident)]))[0].answer, threading.get_ident()
-        )
+        ask = async_to_sync(self.engine.arun)
+        self.assertEqual(ask([self.check(threading.get_ident)])[0].answer, threading.get_ident())
+
+    def test_database_and_async_checks_answer_right_with_either_kind_of_caller(self) -> None:
+        """FAULTS E9."""
+
+        async def patient() -> bool:
+            await asyncio.sleep(0)
+            return True
+
+        def database() -> int:
+            with connections["default"].cursor() as cursor:
+                cursor.execute("SELECT 1")
+                return int(cursor.fetchone()[0])
+
+        for ask in (self.engine.run, async_to_sync(self.engine.arun)):
+            with self.subTest(ask):
+                results = ask([self.check(patient), self.check(database)])
+                self.assertEqual([result.answer for result in results], [True, 1])
 
     def test_what_the_provider_kept_is_closed_as_no_thread_will(self) -> None:
         closed: list[int] = []
@@ -994,6 +952,6 @@ class ForkTests(EngineTestCase):
         parent = os.getpid()
         check = self.check(lambda: os.getpid() != parent or self.hang(), timeout=5)
         self.ask(check, patience=0.0)
-        lane = self.engine._lane(check)
-        with lane.lock, self.engine._locks[parent]:
+        state = self.engine._state.get()
+        with state.flight(check).lock, state.lock:
             self.assertEqual(self.in_child(lambda: self.ask(check)[0].answer is True), 0)

@@ -49,7 +49,7 @@ class DefaultsTests(SimpleTestCase):
         self.assertEqual(conf.default_providers, DJANGO_PROVIDERS)
 
     def test_without_django_there_is_ping_and_code(self) -> None:
-        self.assertEqual(settings_of()._current().resources.keys(), STANDALONE_PROVIDERS.keys())
+        self.assertEqual(settings_of().current().resources.keys(), STANDALONE_PROVIDERS.keys())
         self.assertEqual([list(checks) for checks in settings_of().values()], [["ping"], ["code"]])
 
     def test_named_workers_put_celery_into_both_resources(self) -> None:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
 from time import monotonic
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
+
+from asgiref.sync import sync_to_async
 
 from status.conf import conf
 from status.engine.execution import Asked, Execution, Outcome, contain, execute
-from status.engine.loading import Loader
+from status.engine.loading import NO_THREAD, Loader
 from status.engine.worker import Worker, await_future, close_old_connections, wait
 from status.entries import Check
 from status.logs import call_safely
 from status.process import PerProcess
-from status.providers.base import Part
+from status.providers.base import Part, Provider, Unavailable
 from status.registry import Selection
 from status.report import Report, Result
 
@@ -118,7 +121,17 @@ class SingleFlight:
             self.worker.stop()
 
 
-class State:
+class Task(NamedTuple):
+    """One execution to be done: of a check, or of one part of it."""
+
+    check: Check
+    one: Check | Part
+    provider: Provider
+    flight: SingleFlight
+    execution: Execution
+
+
+class EngineState:
     """What an engine knows of one process."""
 
     def __init__(self) -> None:
@@ -147,7 +160,7 @@ class Engine:
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
         self.observers = list(observers)
-        self._state = PerProcess(State)
+        self._state = PerProcess(EngineState)
 
     def report(self, selection: Selection, timeout: float | None = None, patience: float | None = None) -> Report:
         """Run the checks that ``registry.select()`` chose. The arguments are those of ``run``."""
@@ -171,9 +184,10 @@ class Engine:
         """
         checks, asked = tuple(checks), monotonic()
         give_up = math.inf if patience is None else asked + patience
-        for load in self._begin_to_load(checks):
+        loads = self._begin_to_load(checks)
+        for load in loads.values():
             wait(load, _left(give_up))
-        started = self._start(checks, asked, timeout, lambda check: not check.may_block())
+        started = self._start(checks, loads, asked, timeout, lambda check: not check.may_block())
         for execution in _executions(started):
             if left := execution.left(give_up):
                 wait(execution.future, left)
@@ -183,38 +197,50 @@ class Engine:
         self, checks: Iterable[Check], timeout: float | None = None, patience: float | None = None
     ) -> tuple[Result, ...]:
         """Do the same as ``run`` on an event loop, without blocking it: callers wait without a thread each."""
+        if conf.synchronous:
+            return await sync_to_async(self.run)(checks, timeout, patience)
         checks, asked = tuple(checks), monotonic()
         give_up = math.inf if patience is None else asked + patience
-        for load in self._begin_to_load(checks):
+        loads = self._begin_to_load(checks)
+        for load in loads.values():
             await await_future(load, _left(give_up))
         # Django refuses database work on the loop's own thread, so only what promises to do none runs there.
-        started = self._start(checks, asked, timeout, lambda check: not getattr(check.provider, "blocking", True))
+        started = self._start(
+            checks, loads, asked, timeout, lambda check: not getattr(check.provider, "blocking", True)
+        )
         for execution in _executions(started):
             if left := execution.left(give_up):
                 await await_future(execution.future, left)
         return self._results(started, asked)
 
-    def _begin_to_load(self, checks: Iterable[Check]) -> list[Future[None]]:
-        """Return what to wait for before the code of ``checks`` is there."""
+    def _begin_to_load(self, checks: Iterable[Check]) -> dict[Check, Future[None]]:
+        """Return what to wait for before the code of each of ``checks`` is there."""
         missing = [check for check in checks if check.provider is None]
         if conf.synchronous:
             for check in missing:
                 check.try_to_load()
-            return []
-        return [self._state.get().loader.load(check) for check in missing]
+            return {}
+        return {check: self._state.get().loader.load(check) for check in missing}
 
     def _start(
-        self, checks: Iterable[Check], asked: float, timeout: float | None, in_place: Callable[[Check | Part], bool]
+        self,
+        checks: Iterable[Check],
+        loads: Mapping[Check, Future[None]],
+        asked: float,
+        timeout: float | None,
+        in_place: Callable[[Check | Part], bool],
     ) -> list[Asked]:
         """Start what is not under way or reusable: in threads, or in this one where ``in_place`` says so."""
         state = self._state.get()
         started: list[Asked] = []
-        new: list[tuple[SingleFlight, Execution]] = []
-        here: list[Callable[[], None]] = []
+        tasks: list[Task] = []
+        here: list[Task] = []
         try:
             for check in checks:
-                if check.provider is None:
-                    started.append(Asked(check, None, [Execution.over(unloaded(check))]))
+                provider = check.provider
+                if provider is None:
+                    loading = check in loads and not loads[check].done()
+                    started.append(Asked(check, None, [Execution(math.inf) if loading else unloaded(check)]))
                     continue
                 limit, max_age, parts = timeout or check.timeout, check.max_age, check.parts()
                 executions = []
@@ -223,52 +249,54 @@ class Engine:
                     execution, is_new = flight.join(asked, limit, max_age)
                     executions.append(execution)
                     if is_new:
-                        new.append((flight, execution))
+                        tasks.append(Task(check, one, provider, flight, execution))
                         if conf.synchronous or in_place(one):
-                            here.append(partial(self._work_here, check, one, flight, execution))
+                            here.append(tasks[-1])
                         else:
-                            self._submit(check, one, flight, execution)
+                            self._submit(tasks[-1])
                 started.append(Asked(check, parts, executions))
-            for work in here:
-                work()
+            for task in here:
+                self._work_here(task)
         except BaseException:
             # What is raised into this thread is meant for the caller. Nobody else waits for what was not begun.
-            for flight, execution in new:
-                if flight.begin(execution):
-                    flight.end(execution, Outcome.failed("was interrupted before it began"))
+            for task in tasks:
+                if task.flight.begin(task.execution):
+                    task.flight.end(task.execution, Outcome.failed("was interrupted before it began"))
             raise
         return started
 
-    def _submit(self, check: Check, one: Check | Part, flight: SingleFlight, execution: Execution) -> None:
+    def _submit(self, task: Task) -> None:
         try:
-            flight.submit(execution, partial(self._work, check, one, flight, execution), one.close)
-        except RuntimeError:  # the process or the machine has no thread left
-            flight.end(execution, Outcome.failed("no thread could be started to run it"))
+            task.flight.submit(task.execution, partial(self._work, task), task.provider.close)
+        except RuntimeError:
+            task.flight.end(task.execution, Outcome.failed(NO_THREAD))
 
-    def _work(self, check: Check, one: Check | Part, flight: SingleFlight, execution: Execution) -> None:
+    def _work(self, task: Task) -> None:
         """Execute in a worker thread. Its database connections live by Django's rules for a request."""
-        if flight.begin(execution):
+        if task.flight.begin(task.execution):
             close_old_connections()
-            outcome = execute(one, execution)
+            outcome = execute(task.one, task.execution)
             close_old_connections()
-            flight.end(execution, outcome)
-            self._returned(check, one, execution)
+            task.flight.end(task.execution, outcome)
+            self._returned(task)
 
-    def _work_here(self, check: Check, one: Check | Part, flight: SingleFlight, execution: Execution) -> None:
+    def _work_here(self, task: Task) -> None:
         """Execute in the caller's thread: what the check sets in its context (language, tracing) ends with it."""
-        if flight.begin(execution):
+        if task.flight.begin(task.execution):
             outcome = Outcome.failed("was interrupted")
             try:
                 # An alarm or a server's own limit is meant for the caller.
-                outcome = copy_context().run(execute, one, execution, contained=(Exception, SystemExit))
+                outcome = copy_context().run(execute, task.one, task.execution, contained=(Exception, SystemExit))
             finally:
-                flight.end(execution, outcome)
-            self._returned(check, one, execution)
+                task.flight.end(task.execution, outcome)
+            if conf.synchronous:
+                call_safely(task.provider.close)  # no idle worker will come to do it
+            self._returned(task)
 
-    def _returned(self, check: Check, one: Check | Part, execution: Execution) -> None:
+    def _returned(self, task: Task) -> None:
         """Tell the observers, as perhaps nobody waits any more. What has parts is told as a whole, by who asks."""
-        if one is check:
-            self._note(Asked(check, None, [execution]), execution.started)
+        if task.one is task.check:
+            self._note(Asked(task.check, None, [task.execution]), task.execution.started)
 
     def _results(self, started: Iterable[Asked], asked: float) -> tuple[Result, ...]:
         return tuple(self._note(one, asked) for one in started)
@@ -290,20 +318,18 @@ class Engine:
         """End the threads that have nothing to do, and wait for them. Tests call it; a server need not."""
         state = self._state.get()
         idle = [worker for flight in state.all() if (worker := flight.stop()) is not None]
-        for worker in (*idle, *state.loader.stop()):
+        for worker in idle:
             worker.join()
 
 
-def unloaded(check: Check) -> Outcome:
-    """Return the outcome of a check whose code is not there: it cannot be loaded, or not yet."""
-    error = check.load_error
-    if error is None:
-        return Outcome.failed("still loading its code")
+def unloaded(check: Check) -> Execution:
+    """Return what stands for a run of a check whose code cannot be loaded, or takes too long to load."""
+    error = check.load_error or Unavailable("still loading its code")
 
     def fail() -> Outcome:
         raise error
 
-    return contain(check, fail)
+    return Execution.over(contain(check, fail))
 
 
 def _executions(started: Iterable[Asked]) -> Iterator[Execution]:

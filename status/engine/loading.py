@@ -13,6 +13,10 @@ from weakref import WeakKeyDictionary
 
 from status.engine.worker import Worker, start_call, wait
 from status.entries import Check
+from status.providers.base import Unavailable
+
+#: What is said of a check where the process or the machine has no thread left.
+NO_THREAD = "no thread could be started to run it"
 
 
 class Loader:
@@ -25,7 +29,7 @@ class Loader:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._worker = Worker("status-loader")
+        self._worker: Worker | None = None
         #: The load that was begun last, and the call that does it once it is its turn.
         self._loads: WeakKeyDictionary[Check, Future[None]] = WeakKeyDictionary()
         self._calls: WeakKeyDictionary[Check, Future[None]] = WeakKeyDictionary()
@@ -37,12 +41,16 @@ class Loader:
             if load is None or (load.done() and (call is None or call.done())):
                 load = self._loads[check] = Future()
                 load.set_running_or_notify_cancel()
-                self._submit(partial(self._load, check, load))
+                try:
+                    self._submit(partial(self._load, check, load))
+                except RuntimeError:
+                    self._worker, check.load_error = None, Unavailable(NO_THREAD)
+                    load.set_result(None)
             return load
 
     def _submit(self, job: partial[None]) -> None:
-        if self._worker.ident is None or not self._worker.submit(job):
-            self._worker = Worker("status-loader")
+        if self._worker is None or not self._worker.submit(job):
+            self._worker = Worker("status-loader", idle_seconds=0.0)
             self._worker.submit(job)
             self._worker.start()
 
@@ -51,11 +59,7 @@ class Loader:
             call = start_call(check.try_to_load, f"status-load-{check.resource}-{check.name}")
             self._calls[check] = call
             wait(call, self.limit)
+        except RuntimeError:
+            check.load_error = Unavailable(NO_THREAD)
         finally:
             load.set_result(None)
-
-    def stop(self) -> list[Worker]:
-        """End the thread after what it does. Return it where it was started."""
-        with self._lock:
-            self._worker.stop()
-            return [self._worker] if self._worker.ident is not None else []

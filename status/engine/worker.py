@@ -27,14 +27,18 @@ class Worker(threading.Thread):
     """A daemon thread that runs jobs one after the other, and ends when there has been none for a while.
 
     at_end: called in the thread before it ends, unless it was abandoned.
-    idle_seconds: how long it waits for the next job.
+    idle_seconds: how long it waits for the next job; by default that of the class.
     """
 
     idle_seconds = 60.0
 
-    def __init__(self, name: str, at_end: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self, name: str, at_end: Callable[[], object] | None = None, idle_seconds: float | None = None
+    ) -> None:
         super().__init__(name=name, daemon=True)
         self._at_end = at_end
+        if idle_seconds is not None:
+            self.idle_seconds = idle_seconds
         self._jobs: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._ended = False

@@ -92,9 +92,6 @@ class Part:
     def public(self, value: Any) -> Any:
         return value  # whoever composes the answer decides
 
-    def close(self) -> None:
-        self.provider.close()
-
 
 class Finding(NamedTuple):
     """What came of asking one part: its value, or the safe sentence that says why there is none."""

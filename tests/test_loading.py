@@ -1,0 +1,175 @@
+"""How the code of checks is loaded: one module at a time, before any deadline begins, within a limit of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+from django.test import SimpleTestCase, override_settings
+
+from status.engine import Engine
+from status.engine.loading import Loader
+from status.entries import Check
+from status.providers.base import Provider
+from status.report import Result
+from tests import services
+from tests.components import eventually
+
+#: What the modules of these tests call while they are imported, by the name of the module.
+importing: dict[str, Callable[[], object]] = {}
+
+
+class LoadingTestCase(SimpleTestCase):
+    """Writes modules that do what a test wants while they are imported."""
+
+    def setUp(self) -> None:
+        self.directory = services.directory()
+        sys.path.insert(0, str(self.directory))
+        self.addCleanup(sys.path.remove, str(self.directory))
+        self.engine = Engine()
+        self.release = threading.Event()
+        self.addCleanup(self.engine.close)
+        self.addCleanup(self.release.set)
+
+    def module(self, name: str, act: Callable[[], object] = bool, answer: str = "True") -> Check:
+        """Return a check in a module that calls ``act`` when it is imported."""
+        text = f"""
+            from tests.test_loading import importing
+            importing["{name}"]()
+
+            def check():
+                return {answer}
+        """
+        (self.directory / f"{name}.py").write_text(textwrap.dedent(text))
+        importing[name] = act
+        self.addCleanup(importing.pop, name)
+        self.addCleanup(sys.modules.pop, name, None)
+        return Check("health", name, f"{name}.check")
+
+    def hang(self) -> None:
+        self.assertTrue(self.release.wait(30))
+
+    def ask(self, *checks: Check, **question: Any) -> tuple[Result, ...]:
+        return self.engine.run(checks, **question)
+
+
+class LoadingTests(LoadingTestCase):
+    def test_time_of_an_import_does_not_count_against_the_deadline(self) -> None:
+        """FAULTS E2: on a slow machine, imports take longer than any check may."""
+        slow = self.module("slow_to_import", lambda: time.sleep(0.3))
+        (result,) = self.ask(slow, timeout=0.2)
+        self.assertEqual((result.answer, result.error), (True, None))
+        self.assertLess(result.duration, 0.2)
+
+    def test_modules_are_imported_one_at_a_time(self) -> None:
+        """FAULTS E1: two threads that import together can break each other's import."""
+        alone = threading.Lock()
+
+        def act() -> None:
+            self.assertTrue(alone.acquire(blocking=False))
+            time.sleep(0.02)
+            alone.release()
+
+        checks = [self.module(f"module{number}", act) for number in range(8)]
+        answers: list[Result] = []
+        askers = [threading.Thread(target=lambda: answers.extend(self.ask(*checks))) for _ in range(4)]
+        for asker in askers:
+            asker.start()
+        for asker in askers:
+            asker.join()
+        self.assertEqual({(result.answer, result.error) for result in answers}, {(True, None)})
+
+    def test_nothing_runs_before_all_that_is_asked_is_loaded(self) -> None:
+        loaded = threading.Event()
+        late = self.module("late", loaded.set)
+        early = self.module("early", answer="__import__('tests.test_loading').test_loading.importing['seen']()")
+        importing["seen"] = loaded.is_set
+        self.addCleanup(importing.pop, "seen")
+        self.assertEqual([result.answer for result in self.ask(early, late)], [True, True])
+
+    def test_import_that_hangs_is_given_up_and_costs_the_others_nothing_but_time(self) -> None:
+        with mock.patch.object(Loader, "limit", 0.1):
+            stuck, fine = self.module("stuck", self.hang), self.module("fine")
+            first = self.ask(stuck, fine)
+            self.assertEqual([result.error for result in first], ["still loading its code", None])
+            self.assertEqual([result.state for result in first], ["fail", "pass"])
+            started = time.monotonic()
+            self.assertEqual(self.ask(stuck)[0].error, "still loading its code")
+            self.assertLess(time.monotonic() - started, 0.05)
+            self.release.set()
+            self.assertTrue(eventually(lambda: self.ask(stuck)[0].answer is True))
+
+    def test_who_would_not_wait_is_told_that_it_runs_not_that_it_fails(self) -> None:
+        check = self.module("patient", self.hang)
+        (result,) = self.ask(check, patience=0.02)
+        self.assertEqual(result.state, "running")
+        self.release.set()
+        self.assertEqual(self.ask(check)[0].answer, True)
+
+    def test_event_loop_goes_on_while_a_module_loads(self) -> None:
+        check = self.module("awaited", self.hang)
+
+        async def ask() -> tuple[Result, ...]:
+            asking = asyncio.ensure_future(self.engine.arun([check]))
+            await asyncio.sleep(0.01)
+            self.assertFalse(asking.done())
+            self.release.set()
+            return await asking
+
+        self.assertEqual(asyncio.run(ask())[0].answer, True)
+
+    def test_module_that_raises_is_the_failure_of_its_check_and_is_tried_again(self) -> None:
+        attempts: list[int] = []
+
+        def act() -> None:
+            attempts.append(1)
+            if len(attempts) == 1:
+                sys.exit("hunter2")
+
+        check = self.module("raising", act)
+        with self.assertLogs("status"):
+            (result,) = self.ask(check)
+        self.assertEqual(result.error, "raising.check cannot be imported: it raised SystemExit.")
+        self.assertEqual(self.ask(check)[0].answer, True)
+
+    def test_failing_load_of_a_provider_is_no_failure_of_its_check(self) -> None:
+        class Careless(Provider):
+            def load(self) -> None:
+                raise ValueError
+
+            def check(self) -> bool:
+                return True
+
+        self.module("careless")
+        module = __import__("careless")
+        module.check = Careless()
+        self.assertEqual(self.ask(Check("health", "careless", "careless.check"))[0].answer, True)
+
+    def test_machine_without_a_free_thread_is_told(self) -> None:
+        start = threading.Thread.start
+
+        def none_left(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        def only_the_loader(thread: threading.Thread) -> None:
+            (start if thread.name == "status-loader" else none_left)(thread)
+
+        check = self.module("crowded")
+        for allowed in (none_left, only_the_loader):
+            with self.subTest(allowed.__name__), mock.patch.object(threading.Thread, "start", allowed):
+                with self.assertLogs("status") if allowed is none_left else self.assertNoLogs("status"):
+                    self.assertEqual(self.ask(check)[0].error, "no thread could be started to run it")
+        self.assertEqual(self.ask(check)[0].answer, True)
+
+    @override_settings(STATUS_SYNCHRONOUS=True)
+    def test_synchronous_question_loads_in_the_thread_that_asks(self) -> None:
+        threads: list[int] = []
+        check = self.module("here", lambda: threads.append(threading.get_ident()))
+        self.assertEqual(self.ask(check)[0].answer, True)
+        self.assertEqual(threads, [threading.get_ident()])
