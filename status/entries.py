@@ -54,7 +54,7 @@ class Check:
         self.kwargs = dict(kwargs or {})
         self.options = dict(options or {})
         #: The provider, once it is loaded.
-        self.provider = source if isinstance(source, Provider) else None
+        self.provider = source if isinstance(source, Provider) and type(source).load is Provider.load else None
         #: Why it cannot be loaded, as far as that was tried.
         self.load_error: Unavailable | None = None
         #: What the log last said about its failing, None while it does not.
@@ -71,7 +71,7 @@ class Check:
     def load(self) -> Provider:
         """Return the provider, imported if need be. Raises ``Unavailable`` where there is none."""
         if self.provider is None:
-            provider = import_provider(str(self.source))
+            provider = self.source if isinstance(self.source, Provider) else import_provider(self.source)
             with suppress(Exception):  # whatever it is, it happens again in the run, which reports it
                 provider.load(*self.args, **self.kwargs)
             self.provider = provider

@@ -13,7 +13,7 @@ import time
 from typing import Any
 from unittest import mock
 
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connections
 from django.test import SimpleTestCase, override_settings
 from django.utils import translation
@@ -27,6 +27,18 @@ from status.report import Result
 from tests import services
 from tests.components import eventually
 from tests.processes import environment
+
+
+def in_child(question: Any) -> int:
+    """Return the exit status of a forked child that asks ``question()`` and exits 0 if it is true."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            code = 0 if question() else 2
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 class EngineTestCase(SimpleTestCase):
@@ -346,6 +358,13 @@ class DjangoConnectionTests(EngineTestCase):
     """Checks that use the project's models, and with them Django's own connection of the thread."""
 
     databases = {"default"}
+
+    def setUp(self) -> None:
+        super().setUp()
+        # As in a server: under Django's test runner no connection is kept.
+        outside = mock.patch("status.engine.worker.is_testing", lambda: False)
+        outside.start()
+        self.addCleanup(outside.stop)
 
     def asking(self, **entry: Any) -> Check:
         """A check that uses an SQLite file, and remembers the connection it got."""
@@ -767,6 +786,28 @@ print(Engine().run([Check("health", "it", as_provider(check))])[0].answer, watch
 """
 
 
+#: Two async checks that hang, one in database work and one in another blocking call.
+HANGING = """
+import asyncio, time
+from asgiref.sync import sync_to_async
+from django.conf import settings
+settings.configure()
+from status.engine import Engine
+from status.entries import Check
+from status.providers.base import as_provider
+
+async def database():
+    await sync_to_async(time.sleep)(60)
+
+async def other():
+    await asyncio.to_thread(time.sleep, 60)
+
+checks = [Check("health", check.__name__, as_provider(check), options={"timeout": 0.1}) for check in (database, other)]
+for result in Engine().run(checks):
+    print(result.error[:9])
+"""
+
+
 class AsyncCheckTests(EngineTestCase):
     def test_greenlets_see_no_event_loop(self) -> None:
         done = subprocess.run(
@@ -813,6 +854,59 @@ class AsyncCheckTests(EngineTestCase):
         self.assertEqual(self.ask(check)[0].answer, True)
         with self.assertLogs("status"):
             self.assertEqual(asyncio.run(self.engine.arun([check]))[0].error, "raised RuntimeError")
+
+    def test_async_check_that_hangs_holds_up_no_other(self) -> None:
+        """FAULTS E3: asgiref does all database work of a process in one thread."""
+
+        async def stuck() -> None:
+            await sync_to_async(self.hang)()
+
+        async def fine() -> int:
+            return await sync_to_async(threading.get_ident)()
+
+        check = self.check(fine, "fine", timeout=10)
+        results = self.ask(self.check(stuck, "stuck", timeout=0.1), check)
+        self.assertEqual([result.error for result in results], ["timed out after 0.1 s", None])
+        self.assertEqual(self.ask(check)[0].answer, results[1].answer)
+        with self.assertLogs("status"):
+            self.release.set()
+            self.settle()
+
+    def test_async_check_whose_threads_hang_is_not_run_without_end(self) -> None:
+        async def stuck() -> None:
+            await asyncio.to_thread(self.hang)
+
+        check = self.check(stuck, timeout=0.02)
+        with self.assertLogs("status"):
+            for _ in range(5):
+                (result,) = self.ask(check)
+                self.settle()
+        self.assertEqual(len(self.calls), 3)
+        self.assertEqual(result.error, "3 threads of its earlier runs still hang")
+
+    def test_process_ends_while_async_checks_hang(self) -> None:
+        started = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-c", HANGING], env=environment(), capture_output=True, text=True, check=False
+        )
+        self.assertEqual((done.stdout, done.returncode), ("timed out\n" * 2, 0), done.stderr)
+        self.assertLess(time.monotonic() - started, 10)
+
+    def test_async_check_works_in_a_forked_child(self) -> None:
+        async def check() -> bool:
+            return await sync_to_async(lambda: True)()
+
+        entry = self.check(check)
+        self.assertEqual(self.ask(entry)[0].answer, True)
+        self.assertEqual(in_child(lambda: self.ask(entry)[0].answer is True), 0)
+
+    def test_gevent_that_replaced_nothing_changes_nothing(self) -> None:
+        """FAULTS E4."""
+        code = GREENLETS.replace("monkey.patch_all()", "").replace("gevent.sleep(0.05)", "")
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False
+        )
+        self.assertEqual((done.stdout, done.returncode), ("True no loop\n", 0), done.stderr)
 
 
 class EventLoopTests(EngineTestCase):
@@ -932,21 +1026,10 @@ class SynchronousTests(EngineTestCase):
 
 
 class ForkTests(EngineTestCase):
-    def in_child(self, question: Any) -> int:
-        """The exit status of a forked child that asks ``question()`` and exits 0 if it is true."""
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                code = 0 if question() else 2
-            finally:
-                os._exit(code)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
     def test_child_asks_on_threads_of_its_own(self) -> None:
         check = self.check(lambda: True)
         self.ask(check)
-        self.assertEqual(self.in_child(lambda: self.ask(check)[0].answer is True), 0)
+        self.assertEqual(in_child(lambda: self.ask(check)[0].answer is True), 0)
 
     def test_child_is_not_held_up_by_a_run_in_flight_and_a_lock_held_in_the_parent(self) -> None:
         parent = os.getpid()
@@ -954,4 +1037,4 @@ class ForkTests(EngineTestCase):
         self.ask(check, patience=0.0)
         state = self.engine._state.get()
         with state.flight(check).lock, state.lock:
-            self.assertEqual(self.in_child(lambda: self.ask(check)[0].answer is True), 0)
+            self.assertEqual(in_child(lambda: self.ask(check)[0].answer is True), 0)

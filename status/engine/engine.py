@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
@@ -58,7 +58,7 @@ class SingleFlight:
             if self.last is not None and max_age and asked - self.last.finished <= max_age:
                 return self.last, False
             newest = self.newest
-            if newest is not None and not newest.future.done():
+            if newest is not None and newest.outcome is None:
                 given_up = asked >= newest.deadline and asked - newest.started >= self.replace_after
                 if not given_up or len(self.unfinished) >= self.limit:
                     return newest, False
@@ -75,7 +75,7 @@ class SingleFlight:
         Raises RuntimeError where no thread can be started.
         """
         with self.lock:
-            if self.worker is not None and self.submitted is not None and not self.submitted.future.done():
+            if self.worker is not None and self.submitted is not None and self.submitted.outcome is None:
                 self.worker.abandon()
                 self.worker = None
             self.submitted = execution
@@ -188,10 +188,11 @@ class Engine:
         for load in loads.values():
             wait(load, _left(give_up))
         started = self._start(checks, loads, asked, timeout, lambda check: not check.may_block())
-        for execution in _executions(started):
-            if left := execution.left(give_up):
-                wait(execution.future, left)
-        return self._results(started, asked)
+        for one in started:
+            for execution in one.executions:
+                if left := execution.left(give_up):
+                    wait(execution.future, left)
+        return tuple(self._note(one, asked) for one in started)
 
     async def arun(
         self, checks: Iterable[Check], timeout: float | None = None, patience: float | None = None
@@ -208,10 +209,11 @@ class Engine:
         started = self._start(
             checks, loads, asked, timeout, lambda check: not getattr(check.provider, "blocking", True)
         )
-        for execution in _executions(started):
-            if left := execution.left(give_up):
-                await await_future(execution.future, left)
-        return self._results(started, asked)
+        for one in started:
+            for execution in one.executions:
+                if left := execution.left(give_up):
+                    await await_future(execution.future, left)
+        return tuple(self._note(one, asked) for one in started)
 
     def _begin_to_load(self, checks: Iterable[Check]) -> dict[Check, Future[None]]:
         """Return what to wait for before the code of each of ``checks`` is there."""
@@ -298,9 +300,6 @@ class Engine:
         if task.one is task.check:
             self._note(Asked(task.check, None, [task.execution]), task.execution.started)
 
-    def _results(self, started: Iterable[Asked], asked: float) -> tuple[Result, ...]:
-        return tuple(self._note(one, asked) for one in started)
-
     def _note(self, one: Asked, asked: float) -> Result:
         """Return the result, after the observers were told of it, once for each run."""
         result = one.result(asked)
@@ -330,11 +329,6 @@ def unloaded(check: Check) -> Execution:
         raise error
 
     return Execution.over(contain(check, fail))
-
-
-def _executions(started: Iterable[Asked]) -> Iterator[Execution]:
-    for one in started:
-        yield from one.executions
 
 
 def _left(give_up: float) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -12,6 +12,7 @@ from time import monotonic
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from status.engine.coroutines import run_awaitable
 from status.entries import Check
 from status.logs import call_safely, log_failure
 from status.providers.base import Answer, Composite, Finding, Part, Unavailable, running_until
@@ -56,7 +57,10 @@ class Execution:
         self.deadline = self.started + timeout
         self.finished = 0.0
         self.begun = False
-        self.future: Future[Outcome] = Future()
+        #: What came of it; None until it returns.
+        self.outcome: Outcome | None = None
+        #: Done when it returns.
+        self.future: Future[None] = Future()
         # A future that runs cannot be cancelled by one of those who wait for it.
         self.future.set_running_or_notify_cancel()
 
@@ -70,39 +74,27 @@ class Execution:
     def finish(self, outcome: Outcome) -> None:
         """Publish the outcome to everyone who waits."""
         self.finished = monotonic()
-        self.future.set_result(outcome)
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """What came of it; None until it returns."""
-        return self.future.result() if self.future.done() else None
+        self.outcome = outcome
+        self.future.set_result(None)
 
     def left(self, give_up: float) -> float:
         """Return the seconds to wait: until the deadline or ``give_up`` (monotonic); 0 when it has returned."""
-        return 0.0 if self.future.done() else max(0.0, min(self.deadline, give_up) - monotonic())
+        return 0.0 if self.outcome is not None else max(0.0, min(self.deadline, give_up) - monotonic())
 
     def reason(self, asked: float) -> str | None:
         """Return why there is no answer for a caller who asked then, as a safe sentence; None where there is one."""
-        outcome = self.outcome
-        if outcome is not None:
-            return outcome.error
+        if self.outcome is not None:
+            return self.outcome.error
         late = timed_out(self.timeout)
         if asked < self.deadline:
             return late
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.trouble_since))
         return f"{late}, still running since {since}"
 
-    def duration(self, now: float) -> float:
-        """Return the seconds it took, or has taken so far."""
-        return (self.finished if self.future.done() else now) - self.started
-
-    def age(self, asked: float, now: float) -> float:
-        """Return the seconds since it returned, for a caller who asked after that: the answer is reused. Else 0."""
-        return now - self.finished if self.future.done() and self.finished < asked else 0.0
-
     def finding(self, asked: float) -> Finding:
-        outcome, reason = self.outcome, self.reason(asked)
-        return Finding(reason=reason) if outcome is None or reason else Finding(outcome.answer)
+        """Return what a part's execution contributes to the composed answer."""
+        reason = self.reason(asked)
+        return Finding(reason=reason) if self.outcome is None or reason else Finding(self.outcome.answer)
 
 
 def timed_out(timeout: float) -> str:
@@ -170,33 +162,13 @@ def outcome_of(check: Check | Part, value: Any) -> Outcome:
 
 
 def finish_awaitable(value: Any, execution: Execution) -> Any:
-    """Return what an async check answers, run on an event loop of its own and cancelled at the deadline."""
-
-    async def within_deadline() -> Any:
-        return await asyncio.wait_for(value, max(0.0, execution.deadline - monotonic()))
-
-    coroutine = within_deadline()
+    """Return what an async check answers. Raises ``Unavailable`` when it is cancelled at the deadline."""
     try:
-        return _on_native_thread(asyncio.run, coroutine)
+        return run_awaitable(value, execution.deadline)
     except asyncio.TimeoutError as error:
         if monotonic() >= execution.deadline:
             raise Unavailable(timed_out(execution.timeout)) from error
         raise
-    finally:
-        # Where the loop could not start, or ended early, Python would warn that nobody awaited these.
-        coroutine.close()
-        getattr(value, "close", bool)()
-
-
-def _on_native_thread(function: Callable[..., Any], *args: Any) -> Any:
-    """Call ``function``; where gevent has replaced threads, on one of the operating system.
-
-    Every greenlet of a thread sees the event loop that one of them runs, and Django would refuse database work in all.
-    """
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is None or not monkey.is_module_patched("threading"):
-        return function(*args)
-    return sys.modules["gevent"].get_hub().threadpool.apply(function, args)
 
 
 class Asked(NamedTuple):
@@ -213,7 +185,16 @@ class Asked(NamedTuple):
     def result(self, since: float) -> Result:
         """Return what a caller who asked at ``since`` (monotonic) is told now."""
         now = monotonic()
-        running = any(one.outcome is None and now < one.deadline for one in self.executions)
+        running, duration, age, started_at = False, 0.0, 0.0, math.inf
+        for one in self.executions:
+            started_at = min(started_at, one.started_at)
+            if one.outcome is None:
+                running = running or now < one.deadline
+                duration = max(duration, now - one.started)
+            else:
+                duration = max(duration, one.finished - one.started)
+                if one.finished < since:  # it was over before the caller asked: its answer is reused
+                    age = max(age, now - one.finished)
         outcome = UNKNOWN if running else self._outcome(since)
         return Result(
             resource=self.check.resource,
@@ -225,9 +206,9 @@ class Asked(NamedTuple):
             critical=self.check.critical,
             error=outcome.error,
             reasons=outcome.reasons,
-            duration=max((one.duration(now) for one in self.executions), default=0.0),
-            started_at=min((one.started_at for one in self.executions), default=time.time()),
-            age=max((one.age(since, now) for one in self.executions), default=0.0),
+            duration=duration,
+            started_at=started_at if self.executions else time.time(),
+            age=age,
             cut=outcome.cut,
             running=running,
         )

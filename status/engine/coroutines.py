@@ -1,0 +1,142 @@
+"""Runs async checks: each with an event loop, executors and a thread-sensitive context of its own, on daemon threads.
+
+With asgiref's defaults all async code of a process shares one thread for its database work, and the interpreter waits
+at its end for the threads of executors: one check that hangs would hold up all others, and the end of the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync
+
+from status.conf import conf
+from status.engine.worker import Worker, close_old_connections, start_call
+from status.providers.base import Unavailable
+
+#: Calls in threads that cancelled runs of one check may leave behind before it is not run any more.
+MAX_ABANDONED = 3
+
+
+class DaemonExecutor(ThreadPoolExecutor):
+    """Runs each call in a daemon thread of its own. An event loop takes no other class as its default executor."""
+
+    def __init__(self) -> None:
+        super().__init__(max_workers=1)  # of which it starts none
+        self._calls: list[Future[Any]] = []
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        call = start_call(partial(function, *args, **kwargs), "status-async")
+        self._calls = [*self.unfinished(), call]
+        return call
+
+    def unfinished(self) -> list[Future[Any]]:
+        """Return the calls that have not returned."""
+        return [call for call in self._calls if not call.done()]
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Leave alone what hangs."""
+
+
+class SerialExecutor(Executor):
+    """Runs calls one after the other in one warm daemon thread, which ends with the executor."""
+
+    def __init__(self) -> None:
+        self._worker: Worker | None = None
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
+
+        def call() -> None:
+            try:
+                future.set_result(function(*args, **kwargs))
+            except BaseException as error:
+                future.set_exception(error)
+
+        self.run(call)
+        return future
+
+    def run(self, job: Callable[[], object]) -> None:
+        if self._worker is None or not self._worker.submit(job):
+            self._worker = Worker("status-async")
+            self._worker.submit(job)
+            self._worker.start()
+
+    def close_old_connections(self) -> None:
+        """Close the thread's database connections as Django does around a request, where there is a thread."""
+        if self._worker is not None:
+            self._worker.submit(close_old_connections)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Keep the thread for the next run."""
+
+    def __del__(self) -> None:
+        if self._worker is not None:
+            self._worker.stop()
+
+
+class _Thread(threading.local):
+    """What belongs to the thread of one check: where its database work is done, and its other blocking calls."""
+
+    def __init__(self) -> None:
+        self.database = SerialExecutor()
+        self.others = DaemonExecutor()
+
+
+_thread = _Thread()
+
+
+def run_awaitable(value: Awaitable[Any], deadline: float) -> Any:
+    """Return what ``value`` answers, awaited until ``deadline`` (monotonic) and then cancelled.
+
+    Raises ``asyncio.TimeoutError`` when the deadline is missed, ``Unavailable`` when earlier runs of the check have
+    left too many threads behind, and whatever ``value`` raises.
+    """
+
+    async def within_deadline() -> Any:
+        return await asyncio.wait_for(value, max(0.0, deadline - monotonic()))
+
+    if conf.synchronous:
+        return async_to_sync(within_deadline)()  # database work in this thread, and in the transaction of the test
+    coroutine = _isolated(within_deadline, _thread.database, _thread.others)
+    try:
+        if len(_thread.others.unfinished()) >= MAX_ABANDONED:
+            raise Unavailable(f"{MAX_ABANDONED} threads of its earlier runs still hang")
+        return _on_native_thread(asyncio.run, coroutine)
+    finally:
+        # Where the loop could not start, or ended early, Python would warn that nobody awaited these.
+        coroutine.close()
+        getattr(value, "close", bool)()
+
+
+async def _isolated(function: Callable[[], Awaitable[Any]], database: SerialExecutor, others: DaemonExecutor) -> Any:
+    asyncio.get_running_loop().set_default_executor(others)
+    context = ThreadSensitiveContext()
+    database.close_old_connections()
+    async with context:
+        SyncToAsync.context_to_thread_executor[context] = database
+        try:
+            return await function()
+        finally:
+            # The context would shut down an executor that it finds.
+            SyncToAsync.context_to_thread_executor.pop(context, None)
+            database.close_old_connections()
+
+
+def _on_native_thread(function: Callable[..., Any], *args: Any) -> Any:
+    """Call ``function``; where gevent has replaced threads, on one of the operating system.
+
+    Every greenlet of a thread sees the event loop that one of them runs, and Django would refuse database work in all.
+    """
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is None or not monkey.is_module_patched("threading"):
+        return function(*args)
+    return sys.modules["gevent"].get_hub().threadpool.apply(function, args)
