@@ -171,7 +171,7 @@ class ForbiddenTests(SimpleTestCase):
         for name, path in modules().items():
             with self.subTest(module=name):
                 text = path.read_text()
-                self.assertNotRegex(text, r"ThreadPoolExecutor\(|multiprocessing|to_thread|thread_sensitive=False")
+                self.assertNotRegex(text, r"ThreadPoolExecutor\(|multiprocessing|\.to_thread\(|thread_sensitive=False")
                 for start in re.findall(r"threading\.Thread\(.*\)", text):
                     self.assertIn("daemon=True", start)
 
