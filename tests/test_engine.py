@@ -318,6 +318,20 @@ class InterruptionTests(EngineTestCase):
         self.armed = False
         self.assertEqual([result.answer for result in self.ask(fine, check)], [True, True])
 
+    def test_run_that_was_withdrawn_is_not_run(self) -> None:
+        jobs: list[Any] = []
+
+        def submit(flight: Any, execution: Any, job: Any, at_end: Any) -> None:
+            jobs.append(job)
+            raise Limit
+
+        check = self.check(self.hang)
+        with mock.patch.object(SingleFlight, "submit", submit), self.assertRaises(Limit):
+            self.ask(check)
+        self.assertFalse(self.engine.busy)
+        jobs[0]()
+        self.assertEqual(self.calls, [])
+
     def test_limit_that_strikes_in_the_middle_of_a_run_reaches_the_caller(self) -> None:
         class Struck(Provider):
             blocking = False
@@ -868,9 +882,16 @@ class AsyncCheckTests(EngineTestCase):
         results = self.ask(self.check(stuck, "stuck", timeout=0.1), check)
         self.assertEqual([result.error for result in results], ["timed out after 0.1 s", None])
         self.assertEqual(self.ask(check)[0].answer, results[1].answer)
+
+    def test_exception_of_database_work_reaches_the_async_check(self) -> None:
+        def fail() -> None:
+            raise Unavailable("the table is gone")
+
+        async def check() -> None:
+            await sync_to_async(fail)()
+
         with self.assertLogs("status"):
-            self.release.set()
-            self.settle()
+            self.assertEqual(self.ask_one(check).error, "the table is gone")
 
     def test_async_check_whose_threads_hang_is_not_run_without_end(self) -> None:
         async def stuck() -> None:

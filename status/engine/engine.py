@@ -284,16 +284,16 @@ class Engine:
 
     def _work_here(self, task: Task) -> None:
         """Execute in the caller's thread: what the check sets in its context (language, tracing) ends with it."""
-        if task.flight.begin(task.execution):
-            outcome = Outcome.failed("was interrupted")
-            try:
-                # An alarm or a server's own limit is meant for the caller.
-                outcome = copy_context().run(execute, task.one, task.execution, contained=(Exception, SystemExit))
-            finally:
-                task.flight.end(task.execution, outcome)
-            if conf.synchronous:
-                call_safely(task.provider.close)  # no idle worker will come to do it
-            self._returned(task)
+        task.flight.begin(task.execution)
+        outcome = Outcome.failed("was interrupted")
+        try:
+            # An alarm or a server's own limit is meant for the caller.
+            outcome = copy_context().run(execute, task.one, task.execution, contained=(Exception, SystemExit))
+        finally:
+            task.flight.end(task.execution, outcome)
+        if conf.synchronous:
+            call_safely(task.provider.close)  # no idle worker will come to do it
+        self._returned(task)
 
     def _returned(self, task: Task) -> None:
         """Tell the observers, as perhaps nobody waits any more. What has parts is told as a whole, by who asks."""
