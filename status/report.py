@@ -23,7 +23,9 @@ class Result(NamedTuple):
     critical: False where a failure is a warning (option ``critical``).
     error: a safe sentence when the provider itself failed, else None. Never an exception's own text.
     reasons: component -> safe sentence, for components that fail. For callers who may see details.
+    warnings: component -> safe sentence, for components that are not well, but no reason to answer 503.
     duration: seconds the run took, or has taken so far when it is still running.
+    durations: component -> seconds, where components are asked side by side.
     started_at: when the run began, seconds since the epoch.
     age: seconds since the answer was complete, 0.0 unless it is reused.
     cut: values left out of the answer to stay within the limits.
@@ -39,7 +41,9 @@ class Result(NamedTuple):
     critical: bool = True
     error: str | None = None
     reasons: Mapping[str, str] = MappingProxyType({})
+    warnings: Mapping[str, str] = MappingProxyType({})
     duration: float = 0.0
+    durations: Mapping[str, float] = MappingProxyType({})
     started_at: float = 0.0
     age: float = 0.0
     cut: int = 0
@@ -53,7 +57,7 @@ class Result(NamedTuple):
         if not self.judged:
             return "info"
         if self.sound:
-            return "pass"
+            return "warn" if self.warnings else "pass"
         return "fail" if self.critical else "warn"
 
     def answer_for(self, details: bool) -> JSON:

@@ -749,6 +749,29 @@ class AnswerTests(EngineTestCase):
         result = self.ask_one(lambda: Answer({"a": False}, {"a": "no answer"}))
         self.assertEqual((result.answer, result.reasons), ({"a": False}, {"a": "no answer"}))
 
+    def test_warning_shows_and_does_not_fail(self) -> None:
+        result = self.ask_one(lambda: Answer({"orders": True}, warnings={"orders": "fewer than 50 left"}))
+        self.assertEqual((result.state, result.warnings), ("warn", {"orders": "fewer than 50 left"}))
+
+    def test_sentences_of_a_provider_pass_the_same_door_as_its_answer(self) -> None:
+        """FAULTS R4."""
+        for field in ("reasons", "warnings"):
+            with self.subTest(field), override_settings(SECRET_KEY="ohzaeWoh4xoo9kaiNg5iet8eij"):
+                sentences = {"login": "as ohzaeWoh4xoo9kaiNg5iet8eij", "half": "\ud800", "broken": object()}
+                sentences.update({f"long{number}": "x" * 100_000 for number in range(200)})
+                result = self.ask_one(lambda: Answer(True, **{field: sentences}))  # noqa: B023
+                told = getattr(result, field)
+                self.assertEqual(told["login"], "as ********")
+                self.assertEqual(told["half"], "?")
+                self.assertLess(sum(map(len, told.values())), 600_000)
+
+    def test_each_component_has_its_own_time(self) -> None:
+        """FAULTS R8."""
+        result = self.ask_one(Pair(a=self.hang, b=lambda: True), timeout=0.1)
+        self.assertEqual(list(result.durations), ["a", "b"])
+        self.assertGreaterEqual(result.durations["a"], 0.1)
+        self.assertLess(result.durations["b"], 0.1)
+
     def test_strangers_get_what_the_provider_calls_public(self) -> None:
         class Careful(Provider):
             def check(self) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class SingleFlight:
                 self.last = execution  # and not an abandoned one that comes in after its successor
             execution.finish(outcome)
 
-    def is_news(self, executions: Sequence[Execution]) -> bool:
+    def is_news(self, executions: Iterable[Execution]) -> bool:
         """Return whether the observers do not know of these, and count them as known from now on."""
         started = max((one.started for one in executions), default=math.inf)
         with self.lock:
@@ -189,7 +189,7 @@ class Engine:
             wait(load, _left(give_up))
         started = self._start(checks, loads, asked, timeout, lambda check: not check.may_block())
         for one in started:
-            for execution in one.executions:
+            for execution in one.executions.values():
                 if left := execution.left(give_up):
                     wait(execution.future, left)
         return tuple(self._note(one, asked) for one in started)
@@ -210,7 +210,7 @@ class Engine:
             checks, loads, asked, timeout, lambda check: not getattr(check.provider, "blocking", True)
         )
         for one in started:
-            for execution in one.executions:
+            for execution in one.executions.values():
                 if left := execution.left(give_up):
                     await await_future(execution.future, left)
         return tuple(self._note(one, asked) for one in started)
@@ -242,21 +242,21 @@ class Engine:
                 provider = check.provider
                 if provider is None:
                     loading = check in loads and not loads[check].done()
-                    started.append(Asked(check, None, [Execution(math.inf) if loading else unloaded(check)]))
+                    started.append(Asked(check, {None: Execution(math.inf) if loading else unloaded(check)}))
                     continue
                 limit, max_age, parts = timeout or check.timeout, check.max_age, check.parts()
-                executions = []
-                for one in [check] if parts is None else parts:
+                executions: dict[str | None, Execution] = {}
+                targets = {None: check} if parts is None else {part.name: part for part in parts}
+                for name, one in targets.items():
                     flight = state.flight(one)
-                    execution, is_new = flight.join(asked, limit, max_age)
-                    executions.append(execution)
+                    executions[name], is_new = flight.join(asked, limit, max_age)
                     if is_new:
-                        tasks.append(Task(check, one, provider, flight, execution))
+                        tasks.append(Task(check, one, provider, flight, executions[name]))
                         if conf.synchronous or in_place(one):
                             here.append(tasks[-1])
                         else:
                             self._submit(tasks[-1])
-                started.append(Asked(check, parts, executions))
+                started.append(Asked(check, executions))
             for task in here:
                 self._work_here(task)
         except BaseException:
@@ -298,12 +298,12 @@ class Engine:
     def _returned(self, task: Task) -> None:
         """Tell the observers, as perhaps nobody waits any more. What has parts is told as a whole, by who asks."""
         if task.one is task.check:
-            self._note(Asked(task.check, None, [task.execution]), task.execution.started)
+            self._note(Asked(task.check, {None: task.execution}), task.execution.started)
 
     def _note(self, one: Asked, asked: float) -> Result:
         """Return the result, after the observers were told of it, once for each run."""
         result = one.result(asked)
-        if not result.running and self._state.get().flight(one.check).is_news(one.executions):
+        if not result.running and self._state.get().flight(one.check).is_news(one.executions.values()):
             for observer in self.observers:
                 call_safely(observer, one.check, result)
         return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from inspect import isawaitable
 from time import monotonic
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from status.engine.coroutines import run_awaitable
 from status.entries import Check
 from status.logs import call_safely, log_failure
-from status.providers.base import Answer, Composite, Finding, Part, Unavailable, running_until
+from status.providers.base import Answer, Finding, Part, Unavailable, running_until
 from status.report import Result, failure
 from status.serialization import JSON, NotPlain, to_plain
 
@@ -28,6 +28,7 @@ class Outcome(NamedTuple):
     sound: bool
     error: str | None = None
     reasons: Mapping[str, str] = MappingProxyType({})
+    warnings: Mapping[str, str] = MappingProxyType({})
     cut: int = 0
 
     @classmethod
@@ -147,18 +148,24 @@ def _words_of(error: Unavailable) -> str:
 
 def outcome_of(check: Check | Part, value: Any) -> Outcome:
     """Return the outcome of a check that answered ``value``. Raises ``NotPlain``, and what reading the value raises."""
-    reasons: Mapping[str, str] = {}
-    if isinstance(value, Answer):
-        value, reasons = value.value, value.reasons
-    plain = to_plain(value)
+    answer = value if isinstance(value, Answer) else Answer(value)
+    plain = to_plain(answer.value)
     public = check.public(plain.value)
     return Outcome(
         answer=plain.value,
         public_answer=plain.value if public is plain.value else to_plain(public).value,
         sound=plain.sound,
-        reasons={str(key): str(text) for key, text in reasons.items()},
+        reasons=_sentences(answer.reasons),
+        warnings=_sentences(answer.warnings),
         cut=plain.cut,
     )
+
+
+def _sentences(by_component: Mapping[Any, Any]) -> Mapping[str, str]:
+    """Return component -> sentence as plain text, without secrets and within the limits of an answer."""
+    if not by_component:
+        return {}
+    return to_plain({str(name): str(text) for name, text in by_component.items()}).value  # type: ignore[return-value]
 
 
 def finish_awaitable(value: Any, execution: Execution) -> Any:
@@ -174,27 +181,24 @@ def finish_awaitable(value: Any, execution: Execution) -> Any:
 class Asked(NamedTuple):
     """A check of one question, with what answers it.
 
-    parts: the parts of which its answer is composed; None where it is asked as a whole.
-    executions: one for each part, or the only one.
+    executions: that of the check under None or, where its answer is composed, that of each part under its name.
     """
 
     check: Check
-    parts: Sequence[Part] | None
-    executions: Sequence[Execution]
+    executions: Mapping[str | None, Execution]
 
     def result(self, since: float) -> Result:
         """Return what a caller who asked at ``since`` (monotonic) is told now."""
         now = monotonic()
-        running, duration, age, started_at = False, 0.0, 0.0, math.inf
-        for one in self.executions:
+        running, age, started_at = False, 0.0, math.inf
+        durations: dict[str | None, float] = {}
+        for name, one in self.executions.items():
             started_at = min(started_at, one.started_at)
+            durations[name] = (now if one.outcome is None else one.finished) - one.started
             if one.outcome is None:
                 running = running or now < one.deadline
-                duration = max(duration, now - one.started)
-            else:
-                duration = max(duration, one.finished - one.started)
-                if one.finished < since:  # it was over before the caller asked: its answer is reused
-                    age = max(age, now - one.finished)
+            elif one.finished < since:  # it was over before the caller asked: its answer is reused
+                age = max(age, now - one.finished)
         outcome = UNKNOWN if running else self._outcome(since)
         return Result(
             resource=self.check.resource,
@@ -206,7 +210,9 @@ class Asked(NamedTuple):
             critical=self.check.critical,
             error=outcome.error,
             reasons=outcome.reasons,
-            duration=duration,
+            warnings=outcome.warnings,
+            duration=max(durations.values(), default=0.0),
+            durations={name: seconds for name, seconds in durations.items() if name is not None},
             started_at=started_at if self.executions else time.time(),
             age=age,
             cut=outcome.cut,
@@ -214,9 +220,9 @@ class Asked(NamedTuple):
         )
 
     def _outcome(self, since: float) -> Outcome:
+        whole = self.executions.get(None)
+        if whole is not None:
+            return whole.outcome or Outcome.failed(str(whole.reason(since)))
         check, provider = self.check, self.check.provider
-        if self.parts is None or not isinstance(provider, Composite):
-            (execution,) = self.executions
-            return execution.outcome or Outcome.failed(str(execution.reason(since)))
-        findings = {part.name: one.finding(since) for part, one in zip(self.parts, self.executions, strict=True)}
-        return contain(check, lambda: outcome_of(check, provider.compose(findings)))
+        findings = {str(name): one.finding(since) for name, one in self.executions.items()}
+        return contain(check, lambda: outcome_of(check, provider.compose(findings)))  # type: ignore[union-attr]

@@ -11,15 +11,18 @@ from status.exceptions import StatusError
 
 
 class Answer(NamedTuple):
-    """A value together with the reasons that the classic JSON has no room for.
+    """A value together with the sentences that the classic JSON has no room for.
 
     value: what JSON can hold.
     reasons: component -> safe sentence for each component that fails. Shown to callers who may see details, so it names
         classes, limits and names from the configuration, and never an exception's own text.
+    warnings: component -> safe sentence for each component that is not well, but no reason to fail: it shows, the
+        state is ``warn``, and the HTTP status stays 200.
     """
 
     value: Any
     reasons: Mapping[str, str] = MappingProxyType({})
+    warnings: Mapping[str, str] = MappingProxyType({})
 
 
 class Unavailable(StatusError):
