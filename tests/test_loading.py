@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 import textwrap
 import threading
@@ -13,13 +14,16 @@ from unittest import mock
 
 from django.test import SimpleTestCase, override_settings
 
+import status
 from status.engine import Engine
 from status.engine.loading import Loader
 from status.entries import Check
 from status.providers.base import Provider
+from status.registry import registry
 from status.report import Result
 from tests import services
 from tests.components import eventually
+from tests.processes import environment
 
 #: What the modules of these tests call while they are imported, by the name of the module.
 importing: dict[str, Callable[[], object]] = {}
@@ -162,9 +166,9 @@ class LoadingTests(LoadingTestCase):
 
         check = self.module("crowded")
         for allowed in (none_left, only_the_loader):
-            with self.subTest(allowed.__name__), mock.patch.object(threading.Thread, "start", allowed):
-                with self.assertLogs("status") if allowed is none_left else self.assertNoLogs("status"):
-                    self.assertEqual(self.ask(check)[0].error, "no thread could be started to run it")
+            told = self.assertLogs("status") if allowed is none_left else self.assertNoLogs("status")
+            with self.subTest(allowed.__name__), mock.patch.object(threading.Thread, "start", allowed), told:
+                self.assertEqual(self.ask(check)[0].error, "no thread could be started to run it")
         self.assertEqual(self.ask(check)[0].answer, True)
 
     @override_settings(STATUS_SYNCHRONOUS=True)
@@ -173,3 +177,26 @@ class LoadingTests(LoadingTestCase):
         check = self.module("here", lambda: threads.append(threading.get_ident()))
         self.assertEqual(self.ask(check)[0].answer, True)
         self.assertEqual(threads, [threading.get_ident()])
+
+
+class PreloadTests(LoadingTestCase):
+    def test_first_question_finds_everything_loaded(self) -> None:
+        imported: list[str] = []
+        entries = [("one", self.module("one", lambda: imported.append("one")).source)]
+        with override_settings(STATUS_PROVIDERS={"health": entries}, ROOT_URLCONF="tests.contract_urls"):
+            sys.modules.pop("tests.contract_urls", None)
+            self.assertTrue(status.preload())
+            self.assertEqual(imported, ["one"])
+            self.assertIn("tests.contract_urls", sys.modules)
+            self.assertIsNotNone(registry["health"]["one"].provider)
+
+    def test_what_cannot_be_loaded_is_told_and_does_not_keep_the_server_from_starting(self) -> None:
+        with override_settings(STATUS_PROVIDERS={"health": [("gone", "no.such.check")]}):
+            self.assertFalse(status.preload())
+
+    def test_standalone_process_needs_no_urlconf(self) -> None:
+        code = "import status; print(status.preload())"
+        env = environment()
+        env.pop("DJANGO_SETTINGS_MODULE", None)
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+        self.assertEqual((done.stdout, done.stderr), ("True\n", ""))

@@ -215,6 +215,13 @@ class Engine:
                     await await_future(execution.future, left)
         return tuple(self._note(one, asked) for one in started)
 
+    def load(self, checks: Iterable[Check]) -> bool:
+        """Load the code of ``checks`` and wait until it is there, or overstays. Return whether all is there."""
+        checks = tuple(checks)
+        for load in self._begin_to_load(checks).values():
+            wait(load, None)
+        return all(check.provider is not None for check in checks)
+
     def _begin_to_load(self, checks: Iterable[Check]) -> dict[Check, Future[None]]:
         """Return what to wait for before the code of each of ``checks`` is there."""
         missing = [check for check in checks if check.provider is None]
