@@ -734,6 +734,33 @@ class ObserverTests(EngineTestCase):
         self.engine.close()
         self.assertEqual([result.error for result in self.seen], ["timed out after 0.02 s"])
 
+    def test_checks_that_share_their_parts_are_both_told_of(self) -> None:
+        """FAULTS E6: health and stats ask the same databases."""
+        pair = Pair(a=self.hang)
+        health, stats = (Check(resource, "it", pair, options={"timeout": 0.02}) for resource in ("health", "stats"))
+        self.ask(stats)
+        self.ask(health)
+        self.ask(stats)
+        self.assertEqual([(result.resource, result.answer) for result in self.seen], [
+            ("stats", {"a": False}), ("health", {"a": False}),
+        ])  # fmt: skip
+
+    def test_run_that_ends_after_a_newer_one_is_no_news(self) -> None:
+        """FAULTS E6."""
+
+        def stuck_once() -> int:
+            self.calls.append("run")
+            return len(self.calls) if len(self.calls) > 1 else int(self.release.wait(30)) - 1
+
+        check = self.check(stuck_once, timeout=0.05)
+        self.ask(check)
+        with mock.patch.object(SingleFlight, "replace_after", 0.0):
+            self.ask(check)
+        self.release.set()
+        self.settle()
+        self.engine.close()
+        self.assertEqual([result.answer for result in self.seen], [{"ok": False, "error": "timed out after 0.05 s"}, 2])
+
     def test_observer_sees_a_late_return_that_nobody_waited_for(self) -> None:
         check = self.check(self.hang, timeout=0.4)
         self.ask(check, patience=0.0)
@@ -1082,3 +1109,23 @@ class ForkTests(EngineTestCase):
         state = self.engine._state.get()
         with state.flight(check).lock, state.lock:
             self.assertEqual(in_child(lambda: self.ask(check)[0].answer is True), 0)
+
+    def test_children_answer_whatever_their_parent_does_at_the_fork(self) -> None:
+        """FAULTS E10: no lock and no half-built value of the parent is waited for."""
+        checks = [self.check(lambda: True, f"n{number}") for number in range(4)]
+        stop = threading.Event()
+
+        def load() -> None:
+            while not stop.is_set():
+                self.ask(*checks, self.check(lambda: True, "new"))
+
+        askers = [threading.Thread(target=load) for _ in range(3)]
+        for asker in askers:
+            asker.start()
+        try:
+            codes = {in_child(lambda: all(result.answer for result in self.ask(*checks))) for _ in range(60)}
+        finally:
+            stop.set()
+            for asker in askers:
+                asker.join()
+        self.assertEqual(codes, {0})
