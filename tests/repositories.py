@@ -9,6 +9,9 @@ import tempfile
 import unittest
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from git import Git
 
 #: Nothing of the machine's own configuration, and a moment of our own.
 ENVIRONMENT = {
@@ -84,6 +87,11 @@ def program(path: Path, script: str) -> Path:
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
     return path
+
+
+def with_git(script: Path | str) -> Any:
+    """GitPython runs ``script`` as git; to be used in a ``with`` statement."""
+    return mock.patch.object(Git, "GIT_PYTHON_GIT_EXECUTABLE", str(script))
 
 
 REAL_GIT = shutil.which("git") or "git"

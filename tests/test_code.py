@@ -11,9 +11,9 @@ from unittest import mock
 
 from django.test import SimpleTestCase, override_settings
 
-from status.providers import checkout
-from status.providers.stats import REMEMBERED, Code, code
-from tests.repositories import REAL_GIT, as_git_prints, commit, folder, git, program, repository
+from status.providers.git import TICK, read_checkout, wait_until_settled
+from status.providers.stats import MAX_CHECKOUTS, Code, code
+from tests.repositories import REAL_GIT, as_git_prints, commit, folder, git, program, repository, with_git
 
 Build = Callable[[Path], Path]
 
@@ -330,9 +330,10 @@ class ShapesTests(SimpleTestCase):
         (path / ".git/HEAD").write_text("ref: refs/heads/.invalid\n")
         (path / ".git/reftable").mkdir()
         asks = f'case "$*" in *symbolic-ref*) cat "{path}/branch" ;; *) '
-        translated = f'{asks} exec {REAL_GIT} --git-dir="{path}/real" "$@" ;; esac'
+        elsewhere = "unset GIT_COMMON_DIR GIT_OBJECT_DIRECTORY GIT_WORK_TREE; shift"
+        translated = f'{asks} {elsewhere}; exec {REAL_GIT} --git-dir="{path}/real" "$@" ;; esac'
         git(path, "clone", "--quiet", "--bare", str(repository(path / "other")), "real")
-        with mock.patch.dict(os.environ, GIT_PYTHON_GIT_EXECUTABLE=str(program(path / "git", translated))):
+        with with_git(program(path / "git", translated)):
             for branch in ("main", "topic"):
                 (path / "branch").write_text(f"refs/heads/{branch}\n")
                 (path / ".git/reftable/tables.list").write_text(f"0x{branch}.ref\n")
@@ -400,7 +401,7 @@ class RememberingTests(SimpleTestCase):
     def setUp(self) -> None:
         self.log = folder(self) / "log"
         counting = program(self.log.with_name("git"), f'echo run >> "{self.log}"\nexec {REAL_GIT} "$@"')
-        patched = mock.patch.dict(os.environ, GIT_PYTHON_GIT_EXECUTABLE=str(counting))
+        patched = with_git(counting)
         patched.start()
         self.addCleanup(patched.stop)
 
@@ -529,12 +530,13 @@ class RememberingTests(SimpleTestCase):
             with self.subTest(moved):
                 path, provider, pending = repository(folder(self), commits=2), Code(), [meanwhile]
 
-                def stamps(paths: tuple[str, ...], path: Path = path, pending: Any = pending) -> Any:
+                def read(top: str, path: Path = path, pending: Any = pending) -> Any:
+                    checkout = read_checkout(top)
                     if pending:
                         git(path, *pending.pop())
-                    return checkout.stamps(paths)
+                    return checkout
 
-                with mock.patch("status.providers.stats.stamps", stamps):
+                with mock.patch("status.providers.stats.read_checkout", read):
                     self.assertEqual(provider(path=path), as_git_prints(path))
                 git(path, *later)
                 self.assertEqual(provider(path=path), as_git_prints(path))
@@ -548,23 +550,23 @@ class RememberingTests(SimpleTestCase):
 
     def test_memory_stays_small(self) -> None:
         provider, root = Code(), folder(self)
-        for number in range(REMEMBERED + 3):
+        for number in range(MAX_CHECKOUTS + 3):
             provider(path=repository(root / str(number)))
-        self.assertLessEqual(len(provider._remembered), REMEMBERED)
+        self.assertLessEqual(len(provider._remembered), MAX_CHECKOUTS)
 
     def test_times_in_whole_seconds_are_not_trusted_until_they_are_old(self) -> None:
         """File systems that count so tell two changes of one second apart only afterwards."""
         second = 1_000_000_000
         with mock.patch("time.time_ns", return_value=100 * second + 5):
-            self.assertFalse(checkout.wait_until_settled(((0, 100 * second, 1, 1),)))
-            self.assertTrue(checkout.wait_until_settled(((0, 97 * second, 1, 1), None)))
-            self.assertTrue(checkout.wait_until_settled((None,)))
+            self.assertFalse(wait_until_settled({"a": (0, 100 * second, 1, 1)}))
+            self.assertTrue(wait_until_settled({"a": (0, 97 * second, 1, 1), "b": None}))
+            self.assertTrue(wait_until_settled({"a": None}))
 
     def test_fresh_times_are_waited_for(self) -> None:
         """A change within the same tick of the kernel's clock would carry the same time, and never be noticed."""
         now = time.time_ns() | 1
-        self.assertTrue(checkout.wait_until_settled(((now, now, 1, 1),)))
-        self.assertGreaterEqual(time.time_ns(), now + checkout.TICK)
+        self.assertTrue(wait_until_settled({"a": (now, now, 1, 1)}))
+        self.assertGreaterEqual(time.time_ns(), now + TICK)
 
     def test_answer_is_not_remembered_while_times_cannot_be_trusted(self) -> None:
         path = repository(folder(self))
@@ -690,7 +692,8 @@ class BuildTests(SimpleTestCase):
 
     def test_build_facts_save_asking_git(self) -> None:
         path = repository(folder(self))
-        answer = self.answer(path, STATUS_BUILD_COMMIT=self.COMMIT, GIT_PYTHON_GIT_EXECUTABLE="/nonexistent/git")
+        with with_git("/nonexistent/git"):
+            answer = self.answer(path, STATUS_BUILD_COMMIT=self.COMMIT)
         self.assertEqual(answer, {"debug": False, "scm": "git", "commit": {"id": self.COMMIT}})
 
     def test_environment_does_not_tell_about_another_path(self) -> None:

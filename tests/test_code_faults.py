@@ -13,11 +13,7 @@ from django.test import SimpleTestCase, override_settings, tag
 
 from status.providers import base
 from status.providers.stats import Code, code
-from tests.repositories import REAL_GIT, as_git_prints, commit, folder, git, program, repository
-
-
-def with_git(script: Path | str) -> Any:
-    return mock.patch.dict(os.environ, GIT_PYTHON_GIT_EXECUTABLE=str(script))
+from tests.repositories import REAL_GIT, as_git_prints, commit, folder, git, program, repository, with_git
 
 
 def cut_off(path: Path) -> None:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from status.providers.checkout import small_text
-from status.providers.git import iso_date, without_login
+from status.providers.git import iso_date, read_start
 
+_OWN = ("commit", "summary", "author", "date", "branch", "tag", "version", "source")
 #: Facts and the variables that hold them; the first group that names a commit is believed, and no other.
-#: After ours: what hosting platforms set, and what Dockerfiles by custom do.
+#: After those of this app: what hosting platforms set, what build servers set, and what Dockerfiles by custom do.
 VARIABLES: tuple[dict[str, str], ...] = (
-    {
-        "commit": "STATUS_BUILD_COMMIT",
-        "summary": "STATUS_BUILD_SUMMARY",
-        "author": "STATUS_BUILD_AUTHOR",
-        "date": "STATUS_BUILD_DATE",
-        "branch": "STATUS_BUILD_BRANCH",
-        "tag": "STATUS_BUILD_TAG",
-        "version": "STATUS_BUILD_VERSION",
-        "source": "STATUS_BUILD_SOURCE",
-        "build": "STATUS_BUILD_ID",
-    },
+    {**{fact: f"STATUS_BUILD_{fact.upper()}" for fact in _OWN}, "build": "STATUS_BUILD_ID"},
+    {"commit": "HEROKU_BUILD_COMMIT", "version": "HEROKU_RELEASE_VERSION"},
     {"commit": "HEROKU_SLUG_COMMIT", "version": "HEROKU_RELEASE_VERSION"},
     {"commit": "RENDER_GIT_COMMIT", "branch": "RENDER_GIT_BRANCH"},
     {
@@ -33,56 +25,75 @@ VARIABLES: tuple[dict[str, str], ...] = (
         "author": "RAILWAY_GIT_AUTHOR",
         "branch": "RAILWAY_GIT_BRANCH",
     },
+    {"commit": "VERCEL_GIT_COMMIT_SHA", "branch": "VERCEL_GIT_COMMIT_REF"},
     {"commit": "KAMAL_VERSION"},
+    {"commit": "GIT_REV"},
+    {"commit": "CI_COMMIT_SHA", "branch": "CI_COMMIT_BRANCH", "tag": "CI_COMMIT_TAG"},
+    {"commit": "GITHUB_SHA"},
+    {"commit": "BITBUCKET_COMMIT", "branch": "BITBUCKET_BRANCH", "tag": "BITBUCKET_TAG"},
+    {"commit": "CIRCLE_SHA1", "branch": "CIRCLE_BRANCH", "tag": "CIRCLE_TAG"},
     {"commit": "SOURCE_COMMIT", "branch": "SOURCE_BRANCH"},
+    {"commit": "SOURCE_VERSION"},
     {"commit": "GIT_COMMIT", "branch": "GIT_BRANCH", "tag": "GIT_TAG"},
     {"commit": "COMMIT_SHA"},
+    {"build": "K_REVISION"},
 )
-#: Facts about the build itself, by the names they have in the answer.
+#: Facts about the build itself, by the names that they have in the answer.
 BUILD = {"id": "build", "version": "version", "source": "source"}
-COMMIT_ID = re.compile(r"[0-9a-fA-F]{7,64}")
+#: Kamal names an image that was built from more than the commit by what follows its id.
+COMMIT = re.compile(r"([0-9a-fA-F]{7,64})(_uncommitted_\w+)?")
 #: Bytes; a file that holds more is no version file.
-LARGE = 65_536
+MAX_FILE = 65_536
 #: Characters of one fact that are kept.
-LONG = 1_000
+MAX_FACT = 1_000
 
 
-def build_facts(directory: str | os.PathLike[str], environment: Mapping[str, str]) -> dict[str, Any]:
-    """``branch``, ``commit``, ``tag`` and ``build`` as they were written down, in the shape of the answer.
+def build_facts(directory: str, environment: Mapping[str, str]) -> tuple[dict[str, Any], str | None]:
+    """Return ``branch``, ``commit``, ``tag`` and ``build`` as they were written down, and why there is no commit.
 
     Tried in turn: environment variables, then ``version.json`` and ``REVISION`` in ``directory``. All facts are
     those of the first that names a commit or, where none does, of the first that says anything.
     """
+    records: list[Mapping[str, Any]] = [
+        {fact: environment.get(name) for fact, name in variables.items()} for variables in VARIABLES
+    ]
+    reason = "no checkout at the project path, and no record of the build"
+    if os.path.basename(directory) in ("site-packages", "dist-packages"):
+        reason = "the files at the project path belong to any package: set PROJECT_PATH, or record the build"
+    else:
+        for name in ("version.json", "REVISION"):
+            if (content := _read_text(os.path.join(directory, name))) is not None:
+                records.append(_parse(content))
+                reason = f"{name} names no commit"
     best: dict[str, Any] = {}
-    for candidate in _candidates(directory, environment):
-        facts = _shape(candidate)
+    for record in records:
+        facts = _facts_in(record)
         if "commit" in facts:
-            return facts
+            return facts, None
         best = best or facts
-    return best
+    return best, reason
 
 
-def _candidates(directory: str | os.PathLike[str], environment: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-    for variables in VARIABLES:
-        yield {fact: environment.get(name) for fact, name in variables.items()}
-    yield _flat(_version_file(os.path.join(directory, "version.json")))
-    revision = small_text(os.path.join(directory, "REVISION")) or ""
-    yield {"commit": revision.partition("\n")[0]}
+def _read_text(path: str) -> str | None:
+    """Return what a text file holds, also one that Windows wrote: as UTF-16, or with a byte order mark."""
+    content = read_start(path, MAX_FILE)
+    if content is None:
+        return None
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if wide else "utf-8-sig", "replace")
 
 
-def _version_file(path: str) -> dict[str, Any]:
-    try:
-        document = json.loads(small_text(path, LARGE) or "{}")
-    except (ValueError, RecursionError):
-        return {}  # some other program's
-    return document if isinstance(document, dict) else {}
-
-
-def _flat(document: dict[str, Any]) -> dict[str, Any]:
-    """The facts in a version file as Dockerflow defines it, or in one that this app printed when the image was built.
+def _parse(content: str) -> Mapping[str, Any]:
+    """Return the loose facts in a version file as Dockerflow defines it, in a saved answer of this app, or in REVISION.
 
     https://github.com/mozilla-services/Dockerflow/blob/main/docs/version_object.md
     """
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        return {"commit": content.strip().partition("\n")[0]}
     facts = dict(document)
     for name, inner in (("branch", "local"), ("commit", "id"), ("build", "id")):
         if isinstance(document.get(name), dict):
@@ -91,35 +102,29 @@ def _flat(document: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _shape(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Loose facts in the shape of the answer, without those that cannot be what they are said to be."""
-    known = {name: _clean(value) for name, value in facts.items() if isinstance(value, (str, int))}
-    if not known:
-        return {}
-    shape: dict[str, Any] = {}
+def _facts_in(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return loose facts in the shape of the answer, without those that cannot be what they are said to be."""
+    # What stands before the host in a URL may be a password.
+    known = {
+        name: re.sub(r"//[^/\s]*@", "//", str(value).strip()[:MAX_FACT])
+        for name, value in record.items()
+        if isinstance(value, (str, int))
+    }
+    facts: dict[str, Any] = {}
     if known.get("branch"):
-        shape["branch"] = {"local": known["branch"], "remote": known.get("remote") or "unknown"}
-    if COMMIT_ID.fullmatch(known.get("commit", "")):
-        shape["commit"] = {"id": known["commit"]}
-        for name in ("summary", "author", "date"):
-            value = _TIDY[name](known.get(name, ""))
-            if value:
-                shape["commit"][name] = value
+        facts["branch"] = {"local": known["branch"], "remote": known.get("remote") or "unknown"}
+    if match := COMMIT.fullmatch(known.get("commit", "")):
+        # Of the commit's own facts, the first line and the name, as git's answer has them.
+        parts = {
+            "id": match[1],
+            "summary": known.get("summary", "").partition("\n")[0],
+            "author": known.get("author", "").partition("<")[0].strip(),
+            "date": iso_date(known.get("date", "")),
+        }
+        facts["commit"] = {name: part for name, part in parts.items() if part}
+        if match[2]:
+            known.setdefault("version", match[0])
     if known.get("tag"):
-        shape["tag"] = known["tag"]
-    build = {name: known[key] for name, key in BUILD.items() if known.get(key)}
-    if build:
-        shape["build"] = build
-    return shape
-
-
-def _clean(value: str | int) -> str:
-    return without_login(str(value).strip()[:LONG])
-
-
-#: Of a commit, the first line and the name, as git's own answer has them.
-_TIDY: dict[str, Callable[[str], str | None]] = {
-    "summary": lambda value: value.partition("\n")[0],
-    "author": lambda value: value.partition("<")[0].strip(),
-    "date": iso_date,
-}
+        facts["tag"] = known["tag"]
+    build = {name: known[fact] for name, fact in BUILD.items() if known.get(fact)}
+    return {**facts, "build": build} if build else facts

@@ -1,194 +1,271 @@
-"""What git says about a checkout, asked of the git program with care.
+"""What git says about a checkout, asked through GitPython, and what the files of the checkout tell without it.
 
-Only commands that read references and commits; nothing that a repository configures (hooks, monitors, pagers, filters,
-transports) is ever run. No shell, nothing from the environment's ``GIT_*``, and no process left behind.
+The checkout holds the code that runs, so its configuration is trusted as that code is. Only references and commits are
+read: no hook runs and nothing is fetched. A git that hangs is ended by GitPython or, at the latest, left behind by the
+engine.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
+import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
-from status.providers.checkout import Checkout
+from status.exceptions import StatusError
+
+if TYPE_CHECKING:
+    from git import Repo
+
+#: Nanoseconds within which two changes may carry the same time: one tick of a slow kernel clock.
+TICK = 10_000_000
+#: The same where the file system counts whole seconds (FAT counts in twos).
+COARSE_TICK = 2_000_000_000
+
+#: Nothing is locked, asked of a user, or fetched (older gits do not know GIT_NO_LAZY_FETCH), nor replaced elsewhere.
+ENVIRONMENT = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_REPLACE_REF_BASE": "refs/replace/",
+}
+
+#: What tells one state of a file from the next; None where there is no file.
+Stamp = tuple[int, ...] | None
 
 
-class GitFailed(Exception):
-    """git gave no answer.
+class GitFailed(StatusError):
+    """Git, or the files of a checkout, gave no answer. The text is safe to show; the cause is for the log."""
 
-    reason: a sentence that is safe to show.
-    detail: what git said, for the log alone.
+
+@dataclass(frozen=True)
+class Checkout:
+    """A repository as its files describe it.
+
+    top: absolute path of the directory in which git is asked.
+    git_dir: what belongs to this working tree alone, such as HEAD.
+    common_dir: what all working trees of the repository share, such as branches and tags.
+    names: the references from HEAD on, one pointing at the next; empty when HEAD is detached.
+    loose_commit: what the last of them holds; None when it is packed, or the branch has no commit.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}\n{detail}")
-        self.reason = reason
-        self.detail = detail
+    top: str
+    git_dir: str
+    common_dir: str
+    names: tuple[str, ...]
+    loose_commit: str | None
+
+    def commit(self) -> str | None:
+        """Return the id of the commit at HEAD; None on a branch without one, and where references are in reftables."""
+        if self.loose_commit is not None or not self.names:
+            return self.loose_commit
+        try:
+            with open(os.path.join(self.common_dir, "packed-refs"), "rb") as file:
+                packed = file.read()
+        except OSError:
+            return None
+        line = rb"^([0-9a-f]{40,64}) " + re.escape(os.fsencode(self.names[-1])) + rb"\r?$"
+        match = re.search(line, packed, re.MULTILINE)
+        return match[1].decode() if match else None
+
+    def known_facts(self) -> dict[str, Any]:
+        """Return the part of ``git_facts`` that files alone tell."""
+        facts: dict[str, Any] = {}
+        # Where references are in reftables, HEAD names this branch for programs that do not know those.
+        if self.names and self.names[-1] != "refs/heads/.invalid" and (branch := branch_name(self.names[-1])):
+            facts["branch"] = {"local": as_unicode(branch), "remote": "unknown"}
+        if (commit := self.commit()) is not None:
+            facts["commit"] = {"id": commit}
+        return facts
+
+    def stamps(self) -> dict[str, Stamp]:
+        """Return the stamps of all files and folders one of which changes whenever an answer of git does."""
+        tags = os.path.join(self.common_dir, "refs", "tags")
+        paths = [os.path.join(self.git_dir, name) for name in ("HEAD", "config.worktree", "reftable/tables.list")]
+        shared = ("config", "packed-refs", "reftable/tables.list", "refs/tags", *self.names)
+        paths += [os.path.join(self.common_dir, name) for name in shared]
+        if os.path.isfile(dot_git := os.path.join(self.top, ".git")):
+            paths.append(dot_git)
+        # A tag is written beside its place and renamed into it, which changes the folder. Folders of tags may nest.
+        for folder, children, _ in os.walk(tags):
+            paths += [os.path.join(folder, child) for child in children]
+        return {path: stamp(path) for path in paths}
+
+
+def find_checkout(directory: str, parents: bool) -> str | None:
+    """Return ``directory`` if it is a checkout or a bare repository; with ``parents``, else the nearest one above."""
+    while not os.path.lexists(os.path.join(directory, ".git")):
+        if all(os.path.exists(os.path.join(directory, name)) for name in ("HEAD", "objects", "refs")):
+            break
+        above = os.path.dirname(directory)
+        if not parents or above == directory:
+            return None
+        directory = above
+    return directory
+
+
+def read_checkout(top: str) -> Checkout:
+    """Read what the files of the checkout in the directory ``top`` tell. Never waits. Raises ``GitFailed``.
+
+    The files are described in https://git-scm.com/docs/gitrepository-layout
+    """
+    dot_git = os.path.join(top, ".git")
+    git_dir = dot_git if os.path.lexists(dot_git) else top
+    if os.path.isfile(dot_git):  # in worktrees and submodules
+        git_dir = os.path.normpath(os.path.join(top, (_line(dot_git) or "").removeprefix("gitdir: ")))
+    common_dir = os.path.normpath(os.path.join(git_dir, _line(os.path.join(git_dir, "commondir")) or "."))
+    head = os.path.join(git_dir, "HEAD")
+    # git once made HEAD as a link to the branch.
+    content = f"ref: {os.readlink(head)}" if os.path.islink(head) else _line(head)
+    if content is None:
+        raise GitFailed("the .git at the project path is no readable repository")
+    names: list[str] = []
+    while content is not None and content.startswith("ref:"):
+        name = content[4:].strip()
+        if not name.startswith("refs/") or ".." in name or len(names) == 5:  # as git has it
+            raise GitFailed("HEAD of the repository is corrupt")
+        names.append(name)
+        content = _line(os.path.join(common_dir, name))
+    if content is not None and not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", content):
+        raise GitFailed(f"{'the branch' if names else 'HEAD'} of the repository is corrupt")
+    return Checkout(top, git_dir, common_dir, tuple(names), content)
+
+
+def read_start(path: str, limit: int) -> bytes | None:
+    """Return the first bytes of a file; None where there is none. Never waits, as opening a named pipe would."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        try:
+            return os.read(descriptor, limit)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None
+
+
+def _line(path: str) -> str | None:
+    content = read_start(path, 4_096)
+    return None if content is None or b"\0" in content else os.fsdecode(content).strip()
+
+
+def stamp(path: str) -> Stamp:
+    """Return what tells the present state of a file or folder from the next."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size
+
+
+def wait_until_settled(stamps: dict[str, Stamp]) -> bool:
+    """Wait until another change would carry another time. Return False where that takes too long to wait for.
+
+    git calls a file that is too fresh a racy one: https://git-scm.com/docs/racy-git
+    """
+    newest = max((stamp[1] for stamp in stamps.values() if stamp is not None), default=0)
+    missing = newest + (TICK if newest % 1_000_000_000 else COARSE_TICK) - time.time_ns()
+    if missing <= TICK:
+        time.sleep(max(0, missing) / 1e9)
+    return missing <= TICK
 
 
 def git_facts(checkout: Checkout, until: float) -> dict[str, Any]:
-    """``branch``, ``commit`` and ``tag`` of a checkout, in the shape of the answer; those that there are.
+    """Ask git for ``branch``, ``commit`` and ``tag`` of a checkout; return those that there are.
 
     until: when git must be done, on the clock of ``time.monotonic()``. Raises ``GitFailed``.
     """
-    branch = _branch(checkout, until)
-    facts: dict[str, Any] = {}
-    if branch is not None:
-        facts["branch"] = {"local": text(branch), "remote": _upstream(checkout, branch, until)}
-    commit = _commit(checkout, until)
-    if commit is not None:
-        facts["commit"] = commit
-        tag = _tag(checkout, commit["id"], until)
-        if tag is not None:
-            facts["tag"] = tag
-    return facts
-
-
-def known_facts(checkout: Checkout) -> dict[str, Any]:
-    """The part of ``git_facts`` that files alone tell, for where git gives no answer."""
-    facts: dict[str, Any] = {}
-    branch = local_name(checkout.names[-1]) if checkout.names else None
-    if branch is not None and not checkout.uses_reftable:
-        facts["branch"] = {"local": text(branch), "remote": "unknown"}
-    commit = checkout.known_commit()
-    if commit is not None:
-        facts["commit"] = {"id": commit}
-    return facts
-
-
-def _branch(checkout: Checkout, until: float) -> str | None:
-    if checkout.uses_reftable:
-        return local_name(os.fsdecode(_ask(checkout, until, "symbolic-ref", "--quiet", "HEAD", quiet=True)).strip())
-    return local_name(checkout.names[-1]) if checkout.names else None
-
-
-def _upstream(checkout: Checkout, branch: str, until: float) -> str:
-    name = _ask(checkout, until, "for-each-ref", "--format=%(upstream)", f"refs/heads/{branch}").strip()
-    # Not git's own short form, which changes with whatever else happens to have that name.
-    return re.sub(r"^refs/(remotes/|heads/)?", "", text(os.fsdecode(name))) or "unknown"
-
-
-def _commit(checkout: Checkout, until: float) -> dict[str, str] | None:
-    """The commit at HEAD; None when the branch has none yet."""
-    form = "--format=%H%x00%s%x00%an%x00%aI"
+    # GitPython is imported late, in the thread of the check: that takes 60 ms and runs "git version", which may hang.
+    # Quiet means that a missing git is told by the first question.
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     try:
-        output = _ask(checkout, until, "rev-list", "--max-count=1", "--encoding=UTF-8", form, "HEAD", "--")
-    except GitFailed as error:
-        if "bad revision 'HEAD'" in error.detail and checkout.names and checkout.known_commit() is None:
-            return None
-        raise
-    # The first line is "commit <id>"; the option to leave it out came with git 2.33 only.
-    fields = output.decode("utf-8", "replace").partition("\n")[2].rstrip("\n").split("\0")
-    if len(fields) != 4:
-        raise GitFailed("git cannot read the repository", repr(output))
-    identity, summary, author, date = fields
-    commit = {"id": identity, "summary": summary, "author": author}
-    when = iso_date(date)
-    return commit if when is None else {**commit, "date": when}
+        from git import GitCommandNotFound, Repo
+    except Exception as error:
+        raise GitFailed(f"git not available: GitPython cannot be imported ({type(error).__name__})") from error
+    try:
+        with Repo(checkout.top, expand_vars=False) as repo:
+            repo.git.update_environment(
+                # In place of variables that would lead to another repository, such as git sets for hooks.
+                GIT_COMMON_DIR=checkout.common_dir,
+                GIT_OBJECT_DIRECTORY=os.path.join(checkout.common_dir, "objects"),
+                GIT_WORK_TREE=checkout.top,
+                **ENVIRONMENT,
+            )
+            return _facts(partial(_ask, repo, until), checkout)
+    except GitCommandNotFound as error:
+        raise GitFailed("git not available: install it, or record the build when it is made") from error
+    except PermissionError as error:
+        raise GitFailed(f"git not available: {type(error).__name__}") from error
+    except Exception as error:  # also what GitPython raises at broken files, such as errors of configparser
+        reason = "git cannot read the repository" if monotonic() < until else "git did not answer in time"
+        raise GitFailed(reason) from error
 
 
-def _tag(checkout: Checkout, commit: str, until: float) -> str | None:
-    """The tag at a commit; of several the newest annotated one, as ``git describe`` chooses."""
-    name = _ask(checkout, until, "describe", "--tags", "--exact-match", commit, quiet=True).strip()
-    suffix = re.search(rb"-0-g([0-9a-f]+)$", name)
-    if suffix is not None and commit.encode().startswith(suffix[1]):
+def _facts(ask: Callable[..., str], checkout: Checkout) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    branch = branch_name(ask("symbolic_ref", "HEAD", quiet=True, no_answer=""))
+    if branch:
+        upstream = ask("for_each_ref", f"refs/heads/{branch}", format="%(upstream)")
+        # Not git's own short form, which changes with whatever else happens to have that name.
+        remote = re.sub(r"^refs/(remotes/|heads/)?", "", as_unicode(upstream))
+        facts["branch"] = {"local": as_unicode(branch), "remote": remote or "unknown"}
+    log = partial(ask, "log", format="%H%x00%s%x00%an%x00%aI", encoding="UTF-8", max_count=1, no_show_signature=True)
+    output = log("HEAD", "--", no_answer="bad revision 'HEAD'")
+    if not output and checkout.names and checkout.commit() is None:
+        return facts  # the branch has no commit yet
+    commit, summary, author, date = as_unicode(output).split("\0")
+    facts["commit"] = {"id": commit, "summary": summary, "author": author}
+    if when := iso_date(date):
+        facts["commit"]["date"] = when
+    # Of several tags the newest annotated one.
+    tag = ask("describe", commit, tags=True, exact_match=True, no_answer="")
+    suffix = re.search(r"-0-g([0-9a-f]+)$", tag)
+    if suffix is not None and commit.startswith(suffix[1]):
         # The tag was renamed, and describe tells the old name. Slow with very many tags, but rare.
-        wanted = ("--points-at", commit, "--sort=-taggerdate", "--count=1", "--format=%(refname:lstrip=2)", "refs/tags")
-        name = _ask(checkout, until, "for-each-ref", *wanted).strip()
-    return text(os.fsdecode(name)) or None
+        newest = {"points_at": commit, "sort": "-taggerdate", "count": "1"}
+        tag = ask("for_each_ref", "refs/tags", format="%(refname:lstrip=2)", **newest)
+    if tag:
+        facts["tag"] = as_unicode(tag)
+    return facts
 
 
-def _ask(checkout: Checkout, until: float, *arguments: str, quiet: bool = False) -> bytes:
-    """What git prints. ``quiet`` takes an error for no answer, as commands mean it that find nothing."""
-    # The variable of GitPython, which the classic app asked: whoever set it means the same program.
-    program = os.environ.get("GIT_PYTHON_GIT_EXECUTABLE") or "git"
-    command = [program, "--no-pager", "-C", checkout.top, *arguments]
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_environment(checkout.top),
-            start_new_session=True,
-        )
-    except FileNotFoundError as error:
-        raise GitFailed("git not available: install it, or record the build when it is made", str(error)) from error
-    except OSError as error:
-        raise GitFailed(f"git not available: {type(error).__name__}", str(error)) from error
-    with process:
-        try:
-            output, errors = process.communicate(timeout=max(0.0, until - time.monotonic()))
-        except subprocess.TimeoutExpired as error:
-            raise GitFailed("git did not answer in time", " ".join(arguments)) from error
-        finally:
-            _end(process)
-    if process.returncode == 0:
-        return output
-    if quiet:
-        return b""
-    raise _failure(errors.decode("utf-8", "replace"))
+def _ask(repo: Repo, until: float, command: str, *arguments: str, no_answer: str | None = None, **options: Any) -> str:
+    """Return what git prints. Raises RuntimeError with what git says where it fails, and what GitPython raises.
+
+    no_answer: what git says where there is nothing to find, which is answered ``""``.
+    """
+    # With the git directory named, git obeys neither GIT_DIR nor who owns the files.
+    run = getattr(repo.git(git_dir=repo.git_dir), command)
+    # GitPython cannot end a git that hangs on Windows.
+    seconds = None if sys.platform == "win32" else max(0.01, until - monotonic())
+    how = {"kill_after_timeout": seconds, "with_extended_output": True, "with_exceptions": False}
+    status, output, errors = run(*arguments, **how, **options)
+    if status == 0:
+        return str(output)
+    if no_answer is not None and no_answer in errors and monotonic() < until:
+        return ""
+    raise RuntimeError(errors)
 
 
-def _failure(errors: str) -> GitFailed:
-    errors = without_login(errors)
-    if "dubious ownership" in errors or "safe.directory" in errors:
-        hint = "git config --global --add safe.directory <project path>"
-        return GitFailed(f"git does not trust the checkout, as it belongs to another user; to trust it: {hint}", errors)
-    return GitFailed("git cannot read the repository", errors)
+def branch_name(reference: str) -> str | None:
+    """Return a branch as users name it; None for a reference that is no branch."""
+    return reference.removeprefix("refs/heads/") if reference.startswith("refs/heads/") else None
 
 
-def _environment(top: str) -> dict[str, str]:
-    """The environment without what steers git elsewhere, and with what keeps it here."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment.update(
-        LC_ALL="C",
-        LANGUAGE="C",
-        # A repository may name a program that fetches what it lacks. No transport is allowed, so none is started.
-        GIT_ALLOW_PROTOCOL="none",
-        GIT_NO_LAZY_FETCH="1",
-        # Where the repository turns out to be none for git, the one above must not answer in its place.
-        GIT_CEILING_DIRECTORIES=os.path.realpath(os.path.dirname(top)),
-    )
-    return environment
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill what still runs, and what it started: git may be a script around the real one."""
-    if process.returncode is None:
-        if not hasattr(os, "killpg"):  # pragma: no cover - Windows has no process groups to kill
-            process.kill()
-            return
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        # Leaving the ``with`` block by an interrupt does not wait.
-        process.wait()
-
-
-def without_login(address: str) -> str:
-    """The text without what stands before the host in the URLs in it, which may be a password."""
-    return re.sub(r"//[^/\s]*@", "//", address)
-
-
-def local_name(name: str) -> str | None:
-    """A branch as users name it; None for a reference that is no branch."""
-    return name[len("refs/heads/") :] if name.startswith("refs/heads/") else None
-
-
-def text(name: str) -> str:
-    """A name from the file system as valid Unicode."""
+def as_unicode(name: str) -> str:
+    """Return what was decoded as the names of files are as valid Unicode."""
     return os.fsencode(name).decode("utf-8", "replace")
 
 
 def iso_date(date: str) -> str | None:
-    """A date as ISO 8601 with its offset in digits; None for anything else."""
-    if date.endswith("Z"):
-        date = f"{date[:-1]}+00:00"
+    """Return a date as ISO 8601 with its offset in digits; None for anything else."""
+    date = date.replace("Z", "+00:00")
     try:
         return None if datetime.fromisoformat(date).tzinfo is None else date
     except ValueError:
