@@ -11,6 +11,7 @@ from unittest import mock
 
 from django.test import SimpleTestCase, override_settings
 
+from status.providers.build import VARIABLES
 from status.providers.git import TICK, read_checkout, wait_until_settled
 from status.providers.stats import MAX_CHECKOUTS, Code, code
 from tests.repositories import REAL_GIT, as_git_prints, commit, folder, git, program, repository, with_git
@@ -580,6 +581,15 @@ class RememberingTests(SimpleTestCase):
 class BuildTests(SimpleTestCase):
     COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
+    def setUp(self) -> None:
+        # A build server that runs the tests sets some of these.
+        known = {name for variables in VARIABLES for name in variables.values()}
+        patched = mock.patch.dict(os.environ)
+        patched.start()
+        self.addCleanup(patched.stop)
+        for name in known & os.environ.keys():
+            del os.environ[name]
+
     def answer(self, path: Path | None = None, **environment: str) -> Any:
         with override_settings(PROJECT_PATH=path or folder(self)), mock.patch.dict(os.environ, environment):
             return code()
@@ -623,6 +633,64 @@ class BuildTests(SimpleTestCase):
         ):
             with self.subTest(name):
                 self.assertEqual(self.answer(**{name: self.COMMIT})["commit"], {"id": self.COMMIT})
+
+    def test_variables_of_further_platforms_and_build_servers_are_known(self) -> None:
+        """P8."""
+        for name in (
+            "HEROKU_BUILD_COMMIT",
+            "VERCEL_GIT_COMMIT_SHA",
+            "GIT_REV",
+            "CI_COMMIT_SHA",
+            "GITHUB_SHA",
+            "BITBUCKET_COMMIT",
+            "CIRCLE_SHA1",
+            "SOURCE_VERSION",
+        ):
+            with self.subTest(name):
+                self.assertEqual(self.answer(**{name: self.COMMIT})["commit"], {"id": self.COMMIT})
+
+    def test_revision_of_cloud_run_is_a_build(self) -> None:
+        """P8."""
+        self.assertEqual(self.answer(K_REVISION="shop-00042"), {"debug": False, "build": {"id": "shop-00042"}})
+
+    def test_image_with_uncommitted_changes_keeps_its_commit_and_says_so(self) -> None:
+        """P7."""
+        version = f"{self.COMMIT}_uncommitted_1a2b"
+        expected = {"debug": False, "scm": "git", "commit": {"id": self.COMMIT}, "build": {"version": version}}
+        self.assertEqual(self.answer(KAMAL_VERSION=version), expected)
+
+    def test_files_that_windows_wrote_are_read(self) -> None:
+        """P7. With a byte order mark, or in UTF-16, as PowerShell redirects."""
+        for encoding in ("utf-8-sig", "utf-16"):
+            for name, content in (
+                ("REVISION", f"{self.COMMIT}\r\n"),
+                ("version.json", f'{{"commit": "{self.COMMIT}"}}'),
+            ):
+                with self.subTest(f"{name} in {encoding}"):
+                    path = folder(self)
+                    (path / name).write_text(content, encoding=encoding)
+                    self.assertEqual(self.answer(path)["commit"], {"id": self.COMMIT})
+
+    def test_file_that_names_no_commit_is_named_in_the_reason(self) -> None:
+        """P7."""
+        for name in ("REVISION", "version.json"):
+            path = folder(self)
+            (path / name).write_text("{}")
+            self.assertEqual(code.check(path=path), ({"debug": False}, {"scm": f"{name} names no commit"}))
+
+    def test_files_of_other_packages_are_not_believed(self) -> None:
+        """P13."""
+        path = folder(self) / "site-packages"
+        path.mkdir()
+        (path / "REVISION").write_text(self.COMMIT)
+        answer = code.check(path=path)
+        self.assertEqual(answer.value, {"debug": False})
+        self.assertIn("set PROJECT_PATH", answer.reasons["scm"])
+
+    def test_reason_says_that_nothing_is_known(self) -> None:
+        """P13."""
+        reasons = code.check(path=folder(self)).reasons
+        self.assertEqual(reasons, {"scm": "no checkout at the project path, and no record of the build"})
 
     def test_facts_of_two_sources_are_not_mixed(self) -> None:
         path = folder(self)

@@ -242,9 +242,15 @@ def _ask(repo: Repo, until: float, command: str, *arguments: str, no_answer: str
     """
     # With the git directory named, git obeys neither GIT_DIR nor who owns the files.
     run = getattr(repo.git(git_dir=repo.git_dir), command)
+    seconds = until - monotonic()
+    if seconds <= 0:
+        raise TimeoutError("no time is left to ask git")
     # GitPython cannot end a git that hangs on Windows.
-    seconds = None if sys.platform == "win32" else max(0.01, until - monotonic())
-    how = {"kill_after_timeout": seconds, "with_extended_output": True, "with_exceptions": False}
+    how = {
+        "kill_after_timeout": None if sys.platform == "win32" else seconds,
+        "with_extended_output": True,
+        "with_exceptions": False,
+    }
     status, output, errors = run(*arguments, **how, **options)
     if status == 0:
         return str(output)

@@ -23,8 +23,8 @@ from status.providers.git import (
 )
 from status.report import failure
 
-#: The part of the time left that git may use, so that there is time to answer when it does not.
-GIT_SHARE = 0.9
+#: The part of the time left that git may use, so that there is time to end it and to answer when it hangs.
+GIT_SHARE = 0.75
 #: Checkouts whose facts are remembered at a time; a project has one.
 MAX_CHECKOUTS = 16
 #: The facts in the order in which they are shown.
