@@ -537,7 +537,7 @@ class RememberingTests(SimpleTestCase):
                         git(path, *pending.pop())
                     return checkout
 
-                with mock.patch("status.providers.stats.read_checkout", read):
+                with mock.patch("status.providers.git.read_checkout", read):
                     self.assertEqual(provider(path=path), as_git_prints(path))
                 git(path, *later)
                 self.assertEqual(provider(path=path), as_git_prints(path))
@@ -571,7 +571,7 @@ class RememberingTests(SimpleTestCase):
 
     def test_answer_is_not_remembered_while_times_cannot_be_trusted(self) -> None:
         path = repository(folder(self))
-        with mock.patch("status.providers.stats.wait_until_settled", return_value=False):
+        with mock.patch("status.providers.git.wait_until_settled", return_value=False):
             code(path=path)
             self.runs()
             code(path=path)

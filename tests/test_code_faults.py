@@ -110,9 +110,14 @@ class FailingGitTests(SimpleTestCase):
 
     def test_process_without_a_git_program_starts_and_answers(self) -> None:
         """GitPython raises while it is imported, unless it is told to be quiet."""
-        script = f"import sys; from status.providers.stats import code; assert 'git' not in sys.modules; print(code({str(self.path)!r}))"
+        script = (
+            "import sys; from status.providers.stats import code; "
+            "assert 'git' not in sys.modules; print(code(sys.argv[1]))"
+        )
         environment = {**os.environ, "PATH": str(folder(self))}
-        done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", script, self.path], env=environment, capture_output=True, text=True
+        )
         self.assertIn("git not available: install it", done.stdout)
         self.assertIn(self.head, done.stdout)
 

@@ -76,7 +76,7 @@ class Checkout:
         return match[1].decode() if match else None
 
     def known_facts(self) -> dict[str, Any]:
-        """Return the part of ``git_facts`` that files alone tell."""
+        """Return the part of ``facts_of`` that files alone tell."""
         facts: dict[str, Any] = {}
         # Where references are in reftables, HEAD names this branch for programs that do not know those.
         if self.names and self.names[-1] != "refs/heads/.invalid" and (branch := branch_name(self.names[-1])):
@@ -87,14 +87,13 @@ class Checkout:
 
     def stamps(self) -> dict[str, Stamp]:
         """Return the stamps of all files and folders one of which changes whenever an answer of git does."""
-        tags = os.path.join(self.common_dir, "refs", "tags")
         paths = [os.path.join(self.git_dir, name) for name in ("HEAD", "config.worktree", "reftable/tables.list")]
         shared = ("config", "packed-refs", "reftable/tables.list", "refs/tags", *self.names)
         paths += [os.path.join(self.common_dir, name) for name in shared]
         if os.path.isfile(dot_git := os.path.join(self.top, ".git")):
             paths.append(dot_git)
         # A tag is written beside its place and renamed into it, which changes the folder. Folders of tags may nest.
-        for folder, children, _ in os.walk(tags):
+        for folder, children, _ in os.walk(os.path.join(self.common_dir, "refs/tags")):
             paths += [os.path.join(folder, child) for child in children]
         return {path: stamp(path) for path in paths}
 
@@ -176,7 +175,7 @@ def wait_until_settled(stamps: dict[str, Stamp]) -> bool:
     return missing <= TICK
 
 
-def git_facts(checkout: Checkout, until: float) -> dict[str, Any]:
+def facts_of(checkout: Checkout, until: float) -> dict[str, Any]:
     """Ask git for ``branch``, ``commit`` and ``tag`` of a checkout; return those that there are.
 
     until: when git must be done, on the clock of ``time.monotonic()``. Raises ``GitFailed``.
@@ -197,7 +196,7 @@ def git_facts(checkout: Checkout, until: float) -> dict[str, Any]:
                 GIT_WORK_TREE=checkout.top,
                 **ENVIRONMENT,
             )
-            return _facts(partial(_ask, repo, until), checkout)
+            return _ask_all(partial(_ask, repo, until), checkout)
     except GitCommandNotFound as error:
         raise GitFailed("git not available: install it, or record the build when it is made") from error
     except PermissionError as error:
@@ -207,7 +206,8 @@ def git_facts(checkout: Checkout, until: float) -> dict[str, Any]:
         raise GitFailed(reason) from error
 
 
-def _facts(ask: Callable[..., str], checkout: Checkout) -> dict[str, Any]:
+def _ask_all(ask: Callable[..., str], checkout: Checkout) -> dict[str, Any]:
+    """Return the facts that git tells. ``ask`` is ``_ask`` for this checkout."""
     facts: dict[str, Any] = {}
     branch = branch_name(ask("symbolic_ref", "HEAD", quiet=True, no_answer=""))
     if branch:

@@ -9,18 +9,9 @@ from typing import Any
 
 from status.conf import conf
 from status.logs import log_failure
+from status.providers import git
 from status.providers.base import Answer, Provider, deadline
 from status.providers.build import build_facts
-from status.providers.git import (
-    Checkout,
-    GitFailed,
-    Stamp,
-    find_checkout,
-    git_facts,
-    read_checkout,
-    stamp,
-    wait_until_settled,
-)
 from status.report import failure
 
 #: The part of the time left that git may use, so that there is time to end it and to answer when it hangs.
@@ -43,7 +34,7 @@ class Code(Provider):
     """
 
     def __init__(self) -> None:
-        self._remembered: dict[str, tuple[dict[str, Stamp], dict[str, Any]]] = {}
+        self._remembered: dict[str, tuple[dict[str, git.Stamp], dict[str, Any]]] = {}
         self._logged: str | None = None
 
     def check(self, path: str | os.PathLike[str] | None = None, *, parents: bool = False) -> Answer:
@@ -62,10 +53,10 @@ class Code(Provider):
             facts, reason = build_facts(directory, os.environ if path is None else {})
             if "commit" in facts:
                 facts["scm"] = "git"
-            elif (top := find_checkout(directory, parents)) is not None:
+            elif (top := git.find_checkout(directory, parents)) is not None:
                 facts.update(self._facts_of(top))
                 reason = None
-            elif find_checkout(directory, parents=True) is not None:
+            elif git.find_checkout(directory, parents=True) is not None:
                 reason = "the project path is inside a checkout: set PROJECT_PATH to its top"
         facts["debug"] = bool(conf.read("DEBUG", False))
         reasons = {} if reason is None else {"scm": reason}
@@ -83,19 +74,19 @@ class Code(Provider):
     def _facts_of(self, top: str) -> dict[str, Any]:
         if top in self._remembered:
             stamps, facts = self._remembered[top]
-            if all(stamp(path) == before for path, before in stamps.items()):
+            if all(git.stamp(path) == before for path, before in stamps.items()):
                 return copy.deepcopy(facts)
-        checkout: Checkout | None = None
+        checkout: git.Checkout | None = None
         try:
-            checkout = read_checkout(top)
+            checkout = git.read_checkout(top)
             stamps = checkout.stamps()
-            settled = wait_until_settled(stamps)
-            now, end = monotonic(), deadline()
-            until = now + GIT_SHARE * (conf.timeout if end is None else end - now)
-            facts = {"scm": "git", **git_facts(checkout, until)}
+            settled = git.wait_until_settled(stamps)
+            now = monotonic()
+            end = deadline() or now + conf.timeout
+            facts = {"scm": "git", **git.facts_of(checkout, now + GIT_SHARE * (end - now))}
             # What moved before its stamp was taken would never be noticed.
-            settled = settled and read_checkout(top).stamps() == stamps
-        except GitFailed as error:
+            settled = settled and git.read_checkout(top).stamps() == stamps
+        except git.GitFailed as error:
             reason = str(error)
             if self._logged != reason:  # once for as long as the same thing goes wrong
                 self._logged = reason
