@@ -118,11 +118,11 @@ def read_checkout(top: str) -> Checkout:
     dot_git = os.path.join(top, ".git")
     git_dir = dot_git if os.path.lexists(dot_git) else top
     if os.path.isfile(dot_git):  # in worktrees and submodules
-        git_dir = os.path.normpath(os.path.join(top, (_line(dot_git) or "").removeprefix("gitdir: ")))
-    common_dir = os.path.normpath(os.path.join(git_dir, _line(os.path.join(git_dir, "commondir")) or "."))
+        git_dir = os.path.normpath(os.path.join(top, (_content(dot_git) or "").removeprefix("gitdir: ")))
+    common_dir = os.path.normpath(os.path.join(git_dir, _content(os.path.join(git_dir, "commondir")) or "."))
     head = os.path.join(git_dir, "HEAD")
     # git once made HEAD as a link to the branch.
-    content = f"ref: {os.readlink(head)}" if os.path.islink(head) else _line(head)
+    content = f"ref: {os.readlink(head)}" if os.path.islink(head) else _content(head)
     if content is None:
         raise GitFailed("the .git at the project path is no readable repository")
     names: list[str] = []
@@ -131,7 +131,7 @@ def read_checkout(top: str) -> Checkout:
         if not name.startswith("refs/") or ".." in name or len(names) == 5:  # as git has it
             raise GitFailed("HEAD of the repository is corrupt")
         names.append(name)
-        content = _line(os.path.join(common_dir, name))
+        content = _content(os.path.join(common_dir, name))
     if content is not None and not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", content):
         raise GitFailed(f"{'the branch' if names else 'HEAD'} of the repository is corrupt")
     return Checkout(top, git_dir, common_dir, tuple(names), content)
@@ -149,7 +149,7 @@ def read_start(path: str, limit: int) -> bytes | None:
         return None
 
 
-def _line(path: str) -> str | None:
+def _content(path: str) -> str | None:
     content = read_start(path, 4_096)
     return None if content is None or b"\0" in content else os.fsdecode(content).strip()
 
@@ -180,9 +180,9 @@ def facts_of(checkout: Checkout, until: float) -> dict[str, Any]:
 
     until: when git must be done, on the clock of ``time.monotonic()``. Raises ``GitFailed``.
     """
-    # GitPython is imported late, in the thread of the check: that takes 60 ms and runs "git version", which may hang.
     # Quiet means that a missing git is told by the first question.
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    # Late, and in the thread of the check: importing GitPython takes 60 ms and runs "git version", which may hang.
     try:
         from git import GitCommandNotFound, Repo
     except Exception as error:
@@ -196,7 +196,7 @@ def facts_of(checkout: Checkout, until: float) -> dict[str, Any]:
                 GIT_WORK_TREE=checkout.top,
                 **ENVIRONMENT,
             )
-            return _ask_all(partial(_ask, repo, until), checkout)
+            return _ask_all(partial(_run_git, repo, until), checkout)
     except GitCommandNotFound as error:
         raise GitFailed("git not available: install it, or record the build when it is made") from error
     except PermissionError as error:
@@ -207,7 +207,7 @@ def facts_of(checkout: Checkout, until: float) -> dict[str, Any]:
 
 
 def _ask_all(ask: Callable[..., str], checkout: Checkout) -> dict[str, Any]:
-    """Return the facts that git tells. ``ask`` is ``_ask`` for this checkout."""
+    """Return the facts that git tells. ``ask`` is ``_run_git`` for this checkout."""
     facts: dict[str, Any] = {}
     branch = branch_name(ask("symbolic_ref", "HEAD", quiet=True, no_answer=""))
     if branch:
@@ -235,7 +235,9 @@ def _ask_all(ask: Callable[..., str], checkout: Checkout) -> dict[str, Any]:
     return facts
 
 
-def _ask(repo: Repo, until: float, command: str, *arguments: str, no_answer: str | None = None, **options: Any) -> str:
+def _run_git(
+    repo: Repo, until: float, command: str, *arguments: str, no_answer: str | None = None, **options: Any
+) -> str:
     """Return what git prints. Raises RuntimeError with what git says where it fails, and what GitPython raises.
 
     no_answer: what git says where there is nothing to find, which is answered ``""``.
