@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from status.cli.command import answer
-from status.cli.terminal import Terminal
+from status.cli.output import Terminal
 from status.conf import conf
 from tests import services
 

@@ -6,7 +6,7 @@ import pathlib
 import textwrap
 
 from status.cli.arguments import EXIT_CODES, SNIPPETS
-from status.cli.human import render
+from status.cli.output import human_text
 from tests.reports import report, result
 
 README = pathlib.Path(__file__).resolve().parent.parent / "README.rst"
@@ -24,7 +24,7 @@ ASKED = report(
 def section() -> str:
     """Everything between the two comments."""
     return TEMPLATE.format(
-        health=_block(render(ASKED)),
+        health=_block(human_text(ASKED)),
         exit_codes=_block(EXIT_CODES),
         snippets=", ".join(f"``{kind}``" for kind in SNIPPETS),
     )

@@ -15,7 +15,7 @@ from django.test import LiveServerTestCase, SimpleTestCase, override_settings
 from django.urls import include, path, resolve
 
 from status.cli.arguments import SNIPPETS
-from status.cli.snippets import TEMPLATES
+from status.cli.snippets import TEMPLATE_FOLDER
 from tests import services
 from tests.commandline import ask, bare, command
 
@@ -41,7 +41,7 @@ def snippet(kind: str, *words: str, **options: Any) -> str:
 )
 class ContentTests(SimpleTestCase):
     def test_there_is_a_template_for_each_kind(self):
-        self.assertEqual({path.name for path in TEMPLATES.iterdir()}, set(SNIPPETS))
+        self.assertEqual({path.name for path in TEMPLATE_FOLDER.iterdir()}, set(SNIPPETS))
 
     def test_every_snippet_has_the_real_addresses_and_nothing_left_to_fill_in(self):
         for kind in SNIPPETS:

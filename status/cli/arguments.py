@@ -1,4 +1,4 @@
-"""What may be typed: the options, the sub-commands and their help."""
+"""What may be typed: options, sub-commands and their help."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 from status import __version__
@@ -15,40 +14,21 @@ from status.formats import FORMATS
 
 #: The format for people, which is not a document; it is the default.
 HUMAN = "human"
+#: Sub-commands that are not the name of a resource or provider.
 VERBS = {
     "wait": "wait until a resource or provider is healthy, for start scripts",
     "snippet": "print configuration for other tools, with the addresses of this project",
 }
 SNIPPETS = ("k8s", "docker", "compose", "nginx", "haproxy", "prometheus", "nagios", "systemd", "cron")
-#: What a sub-command understands, by the fields of ``Options``; everything else understands all but the first two.
-WAITS = {"wait_for", "stable"}
-UNDERSTOOD = {
-    "wait": {
-        *WAITS,
-        "words",
-        "settings",
-        "quiet",
-        "check",
-        "skip",
-        "timeout",
-        "url",
-        "token",
-        "token_file",
-        "header",
-        "insecure",
-    },
-    "snippet": {"words", "settings", "url"},
-}
-
 EXIT_CODES = """\
 exit codes: 0 asked and answered (with -e: nothing fails), 1 something judged fails (-e, wait),
 2 the question could not be asked. With -f nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
 
 
 class CannotAsk(StatusError):
-    """The question could not be asked. The text is one clear line; the exit code is 2.
+    """The question could not be asked. The text is one line; the exit code is 2.
 
-    transient: asking again later may help, so ``wait`` goes on.
+    transient: asking again later may help, so ``wait`` and ``--watch`` go on.
     """
 
     def __init__(self, message: str, transient: bool = False) -> None:
@@ -80,14 +60,19 @@ class Options(NamedTuple):
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Options:
-        """The options among ``given``, where None stands for not typed. Raises ``CannotAsk`` for senseless ones."""
+        """Return the options among ``given``, where None stands for not typed.
+
+        Raises CannotAsk for an option that the sub-command does not have, and for more than one name.
+        """
         typed = {name: value for name, value in given.items() if name in cls._fields and value is not None}
         options = cls(**typed)
-        understood = UNDERSTOOD[options.verb] if options.verb else {*cls._fields} - WAITS
+        parser = argparse.ArgumentParser(add_help=False)
+        _add_options(parser, options.verb)
+        known = {"words", "settings", *vars(parser.parse_args([]))}
         for name in typed:
-            if name not in understood and not options.help:
+            if name not in known and not options.help:
                 option = "--for" if name == "wait_for" else f"--{name.replace('_', '-')}"
-                where = "goes with wait only" if name in WAITS else f"does not go with {options.verb}"
+                where = "goes with wait only" if options.verb is None else f"does not go with {options.verb}"
                 raise CannotAsk(f"{option} {where}")
         operands = options.words if options.verb is None else options.words[1:]
         if len(operands) > 1:
@@ -101,33 +86,32 @@ class Options(NamedTuple):
 
     @property
     def name(self) -> str | None:
-        """The resource or provider asked for, or the kind of a snippet."""
+        """The resource or provider that was named, or the kind of a snippet."""
         operands = self.words if self.verb is None else self.words[1:]
         return operands[0] if operands else None
 
 
-class Parser(argparse.ArgumentParser):
-    """Tells errors in one line."""
+class OneLineParser(argparse.ArgumentParser):
+    """Raises CannotAsk instead of printing the usage and ending the process."""
 
     def error(self, message: str) -> NoReturn:
         raise CannotAsk(message)
 
 
 def parse(argv: Sequence[str], prog: str, in_django: bool) -> Options:
-    """What was typed after the program's name. Raises ``CannotAsk``; ``--version`` prints and exits.
+    """Return what was typed after the program's name. Raises CannotAsk; ``--version`` prints and exits.
 
-    in_django: the entrance is ``manage.py``, which has taken its own options already; they are let through.
+    in_django: the entry point is ``manage.py``, which has applied its own options already; they are ignored here.
     """
-    # With a width, as argparse formats every option while it is added, and would look for the terminal's.
-    formatter = partial(argparse.HelpFormatter, width=80)
-    parser = Parser(prog=prog, add_help=False, allow_abbrev=False, formatter_class=formatter)
-    _add_options(parser)
-    _add_entrance(parser, in_django)
+    parser = OneLineParser(prog=prog, add_help=False, allow_abbrev=False)
+    _add_options(parser, *VERBS, None)
+    _add_general_options(parser, in_django)
     if in_django:
         for option in ("--settings", "--pythonpath", "-v", "--verbosity"):
             parser.add_argument(option, dest="_django")
         for flag in ("--force-color", "--skip-checks"):
             parser.add_argument(flag, dest="_django", action="store_true")
+    # Names are what is left, so that they may stand between options.
     given, words = parser.parse_known_args(list(argv))
     unknown = [word for word in words if word.startswith("-") and word != "--"]
     if unknown:
@@ -135,95 +119,49 @@ def parse(argv: Sequence[str], prog: str, in_django: bool) -> Options:
     return Options.of({**vars(given), "words": [word for word in words if word != "--"]})
 
 
-def help_for(options: Options, prog: str, in_django: bool, resources: Mapping[str, Iterable[str]]) -> str:
-    """The help of the whole command, or of the sub-command that was named."""
-    name = options.name
-    if options.verb == "snippet":
-        parser = _help_parser(f"{prog} snippet", f"Print configuration for: {', '.join(SNIPPETS)}.")
-        parser.add_argument("kind", metavar="KIND", help=", ".join(SNIPPETS))
-        parser.add_argument("--url", help="where the app is mounted, as the other tool reaches it")
-    elif options.verb == "wait":
-        parser = _help_parser(f"{prog} wait", f"{VERBS['wait'].capitalize()}.")
-        parser.add_argument("name", nargs="?", metavar="NAME", help=_choices(resources))
-        _add_wait_options(parser)
-        _add_question_options(parser)
+def help_text(options: Options, prog: str, in_django: bool, resources: Mapping[str, Iterable[str]]) -> str:
+    """Return the help of the whole command, or of the sub-command that was named.
+
+    resources: the names of the providers by resource; empty where the settings are broken.
+    """
+    names = ", ".join(map(typed_name, resources)) or "none is configured"
+    choices = f"a resource ({names}), a provider, or resource/provider; without it everything"
+    verb, name, epilog = options.verb, options.name, EXIT_CODES
+    if verb is not None:
+        prog, about = f"{prog} {verb}", f"{VERBS[verb].capitalize()}."
+    elif name is not None:
+        providers = ", ".join(resources.get(name.rstrip("/"), ()))
+        prog, about = f"{prog} {name}", f"Ask {name}, that is {providers}." if providers else f"Ask {name}."
     else:
-        if name is None:
-            parser = _help_parser(prog, "Ask the checks and statistics of this project.", _epilog(resources))
-            parser.add_argument("words", nargs="*", metavar="NAME", help=_choices(resources))
-        else:
-            providers = ", ".join(resources.get(name.rstrip("/"), ()))
-            about = f"Ask {name}, that is {providers}." if providers else f"Ask {name}."
-            parser = _help_parser(f"{prog} {name}", about)
-        _add_answer_options(parser)
-        _add_question_options(parser)
-    _add_entrance(parser, in_django)
+        about = "Ask the checks and statistics of this project."
+        asked = [f"  {typed_name(resource):<20} {', '.join(resources[resource])}" for resource in resources]
+        verbs = [f"  {word:<20} {purpose}" for word, purpose in VERBS.items()]
+        epilog = "\n".join(["resources:", *asked, "", "other sub-commands:", *verbs, "", EXIT_CODES])
+    parser = argparse.ArgumentParser(
+        prog, None, about, epilog, formatter_class=argparse.RawDescriptionHelpFormatter, add_help=False
+    )
+    if verb == "snippet":
+        parser.add_argument("kind", metavar="KIND", help=", ".join(SNIPPETS))
+    elif verb == "wait" or name is None:
+        parser.add_argument("name", nargs="?", metavar="NAME", help=choices)
+    _add_options(parser, verb)
+    _add_general_options(parser, in_django)
     return parser.format_help()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What may be given to ``call_command``."""
+    """Add what ``call_command`` takes."""
     parser.add_argument("words", nargs="*", metavar="NAME")
-    _add_options(parser)
+    _add_options(parser, *VERBS, None)
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    _add_answer_options(parser)
-    _add_question_options(parser)
-    _add_wait_options(parser)
-
-
-def _add_entrance(parser: argparse.ArgumentParser, in_django: bool) -> None:
-    parser.add_argument("-h", "--help", action="store_true", default=None, help="show this help and exit")
-    parser.add_argument("--version", action="version", version=__version__, help="show the version and exit")
-    parser.add_argument("--no-color", action="store_true", help="no colours, as with $NO_COLOR")
-    parser.add_argument("--traceback", action="store_true", help="show what a check raised, on standard error")
-    if not in_django:
-        parser.add_argument(
-            "-s",
-            "--settings",
-            metavar="MODULE",
-            help="module or class with the settings; else $DJANGO_STATUS_SETTINGS, else $DJANGO_SETTINGS_MODULE",
-        )
-
-
-def _add_answer_options(parser: argparse.ArgumentParser) -> None:
-    answer = parser.add_argument_group("answer")
-    formats = (HUMAN, *FORMATS)
-    answer.add_argument("-f", "--format", choices=formats, metavar="FORMAT", help=", ".join(formats))
-    answer.add_argument(
-        "-e", "--error-on-fail", action="store_true", default=None, help="exit 1 if something judged fails"
-    )
-    answer.add_argument("--watch", type=seconds, metavar="SECONDS", help="ask again and again until interrupted")
-    answer.add_argument(
-        "--list", action="store_true", default=None, help="show providers and their addresses; runs none of them"
-    )
-
-
-def _add_question_options(parser: argparse.ArgumentParser) -> None:
-    question = parser.add_argument_group("question")
-    question.add_argument(
-        "-q", "--quiet", action="store_true", default=None, help="print nothing unless there is trouble"
-    )
-    question.add_argument("--check", action="append", metavar="NAME", help="run only this provider; repeatable")
-    question.add_argument("--skip", action="append", metavar="NAME", help="do not run this provider; repeatable")
-    question.add_argument(
-        "-t",
-        "--timeout",
-        type=seconds,
-        metavar="SECONDS",
-        help="deadline of each provider instead of its own; with --url, of the whole exchange (10)",
-    )
-    remote = parser.add_argument_group("a running instance instead of this process")
-    remote.add_argument("--url", help="where the app is mounted, for example http://localhost:8000/status/")
-    remote.add_argument("--token-file", metavar="FILE", help="file with the bearer token; else $STATUS_TOKEN")
-    remote.add_argument("--token", help="the bearer token itself; other users of the machine may see it")
-    remote.add_argument("--header", action="append", metavar="'NAME: VALUE'", help="further header; repeatable")
-    remote.add_argument("--insecure", action="store_true", default=None, help="do not verify the certificate")
+def typed_name(resource: str) -> str:
+    """Return what is typed for a resource: one that is called like a sub-command takes a slash, as in its address."""
+    return f"{resource}/" if resource in VERBS else resource
 
 
 def seconds(text: str) -> float:
-    """A positive number of seconds, as typed."""
+    """Return the positive number of seconds that was typed."""
     value = seconds_or_zero(text)
     if not value:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
@@ -231,7 +169,7 @@ def seconds(text: str) -> float:
 
 
 def seconds_or_zero(text: str) -> float:
-    """A number of seconds, 0 or more, as typed."""
+    """Return the number of seconds, 0 or more, that was typed."""
     try:
         value = float(text)
     except ValueError:
@@ -241,35 +179,49 @@ def seconds_or_zero(text: str) -> float:
     return value
 
 
-def _add_wait_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("wait")
-    group.add_argument("--for", type=seconds, dest="wait_for", metavar="SECONDS", help="give up after this time (60)")
-    group.add_argument(
-        "--stable", type=seconds_or_zero, metavar="SECONDS", help="healthy for that long without interruption (0)"
-    )
+def _add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
+    """Add the options that these sub-commands have; None stands for a resource or provider. None means not typed."""
+    flag: dict[str, Any] = {"action": "store_true", "default": None}
+    if None in verbs:
+        group = parser.add_argument_group("answer")
+        formats = (HUMAN, *FORMATS)
+        group.add_argument("-f", "--format", choices=formats, metavar="FORMAT", help=", ".join(formats))
+        group.add_argument("-e", "--error-on-fail", help="exit 1 if something judged fails", **flag)
+        group.add_argument("--watch", type=seconds, metavar="SECONDS", help="ask again and again until interrupted")
+        group.add_argument("--list", help="show providers and their addresses; runs none of them", **flag)
+    if "wait" in verbs:
+        group = parser.add_argument_group("wait")
+        text = "give up after this time (60)"
+        group.add_argument("--for", type=seconds, dest="wait_for", metavar="SECONDS", help=text)
+        text = "healthy for that long without interruption (0)"
+        group.add_argument("--stable", type=seconds_or_zero, metavar="SECONDS", help=text)
+    if None in verbs or "wait" in verbs:
+        _add_question_options(parser)
+    else:
+        parser.add_argument("--url", help="where the app is mounted, as the other tool reaches it")
 
 
-def _help_parser(prog: str, description: str, epilog: str = EXIT_CODES) -> argparse.ArgumentParser:
-    return Parser(
-        prog=prog,
-        description=description,
-        epilog=epilog,
-        add_help=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _add_question_options(parser: argparse.ArgumentParser) -> None:
+    flag: dict[str, Any] = {"action": "store_true", "default": None}
+    group = parser.add_argument_group("question")
+    group.add_argument("-q", "--quiet", help="print nothing unless there is trouble", **flag)
+    group.add_argument("--check", action="append", metavar="NAME", help="run only this provider; repeatable")
+    group.add_argument("--skip", action="append", metavar="NAME", help="do not run this provider; repeatable")
+    text = "deadline of each provider instead of its own; with --url, of the whole exchange (10)"
+    group.add_argument("-t", "--timeout", type=seconds, metavar="SECONDS", help=text)
+    group = parser.add_argument_group("a running instance instead of this process")
+    group.add_argument("--url", help="where the app is mounted, for example http://localhost:8000/status/")
+    group.add_argument("--token-file", metavar="FILE", help="file with the bearer token; else $STATUS_TOKEN")
+    group.add_argument("--token", help="the bearer token itself; other users of the machine may see it")
+    group.add_argument("--header", action="append", metavar="'NAME: VALUE'", help="further header; repeatable")
+    group.add_argument("--insecure", help="do not verify the certificate", **flag)
 
 
-def _choices(resources: Mapping[str, Iterable[str]]) -> str:
-    names = ", ".join(spelled(name) for name in resources)
-    return f"a resource ({names or 'none is configured'}), a provider, or resource/provider; without it everything"
-
-
-def _epilog(resources: Mapping[str, Iterable[str]]) -> str:
-    asked = [f"  {spelled(name):<20} {', '.join(providers)}" for name, providers in resources.items()]
-    verbs = [f"  {verb:<20} {about}" for verb, about in VERBS.items()]
-    return "\n".join(["resources:", *asked, "", "other sub-commands:", *verbs, "", EXIT_CODES])
-
-
-def spelled(resource: str) -> str:
-    """How a resource is typed: one that is called like a sub-command takes a slash, as in its address."""
-    return f"{resource}/" if resource in VERBS else resource
+def _add_general_options(parser: argparse.ArgumentParser, in_django: bool) -> None:
+    parser.add_argument("-h", "--help", action="store_true", default=None, help="show this help and exit")
+    parser.add_argument("--version", action="version", version=__version__, help="show the version and exit")
+    parser.add_argument("--no-color", action="store_true", help="no colours, as with $NO_COLOR")
+    parser.add_argument("--traceback", action="store_true", help="show what a check raised, on standard error")
+    if not in_django:
+        text = "module or class with the settings; else $DJANGO_STATUS_SETTINGS, else $DJANGO_SETTINGS_MODULE"
+        parser.add_argument("-s", "--settings", metavar="MODULE", help=text)

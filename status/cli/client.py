@@ -1,30 +1,28 @@
-"""One HTTP request within a total deadline, with the standard library and no proxies: a probe goes straight there."""
+"""An HTTP client with a timeout for the whole exchange. It uses no proxies and never leaves the server it was given."""
 
 from __future__ import annotations
 
 import json
-import re
 import socket
 import ssl
-import threading
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead
+from contextlib import closing, suppress
+from http.client import HTTP_PORT, HTTPS_PORT, HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead
 from time import monotonic
 from typing import Any, NamedTuple
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from status.cli.arguments import CannotAsk
-from status.cli.process import REQUEST_THREAD
+from status.engine.worker import start_call, wait
 from status.formats.components import one_line
 
-#: Bytes of an answer that are read. The app's own never come near.
-MAX_BYTES = 16 * 1024 * 1024
+#: Bytes of a body that are read. The app's own answers are far smaller.
+MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_REDIRECTS = 5
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Answer(NamedTuple):
-    """What a server sent, whole."""
+class ServerResponse(NamedTuple):
+    """A response that was read to its end."""
 
     status: int
     content_type: str
@@ -33,139 +31,102 @@ class Answer(NamedTuple):
 
     @property
     def media_type(self) -> str:
+        """The content type without its parameters, in lower case."""
         return self.content_type.partition(";")[0].strip().lower()
 
     def json(self) -> Any:
-        """The body as JSON, None where it is none."""
+        """Return the parsed body, or None where it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             return None
 
 
-def exchange(method: str, url: str, headers: Mapping[str, str], deadline: float, insecure: bool = False) -> Answer:
-    """Send one request, follow redirects on the same server, and answer what came.
+def send(method: str, url: str, headers: Mapping[str, str], deadline: float, insecure: bool = False) -> ServerResponse:
+    """Send a request, follow redirects on the same server, and return the response.
 
-    deadline: on the monotonic clock, for all of it. insecure: accept any certificate.
-    Raises ``CannotAsk`` where there is no answer, or one that leads elsewhere.
+    deadline: for all of it, on the monotonic clock. insecure: accept any certificate.
+
+    Raises CannotAsk where no response comes, or one that redirects to another server.
     """
     for _ in range(MAX_REDIRECTS + 1):
-        answer = _within_deadline(Request(method, url, headers, deadline, insecure), url)
-        if answer.status not in (301, 302, 303, 307, 308) or not answer.location:
-            return answer
-        url = redirected(url, answer.location)
-    raise CannotAsk(f"{shown(url)} redirects more than {MAX_REDIRECTS} times")
+        response = _send_once(method, url, headers, deadline, insecure)
+        if response.status not in (301, 302, 303, 307, 308) or not response.location:
+            return response
+        url = redirect_target(url, response.location)
+    raise CannotAsk(f"{_without_query(url)} redirects more than {MAX_REDIRECTS} times")
 
 
-def _within_deadline(request: Request, url: str) -> Answer:
-    """In a thread of its own: name resolution, and a server that sends a byte a second, know no timeout."""
-    started = monotonic()
-    request.start()
-    request.join(max(0.0, request.deadline - started))
-    if request.is_alive() or isinstance(request.error, TimeoutError):
-        request.give_up()
-        raise CannotAsk(f"{shown(url)} did not answer within {monotonic() - started:.1f} s", transient=True)
-    if request.error is not None:
-        raise CannotAsk(f"{shown(url)} cannot be reached: {_said(request.error)}", transient=True) from request.error
-    if request.answer is None:
-        size = MAX_BYTES // 1024 // 1024
-        raise CannotAsk(f"{shown(url)} sends more than {size} MiB, which is not from django-status")
-    return request.answer
+def _send_once(method: str, url: str, headers: Mapping[str, str], deadline: float, insecure: bool) -> ServerResponse:
+    """Send a request from a thread: name resolution, and a server that sends a byte a second, know no timeout."""
+    started, shown = monotonic(), _without_query(url)
+    connection = _connection(url, max(0.001, deadline - started), insecure)
+    sockets: list[socket.socket] = []
 
-
-def shown(url: str) -> str:
-    """An address as a message calls it, without its query."""
-    return one_line(url.partition("?")[0])
-
-
-class Request(threading.Thread):
-    """One request and its whole answer; ``answer`` and ``error`` are both None where it was too long."""
-
-    def __init__(self, method: str, url: str, headers: Mapping[str, str], deadline: float, insecure: bool) -> None:
-        super().__init__(name=REQUEST_THREAD, daemon=True)
-        self.method, self.parts, self.headers, self.deadline = method, urlsplit(url), headers, deadline
-        self.insecure = insecure
-        self.answer: Answer | None = None
-        self.error: BaseException | None = None
-        self.socket: socket.socket | None = None
-
-    def run(self) -> None:
-        try:
-            self.answer = self._send()
-        except (OSError, HTTPException, ValueError) as error:
-            self.error = error
-
-    def give_up(self) -> None:
-        """Free the thread, as far as it waits for a connection that stands."""
-        if self.socket is not None:
-            try:
-                self.socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def _send(self) -> Answer | None:
-        connection = self._connection()
-        try:
+    def exchange() -> ServerResponse:
+        with closing(connection):
             connection.connect()
-            self.socket = connection.sock
-            target = self.parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
-            connection.request(self.method, target, headers=dict(self.headers))
-            response = connection.getresponse()
-            body = response.read(MAX_BYTES + 1)
-            if len(body) > MAX_BYTES:
-                return None
-            if response.length:
-                raise IncompleteRead(body, response.length)
-            kind, location = (response.getheader(name, "") for name in ("Content-Type", "Location"))
-            return Answer(response.status, kind, body, location)
-        finally:
-            connection.close()
+            sockets.append(connection.sock)
+            target = urlsplit(url)._replace(scheme="", netloc="", fragment="").geturl()
+            connection.request(method, target, headers=dict(headers))
+            with connection.getresponse() as response:
+                body = response.read(MAX_BODY_BYTES + 1)
+                if len(body) > MAX_BODY_BYTES:
+                    size = MAX_BODY_BYTES // 1024 // 1024
+                    raise CannotAsk(f"{shown} sends more than {size} MiB, which is not from django-status")
+                if response.length:
+                    raise IncompleteRead(body, response.length)
+                content_type, location = (response.getheader(name, "") for name in ("Content-Type", "Location"))
+                return ServerResponse(response.status, content_type, body, location)
 
-    def _connection(self) -> HTTPConnection:
-        host, port = self.parts.hostname or "", self.parts.port
-        timeout = max(0.001, self.deadline - monotonic())
-        if self.parts.scheme == "http":
-            return HTTPConnection(host, port, timeout=timeout)
-        context = ssl.create_default_context()
-        if self.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return HTTPSConnection(host, port, timeout=timeout, context=context)
-
-
-def checked_url(url: str) -> str:
-    """The address of the API below ``url``, without the last slash. Raises ``CannotAsk``."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise CannotAsk(f"--url: {error}") from error
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or re.search(r"[\s\x00-\x20\x7f]", url):
-        raise CannotAsk("--url should be like http://localhost:8000/status/")
-    if parts.username is not None or parts.password is not None:
-        raise CannotAsk("--url should hold no user or password; use --header 'Authorization: Basic ...'")
-    if parts.query or parts.fragment or port == 0:
-        raise CannotAsk("--url should end with the path where the app is mounted; --check and --skip choose providers")
-    path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~-._")
-    return parts._replace(path=path if path.endswith("/api") else f"{path}/api").geturl()
+    call = start_call(exchange, "status-request")
+    error = call.exception() if wait(call, max(0.0, deadline - monotonic())) else TimeoutError()
+    if isinstance(error, TimeoutError):
+        for open_socket in sockets:
+            with suppress(OSError):
+                open_socket.shutdown(socket.SHUT_RDWR)  # ends the thread, which may wait for it
+        raise CannotAsk(f"{shown} did not answer within {monotonic() - started:.1f} s", transient=True) from error
+    if isinstance(error, (OSError, HTTPException, ValueError)):
+        raise CannotAsk(f"{shown} cannot be reached: {_reason(error)}", transient=True) from error
+    return call.result()
 
 
-def redirected(url: str, location: str) -> str:
-    """Where a redirect leads, if that is the same server, or its HTTPS. Raises ``CannotAsk`` otherwise: tokens stay."""
+def _connection(url: str, timeout: float, insecure: bool) -> HTTPConnection:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "http":
+        return HTTPConnection(host, parts.port, timeout=timeout)
+    context = ssl.create_default_context()
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return HTTPSConnection(host, parts.port, timeout=timeout, context=context)
+
+
+def redirect_target(url: str, location: str) -> str:
+    """Return where a redirect leads, which is the same server or its HTTPS, so that tokens stay there.
+
+    Raises CannotAsk for any other target.
+    """
+    ports = {"http": HTTP_PORT, "https": HTTPS_PORT}
     try:
         target = urljoin(url, location)
         old, new = urlsplit(url), urlsplit(target)
-        ports = [parts.port or DEFAULT_PORTS.get(parts.scheme) for parts in (old, new)]
+        old_port, new_port = old.port or ports[old.scheme], new.port or ports.get(new.scheme)
     except ValueError as error:
         raise CannotAsk("the server redirects to what is no address") from error
-    upgraded = (old.scheme, new.scheme) == ("http", "https") and ports == [80, 443]
-    if old.hostname != new.hostname or not (upgraded or (old.scheme == new.scheme and ports[0] == ports[1])):
+    upgraded = (old.scheme, old_port, new.scheme, new_port) == ("http", HTTP_PORT, "https", HTTPS_PORT)
+    if old.hostname != new.hostname or not (upgraded or (old.scheme, old_port) == (new.scheme, new_port)):
         origin = one_line(f"{new.scheme}://{new.hostname}")
         raise CannotAsk(f"the server redirects to {origin}, which is another one; give that as --url if it is right")
     return target
 
 
-def _said(error: BaseException) -> str:
+def _without_query(url: str) -> str:
+    return one_line(url.partition("?")[0])
+
+
+def _reason(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message}); --insecure accepts it"
     if isinstance(error, OSError) and error.strerror:

@@ -1,144 +1,115 @@
-"""The command itself: from what was typed to an exit code."""
+"""From what was typed to an exit code: the one command behind ``manage.py status`` and ``django_status``."""
 
 from __future__ import annotations
 
+import json
+import logging
+import os
+import sys
 from collections.abc import Sequence
+from io import StringIO, TextIOWrapper
+from signal import SIGINT, SIGTERM, signal
 from time import sleep, strftime
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
-from status.cli.arguments import HUMAN, CannotAsk, Options, help_for, parse
-from status.cli.process import end_quietly, keep_log_off_stderr, leave, standard_streams
-from status.cli.question import Local, Names, Question, Reply, Source
-from status.cli.settings import adopt
-from status.cli.terminal import CLEAR_SCREEN, Terminal
+from status.cli.arguments import HUMAN, CannotAsk, Options, help_text, parse
+from status.cli.output import CLEAR_LINE, CLEAR_SCREEN, Terminal, human_text
+from status.cli.settings import apply_settings
+from status.cli.snippets import snippet
+from status.cli.target import Instance, Local, Target
+from status.cli.wait import Wait
 from status.engine import engine
-from status.formats import FORMATS
+from status.formats import FORMATS, nagios
 from status.formats.components import overall
+from status.logs import logger
+from status.registry import registry
 
 NAGIOS = "nagios"
-#: The question could not be asked.
+#: The exit code where the question could not be asked.
 MISUSE = 2
 
 
 def main(argv: Sequence[str], prog: str, in_django: bool) -> NoReturn:
-    """Answer ``argv`` on standard output, and end the process with the exit code for it."""
-    end_quietly()
+    """Answer ``argv`` on standard output and end the process with the exit code."""
+    for number in (SIGINT, SIGTERM):
+        # Also as the first process of a container, where SIGTERM without a handler does nothing.
+        signal(number, _end_at_once)
     if "--traceback" not in argv:
-        keep_log_off_stderr()
-    terminal = Terminal(*standard_streams(), colour="--no-color" not in argv)
-    # Who typed this reads the answer. What changed, and history, are for processes that stay.
+        # The answer says what fails, in words that are safe to mail. A log that is configured gets it all the same.
+        logger.addHandler(logging.NullHandler())
+    # Who typed this reads the answer. Notifications and history are for processes that stay.
     engine.observers.clear()
-    code = answer(argv, prog, in_django, terminal)
-    leave(code, at_once=engine.busy)
+    code = answer(argv, prog, in_django, Terminal(*standard_streams(), colour="--no-color" not in argv))
+    leave(code)
 
 
 def answer(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) -> int:
-    """The exit code for ``argv``, after the answer or the one line that says why there is none."""
+    """Return the exit code for ``argv``, after the answer or the one line that says why there is none."""
     try:
         return run(parse(argv, prog, in_django), prog, in_django, terminal)
     except CannotAsk as error:
-        if not _wants_nagios(argv):
-            terminal.remark(f"{prog}: {error}")
-            return MISUSE
-        # Late, as all formats: only the one that is asked for is loaded.
-        from status.formats import nagios
-
-        terminal.write(nagios.unknown(str(error)))
-        return nagios.UNKNOWN
+        words = " ".join(argv).replace("--format=", "-f ").replace("--format ", "-f ")
+        if f"-f {NAGIOS}" in words or f"-f{NAGIOS}" in words:  # also where the rest cannot be understood
+            terminal.write(nagios.unknown(str(error)))
+            return nagios.UNKNOWN
+        terminal.remark(f"{prog}: {error}")
+        return MISUSE
 
 
 def run(options: Options, prog: str, in_django: bool, terminal: Terminal) -> int:
-    """The exit code for ``options``, after the answer. Raises ``CannotAsk``."""
+    """Return the exit code for ``options``, after the answer. Raises CannotAsk."""
     if options.help:
-        terminal.write(help_for(options, prog, in_django, _names_for_help(options, in_django)))
+        try:
+            if not in_django:
+                apply_settings(options.settings)
+            resources = dict(registry)
+        except CannotAsk:
+            resources = {}  # help is most needed where the settings are broken
+        terminal.write(help_text(options, prog, in_django, resources))
         return 0
-    source = _source(options, in_django)
+    remote = options.url is not None and options.verb != "snippet"
+    if not remote and not in_django:
+        apply_settings(options.settings)
     if options.verb == "snippet":
-        # Late, as the others below: ``ping`` is to start fast.
-        from status.cli.snippets import snippet
-
-        terminal.write(snippet(options))
+        terminal.write(snippet(options.name, options.url))
         return 0
+    target = Instance(options) if remote else Local()
     if options.list:
-        terminal.write(_listing(source, options))
+        terminal.write(_listed(target, options))
         return 0
-    question = Question(
-        options.name,
-        options.check,
-        options.skip,
-        options.timeout,
-        options.format,
-        judge=options.error_on_fail or options.quiet,
-    )
     if options.verb == "wait":
-        # Late, as above.
-        from status.cli.waiting import Wait
-
-        return Wait(source, question, options, terminal).run()
-    if options.watch is not None:
-        return _watch(source, question, options, terminal)
-    reply = _ask(source, question, terminal)
-    terminal.write(_written(reply, options, terminal))
-    return _exit_code(reply, options)
+        return Wait(target, options, terminal).run()
+    if options.watch is None:
+        text, code = _ask(target, options, terminal)
+        terminal.write(text)
+        return code
+    return _watch(target, options, terminal, options.watch)
 
 
-def _source(options: Options, in_django: bool) -> Source:
-    if options.url is not None and options.verb != "snippet":
-        # Late: http.client and ssl take longer to import than everything else together.
-        from status.cli.target import Remote
-
-        return Remote.of(options)
-    if not in_django:
-        adopt(options.settings)
-    return Local()
-
-
-def _names_for_help(options: Options, in_django: bool) -> Names:
-    """The resources and providers of this process; none where the settings are broken, as help is most needed then."""
-    try:
-        if not in_django:
-            adopt(options.settings)
-    except CannotAsk:
-        return {}
-    return Local().names()
-
-
-def _ask(source: Source, question: Question, terminal: Terminal) -> Reply:
-    with terminal.live(lambda waited: f"waiting for {', '.join(source.pending())} ({waited:.1f} s)"):
-        return source.ask(question)
-
-
-def _written(reply: Reply, options: Options, terminal: Terminal) -> str:
-    """What is printed for ``reply``: nothing where ``-q`` wants to hear of trouble only, and there is none."""
+def _ask(target: Target, options: Options, terminal: Terminal) -> tuple[str, int]:
+    """Return what is to be printed, and the exit code. Raises CannotAsk."""
+    with terminal.live_line(lambda waited: f"waiting for {', '.join(target.pending)} ({waited:.1f} s)"):
+        reply = target.ask(options)
     report = reply.report
+    if options.format == NAGIOS and report is not None:
+        code = nagios.exit_code(report)
+    else:
+        code = 1 if options.error_on_fail and reply.failing else 0
     if options.quiet and not reply.failing and (report is None or overall(report) == "pass"):
-        return ""
+        return "", code
     if report is None:
-        return reply.text or ""
-    if options.format != HUMAN:
-        return FORMATS[options.format].render(report, True)
-    # Late: who asks for a document needs no layout.
-    from status.cli.human import render
-
-    return render(report, terminal.colour, only_trouble=options.quiet)
+        return reply.text or "", code
+    if options.format == HUMAN:
+        return human_text(report, terminal.colour, only_trouble=options.quiet), code
+    return FORMATS[options.format].render(report, True), code
 
 
-def _exit_code(reply: Reply, options: Options) -> int:
-    if options.format == NAGIOS and reply.report is not None:
-        # Late, as above.
-        from status.formats import nagios
-
-        return nagios.exit_code(reply.report)
-    return 1 if options.error_on_fail and reply.failing else 0
-
-
-def _watch(source: Source, question: Question, options: Options, terminal: Terminal) -> int:
-    """Ask every ``--watch`` seconds, until interrupted or until nobody reads any more."""
+def _watch(target: Target, options: Options, terminal: Terminal, pause: float) -> int:
+    """Ask every ``pause`` seconds until interrupted or until nobody reads any more. Return the last exit code."""
     code = 0
     while not terminal.gone:
         try:
-            reply = _ask(source, question, terminal)
-            text, code = _written(reply, options, terminal), _exit_code(reply, options)
+            text, code = _ask(target, options, terminal)
         except CannotAsk as error:
             if not error.transient:
                 raise
@@ -147,18 +118,16 @@ def _watch(source: Source, question: Question, options: Options, terminal: Termi
             text = f"{strftime('%Y-%m-%d %H:%M:%S')}\n{text}"
         terminal.write(CLEAR_SCREEN + text if terminal.interactive else text)
         if not terminal.gone:
-            sleep(options.watch or 0.0)
+            sleep(pause)
     return code
 
 
-def _listing(source: Source, options: Options) -> str:
+def _listed(target: Target, options: Options) -> str:
+    """Return what can be asked for, with the addresses."""
     if options.format not in (HUMAN, "json"):
         raise CannotAsk(f"--list prints {HUMAN} or json")
-    listing = source.addresses(options.name)
+    listing = target.listing(options.name)
     if options.format == "json":
-        # Late: loading a JSON parser takes longer than parsing the command line.
-        import json
-
         return json.dumps(listing)
     lines = []
     width = max((len(name) for providers in listing.values() for name in providers), default=0)
@@ -168,7 +137,30 @@ def _listing(source: Source, options: Options) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _wants_nagios(argv: Sequence[str]) -> bool:
-    """Whether a plugin's output is expected, also from arguments that cannot be understood."""
-    words = " ".join(argv).replace("--format=", "-f ").replace("--format ", "-f ")
-    return f"-f {NAGIOS}" in words or f"-f{NAGIOS}" in words
+def standard_streams() -> tuple[TextIO, TextIO]:
+    """Return standard output and error, which are there and take every character whatever the locale."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    return sys.stdout or StringIO(), sys.stderr or StringIO()  # None where the caller has closed them
+
+
+def leave(code: int) -> NoReturn:
+    """End the process, at once where a check still runs: the interpreter might wait for what it has started."""
+    at_once = engine.busy
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):
+        at_once = True  # the interpreter would flush again, and complain
+    if at_once:
+        os._exit(code)
+    sys.exit(code)
+
+
+def _end_at_once(number: int, frame: object) -> None:
+    """End with 130 on Ctrl-C and with 143 on SIGTERM, as shells count, and without a traceback."""
+    if os.isatty(2):
+        os.write(2, CLEAR_LINE.encode())
+    os._exit(128 + number)

@@ -1,4 +1,4 @@
-"""Where the settings of ``django_status`` come from."""
+"""Where ``django_status`` finds its settings."""
 
 from __future__ import annotations
 
@@ -6,43 +6,45 @@ import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from status.cli.arguments import CannotAsk
 from status.conf import conf
 
-OURS = "DJANGO_STATUS_SETTINGS"
-DJANGO = "DJANGO_SETTINGS_MODULE"
+Loaded = TypeVar("Loaded")
 
 
-def adopt(path: str | None) -> None:
+def apply_settings(path: str | None) -> None:
     """Make ``conf`` read what ``-s`` names, else ``DJANGO_STATUS_SETTINGS``, else ``DJANGO_SETTINGS_MODULE``.
 
-    A module that is a Django project's settings is used as such, whichever of them names it. Raises ``CannotAsk`` with
-    one clear line when what is named cannot be loaded.
+    A module that is a Django project's settings is used as such, whichever of them names it. Raises CannotAsk where
+    what is named cannot be loaded.
     """
     if "" not in sys.path and os.getcwd() not in sys.path:
         # The installed script's first entry is its own directory; "-s settings" means the one in the working directory.
         sys.path.insert(0, os.getcwd())
-    origin, name = next(
-        ((origin, name) for origin, name in (("-s", path), (OURS, os.environ.get(OURS))) if name),
-        (DJANGO, os.environ.get(DJANGO)),
-    )
+    names = {
+        "-s": path,
+        "DJANGO_STATUS_SETTINGS": os.environ.get("DJANGO_STATUS_SETTINGS"),
+        "DJANGO_SETTINGS_MODULE": os.environ.get("DJANGO_SETTINGS_MODULE"),
+    }
+    origin, name = next(((origin, name) for origin, name in names.items() if name), ("", ""))
     if not name:
         return
-    if origin == DJANGO:
-        loaded(origin, name, _set_up_django)
-        return
-    source = loaded(origin, name, lambda: _find(origin, name))
-    if hasattr(source, "INSTALLED_APPS") and hasattr(source, "__spec__"):
-        os.environ[DJANGO] = name
-        loaded(origin, name, _set_up_django)
-    else:
-        conf.source = source
+    if origin != "DJANGO_SETTINGS_MODULE":
+        source = load(origin, name, lambda: _import(origin, name))
+        if not (hasattr(source, "INSTALLED_APPS") and hasattr(source, "__spec__")):
+            conf.source = source
+            return
+        os.environ["DJANGO_SETTINGS_MODULE"] = name
+    # Late: a standalone answer is given without Django, whose import takes far longer.
+    import django
+
+    load(origin, name, django.setup)
 
 
-def _find(origin: str, name: str) -> Any:
-    """The module ``name``, or the class of that name in a module."""
+def _import(origin: str, name: str) -> Any:
+    """Return the module ``name``, or the class of that name in a module."""
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
@@ -55,22 +57,14 @@ def _find(origin: str, name: str) -> Any:
         return getattr(owner, attribute)
 
 
-def _set_up_django() -> None:
-    # Late: a standalone answer is given without Django.
-    import django
+def load(origin: str, name: str, function: Callable[[], Loaded]) -> Loaded:
+    """Return what ``function`` does, which loads the module ``name`` that ``origin`` names.
 
-    django.setup()
-
-
-def loaded(origin: str, name: str, load: Callable[[], Any]) -> Any:
-    """What ``load()`` answers, with whatever goes wrong there told in one line.
-
-    origin, name: what names it, and which module.
-
-    The line holds no text of an exception other than the name of a missing module, as settings hold secrets.
+    Raises CannotAsk where that fails, with one line that holds no text of an exception but the name of a missing
+    module: settings hold secrets.
     """
     try:
-        return load()
+        return function()
     except CannotAsk:
         raise
     except ModuleNotFoundError as error:
@@ -80,13 +74,9 @@ def loaded(origin: str, name: str, load: Callable[[], Any]) -> Any:
     except SyntaxError as error:
         raise CannotAsk(f"{origin} names {name!r}: SyntaxError at {error.filename}:{error.lineno}") from error
     except Exception as error:
-        where = f"{type(error).__name__} at {_place(error)}"
-        raise CannotAsk(f"{origin} names {name!r}, which cannot be loaded: {where}") from error
-
-
-def _place(error: BaseException) -> str:
-    """The file and line that raised ``error``."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "an unknown place" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        trace, place = error.__traceback__, "an unknown place"
+        while trace is not None:
+            place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+            trace = trace.tb_next
+        what = f"which cannot be loaded: {type(error).__name__} at {place}"
+        raise CannotAsk(f"{origin} names {name!r}, {what}") from error

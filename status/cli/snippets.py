@@ -1,156 +1,96 @@
-"""Configuration for other tools, with the addresses, names and deadlines of this project."""
+"""Configuration for other tools, with the addresses, names and timeouts of this project."""
 
 from __future__ import annotations
 
 import math
 import re
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from status.cli.arguments import SNIPPETS, CannotAsk, Options
-from status.cli.client import DEFAULT_PORTS, checked_url
-from status.cli.question import api_root
-from status.entries import Check
+from status.cli.arguments import SNIPPETS, CannotAsk
+from status.cli.target import api_path, api_url
 from status.registry import registry
 
-TEMPLATES = Path(__file__).with_name("templates")
-TOKEN = re.compile(r"@([a-zA-Z_]+)@")
+TEMPLATE_FOLDER = Path(__file__).with_name("templates")
+PLACEHOLDER = re.compile(r"@([a-zA-Z_]+)@")
 #: What needs no quoting in any of the tools.
-HARMLESS = re.compile(r"[A-Za-z0-9_.~/:\[\]@-]*")
+UNQUOTED = re.compile(r"[A-Za-z0-9_.~/:\[\]@-]*")
 #: Where the project is taken to be served, unless ``--url`` says otherwise.
-SERVER = "http://localhost:8000"
-#: Seconds on top of a deadline for the way there and back.
-MARGIN = 1
+DEFAULT_SERVER = "http://localhost:8000"
+#: Seconds on top of the timeouts of the checks, for the way there and back.
+NETWORK_SECONDS = 1
 
 
-def snippet(options: Options) -> str:
-    """The configuration that ``snippet KIND`` prints. Raises ``CannotAsk`` where something of it is not there."""
-    kind = options.name
+def snippet(kind: str | None, url: str | None) -> str:
+    """Return the configuration for a tool.
+
+    kind: one of ``SNIPPETS``.
+    url: where the app is mounted, as the tool reaches it; None stands for the address in this project.
+
+    Raises CannotAsk where something that the configuration needs is not there.
+    """
     if kind not in SNIPPETS:
         raise CannotAsk(f"snippet takes one of: {', '.join(SNIPPETS)}")
-    template = (TEMPLATES / kind).read_text(encoding="utf-8")
-    values = Values.of(options.url)
-    return TOKEN.sub(lambda token: str(getattr(values, token[1])), template)
-
-
-class Values(NamedTuple):
-    """What the templates name.
-
-    api: the address of the API, without the last slash.
-    host: a name under which the project accepts requests.
-    live_name: the check for liveness; resource: the resource for everything else.
-    timeout, all_timeout: seconds until ``resource``, and until everything, has answered for certain.
-    """
-
-    api: str
-    host: str
-    live_name: str
-    resource: str
-    timeout: int
-    all_timeout: int
-
-    @classmethod
-    def of(cls, url: str | None) -> Values:
-        api = checked_url(url or _project_url())
-        if not HARMLESS.fullmatch(api):
-            raise CannotAsk(f"{api} holds characters that would need quoting; give a plain address as --url")
-        judged = [check for checks in registry.values() for check in checks.values() if check.judged]
-        live = next((check for check in judged if check.name == "ping"), None)
-        if live is None:
-            raise CannotAsk('there is no check "ping" for liveness; add ("ping", "status.providers.health.ping")')
-        resource = "health" if any(check.resource == "health" for check in judged) else judged[0].resource
-        ready = [check for check in judged if check.resource == resource]
-        every = [check for checks in registry.values() for check in checks.values()]
-        host = urlsplit(api).hostname or ""
-        return cls(
-            api=api,
-            host=host if url is not None else _allowed_host(host),
-            live_name=f"{live.resource}/{live.name}",
-            resource=resource,
-            timeout=_seconds(ready),
-            all_timeout=_seconds(every),
-        )
-
-    @property
-    def url(self) -> str:
-        """Where the app is mounted."""
-        return self.api.removesuffix("api")
-
-    @property
-    def scheme(self) -> str:
-        return urlsplit(self.api).scheme
-
-    @property
-    def SCHEME(self) -> str:
-        """As Kubernetes spells it."""
-        return self.scheme.upper()
-
-    @property
-    def port(self) -> int:
-        return urlsplit(self.api).port or DEFAULT_PORTS[self.scheme]
-
-    @property
-    def server(self) -> str:
-        """Host and port."""
-        host = urlsplit(self.api).hostname or ""
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
-
-    @property
-    def ssl(self) -> str:
-        return " ssl verify required ca-file @system-ca" if self.scheme == "https" else ""
-
-    @property
-    def mount(self) -> str:
-        return urlsplit(self.url).path
-
-    @property
-    def metrics(self) -> str:
-        return urlsplit(self.api).path
-
-    @property
-    def live(self) -> str:
-        return f"{self.metrics}/{self.live_name}"
-
-    @property
-    def ready(self) -> str:
-        return f"{self.metrics}/{self.resource}"
-
-    @property
-    def period(self) -> int:
-        """Seconds from one probe to the next, so that they never overlap."""
-        return max(10, self.timeout)
-
-    @property
-    def interval(self) -> int:
-        """Seconds from one scrape to the next; Prometheus wants no less than the timeout."""
-        return max(30, self.all_timeout)
-
-    @property
-    def patience(self) -> int:
-        """Seconds for a command that itself gives up after ``timeout``, and has to start first."""
-        return self.timeout + 3
-
-    @property
-    def program(self) -> str:
-        """The installed command, with its path: these tools search none."""
-        found = shutil.which("django_status")
-        return found if found and HARMLESS.fullmatch(found) else "/usr/local/bin/django_status"
-
-
-def _project_url() -> str:
-    """Where a server on this machine would answer. Raises ``CannotAsk`` where the project does not say."""
-    root = api_root()
-    if root is None:
+    path = api_path() if url is None else ""
+    if path is None:
         remedy = "mount status.urls in ROOT_URLCONF, or give --url http://host:port/path/"
         raise CannotAsk(f"the app has no address here; {remedy}")
-    return f"{SERVER}{root}"
+    api = api_url(url or f"{DEFAULT_SERVER}{path}")
+    if not UNQUOTED.fullmatch(api):
+        raise CannotAsk(f"{api} holds characters that would need quoting; give a plain address as --url")
+    values = {**_addresses(api), **_checks(urlsplit(api).path)}
+    if url is None:
+        values["host"] = _allowed_host() or values["host"]
+    template = (TEMPLATE_FOLDER / kind).read_text(encoding="utf-8")
+    return PLACEHOLDER.sub(lambda placeholder: str(values[placeholder[1]]), template)
 
 
-def _allowed_host(default: str) -> str:
-    """The first host name in ``ALLOWED_HOSTS``, which is there as this project has an address."""
+def _addresses(api: str) -> dict[str, str | int]:
+    parts = urlsplit(api)
+    host, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme]
+    program = shutil.which("django_status")
+    return {
+        "url": api.removesuffix("api"),
+        "mount": parts.path.removesuffix("api"),
+        "metrics": parts.path,
+        "scheme": parts.scheme,
+        "SCHEME": parts.scheme.upper(),
+        "host": host,
+        "port": port,
+        "server": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "ssl": " ssl verify required ca-file @system-ca" if parts.scheme == "https" else "",
+        # With its path, as cron, systemd and Nagios do not search for it.
+        "program": program if program and UNQUOTED.fullmatch(program) else "/usr/local/bin/django_status",
+    }
+
+
+def _checks(path: str) -> dict[str, str | int]:
+    """Return the names to ask for, and seconds that fit the timeouts of the checks, which run side by side."""
+    every = [check for checks in registry.values() for check in checks.values()]
+    judged = [check for check in every if check.judged]
+    live = next((check for check in judged if check.name == "ping"), None)
+    if live is None:
+        raise CannotAsk('there is no check "ping" for liveness; add ("ping", "status.providers.health.ping")')
+    resource = "health" if any(check.resource == "health" for check in judged) else judged[0].resource
+    ready_timeout = max(check.timeout for check in judged if check.resource == resource)
+    timeout = math.ceil(ready_timeout) + NETWORK_SECONDS
+    all_timeout = math.ceil(max(check.timeout for check in every)) + NETWORK_SECONDS
+    return {
+        "live_name": f"{live.resource}/{live.name}",
+        "live": f"{path}/{live.resource}/{live.name}",
+        "resource": resource,
+        "ready": f"{path}/{resource}",
+        "timeout": timeout,
+        "all_timeout": all_timeout,
+        "period": max(10, timeout),  # probes never overlap
+        "interval": max(30, all_timeout),  # Prometheus wants no less than the timeout
+        "patience": timeout + 3,  # for a command that starts first and has a timeout of its own
+    }
+
+
+def _allowed_host() -> str | None:
+    """Return the first host name in ``ALLOWED_HOSTS``."""
     # Late: importing this file needs no Django.
     from django.conf import settings
 
@@ -158,9 +98,4 @@ def _allowed_host(default: str) -> str:
         host = str(pattern).lstrip(".")
         if host != "*" and re.fullmatch(r"[A-Za-z0-9.-]+", host):
             return host
-    return default
-
-
-def _seconds(checks: Iterable[Check]) -> int:
-    """Whole seconds after which all of ``checks`` have answered, run side by side."""
-    return math.ceil(max(check.timeout for check in checks)) + MARGIN
+    return None

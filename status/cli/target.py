@@ -1,56 +1,106 @@
-"""Who is asked: a running instance, over HTTP."""
+"""Who is asked: this process, or a running instance over HTTP."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from time import monotonic
-from typing import Any
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
+from urllib.parse import quote, urlencode, urlsplit
 
 from status import __version__
-from status.cli.arguments import CannotAsk, Options
-from status.cli.client import Answer, checked_url, exchange
-from status.cli.question import Names, Question, Reply, no_such, resolve
+from status.cli.arguments import CannotAsk, Options, typed_name
+from status.cli.settings import load
+from status.conf import conf
+from status.engine import engine
+from status.entries import Check
 from status.formats import FORMATS
 from status.formats.components import one_line
+from status.registry import Selection, UnknownName, registry
 from status.report import Report, Result
 
-#: Seconds for a whole exchange, redirects included.
-TIMEOUT = 10.0
+if TYPE_CHECKING:
+    from status.cli.client import ServerResponse
+
+#: Seconds for a whole exchange with an instance, redirects included.
+HTTP_TIMEOUT = 10.0
 HEALTH = FORMATS["health+json"]
 #: What may stand in a header's name, and what may not in its value (RFC 9110, section 5).
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 NOT_IN_VALUE = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")
 
+#: Resource -> provider -> the address, None where it has none.
+Listing = Mapping[str, Mapping[str, "str | None"]]
 
-class Remote:
-    """A running instance.
 
-    url: where the app is mounted, without the last slash.
-    headers: what every request carries.
-    timeout: seconds for all that one question needs.
+class Reply(NamedTuple):
+    """What a target answers: a report to be rendered, or the text that the instance has rendered already."""
+
+    failing: bool
+    report: Report | None = None
+    text: str | None = None
+
+
+class Local:
+    """This process: its settings, its engine.
+
+    pending: the checks that are still waited for.
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str], timeout: float = TIMEOUT, insecure: bool = False) -> None:
-        self.url = url
-        self.headers = {"User-Agent": f"django-status/{__version__}", **headers}
-        self.timeout = timeout
-        self.insecure = insecure
+    def __init__(self) -> None:
+        self.pending: list[str] = []
+
+    def listing(self, name: str | None) -> Listing:
+        """Return what could be asked for, without running anything. Raises CannotAsk."""
+        selection, path = _select(name), api_path()
+        listing: dict[str, dict[str, str | None]] = {resource: {} for resource in selection.resources}
+        for check in selection.checks:
+            listing[check.resource][check.name] = None if path is None else f"{path}/{check.resource}/{check.name}"
+        return listing
+
+    def ask(self, options: Options, patience: float | None = None) -> Reply:
+        """Run what the options choose. Raises CannotAsk.
+
+        patience: seconds until what has not answered is reported as running.
+        """
+        selection = _select(options.name, options.check, options.skip)
+        self.pending = [f"{check.resource}/{check.name}" for check in selection.checks]
+        engine.observers.append(self._observe)
+        try:
+            report = engine.report(selection, options.timeout, patience)
+        finally:
+            engine.observers.remove(self._observe)
+        return Reply(report.failing, report)
+
+    def _observe(self, check: Check, result: Result) -> None:
+        with suppress(ValueError):
+            self.pending.remove(f"{check.resource}/{check.name}")
+
+
+class Instance:
+    """A running instance, which is asked over HTTP.
+
+    url: of its API, without the last slash.
+    headers: what every request carries.
+    timeout: seconds for all that one question needs.
+    pending: what is still waited for.
+    """
+
+    def __init__(self, options: Options) -> None:
+        """Raises CannotAsk for an unusable URL, token or header."""
+        self.url = api_url(options.url or "")
+        self.headers = {"User-Agent": f"django-status/{__version__}", **request_headers(options)}
+        self.timeout = options.timeout or HTTP_TIMEOUT
+        self.insecure = options.insecure
+        self.pending = [self.url]
         self._deadline = 0.0
 
-    @classmethod
-    def of(cls, options: Options) -> Remote:
-        """The instance that ``options`` name, with the rights they give. Raises ``CannotAsk``."""
-        return cls(checked_url(options.url or ""), headers(options), options.timeout or TIMEOUT, options.insecure)
-
-    def names(self) -> Names:
-        self._begin()
-        return self._listed(self._send("OPTIONS", ""))
-
-    def addresses(self, name: str | None) -> Mapping[str, Mapping[str, str | None]]:
-        names = self.names()
+    def listing(self, name: str | None) -> Listing:
+        """Return what could be asked for, without running anything. Raises CannotAsk."""
+        self._deadline = monotonic() + self.timeout
+        names = self._names(self._send("OPTIONS", ""))
         resource, provider = resolve(name, names)
         if resource is not None and resource not in names:
             raise CannotAsk(no_such("resource", resource, names))
@@ -60,75 +110,149 @@ class Remote:
             if resource in (None, home)
         }
 
-    def pending(self) -> list[str]:
-        return [self.url]
+    def ask(self, options: Options, patience: float | None = None) -> Reply:
+        """Ask for what the options choose. Raises CannotAsk.
 
-    def ask(self, question: Question, patience: float | None = None) -> Reply:
-        self._begin(patience)
-        resource, provider = self._resolve(question.name)
-        path = "".join(f"/{quote(part, safe='')}" for part in (resource, provider) if part is not None)
-        known = FORMATS.get(question.format)
-        if known is None or not known.http:
-            return judged(self._get(path, question, HEALTH.name), resource, provider)
-        answer = self._get(path, question, known.name)
-        failing = answer.status >= 300 and not known.always_ok
-        if question.judge and not failing:
-            # The status alone does not tell: metrics are always 200, and so is a project with STATUS_ERROR_CODE = 200.
-            health = answer if known is HEALTH else self._get(path, question, HEALTH.name)
-            failing = judged(health, resource, provider).failing
-        return Reply(failing, text=answer.body.decode("utf-8", "replace"))
-
-    def _send(self, method: str, target: str) -> Answer:
-        return exchange(method, f"{self.url}{target}", self.headers, self._deadline, self.insecure)
-
-    def _begin(self, patience: float | None = None) -> None:
+        patience: seconds for all of it, where that is less than the timeout.
+        """
         self._deadline = monotonic() + min(self.timeout, self.timeout if patience is None else patience)
+        resource, provider = self._resolve(options.name)
+        path = "".join(f"/{quote(part, safe='')}" for part in (resource, provider) if part is not None)
+        known = FORMATS.get(options.format)
+        if known is None or not known.http:
+            return read_report(self._get(path, options, HEALTH.name), resource, provider)
+        response = self._get(path, options, known.name)
+        failing = response.status >= 300 and not known.always_ok
+        if (options.error_on_fail or options.quiet) and not failing:
+            # The status alone does not tell: metrics are always 200, and so is a project with STATUS_ERROR_CODE = 200.
+            health = response if known is HEALTH else self._get(path, options, HEALTH.name)
+            failing = read_report(health, resource, provider).failing
+        return Reply(failing, text=response.body.decode("utf-8", "replace"))
+
+    def _send(self, method: str, target: str) -> ServerResponse:
+        # Late: http.client and ssl take as long to import as all that a command without --url needs.
+        from status.cli.client import send
+
+        return send(method, f"{self.url}{target}", self.headers, self._deadline, self.insecure)
 
     def _resolve(self, name: str | None) -> tuple[str | None, str | None]:
-        """What a bare name means there. One with a slash needs no asking, and is one request less."""
+        """Return the resource and provider that are meant. A name with a slash saves the request that finds out."""
         if name is None or "/" in name:
             return resolve(name, {})
-        answer = self._send("OPTIONS", "")
-        if answer.status in (405, 501) and not _is_problem(answer):
-            return name, None  # something in between lets no OPTIONS through; most names are resources
-        return resolve(name, self._listed(answer))
+        response = self._send("OPTIONS", "")
+        if response.status in (405, 501) and _problem(response) is None:
+            return name, None  # a proxy bars OPTIONS; most names are resources
+        return resolve(name, self._names(response))
 
-    def _listed(self, answer: Answer) -> Names:
-        self._refuse(answer)
-        listing = answer.json()
-        if answer.status != 200 or not isinstance(listing, dict) or not all(map(_is_object, listing.values())):
-            raise self._not_ours(answer)
-        return listing
+    def _names(self, response: ServerResponse) -> Mapping[str, Mapping[str, Any]]:
+        listing = response.json()
+        problem = _problem(response)
+        if (
+            problem is None
+            and response.status == 200
+            and _is_object(listing)
+            and all(map(_is_object, listing.values()))
+        ):
+            return listing
+        raise self._refusal(response)
 
-    def _get(self, path: str, question: Question, format: str) -> Answer:
-        """The answer in ``format``. Raises ``CannotAsk`` for anything else."""
-        query = urlencode({"format": format, "check": question.check, "skip": question.skip}, doseq=True)
-        answer = self._send("GET", f"{path}?{query}")
-        if answer.media_type == FORMATS[format].media_type and (format != "json" or not _is_problem(answer)):
-            return answer
-        self._refuse(answer)
-        raise self._not_ours(answer)
+    def _get(self, path: str, options: Options, format: str) -> ServerResponse:
+        """Return the response in this format. Raises CannotAsk for any other."""
+        query = urlencode({"format": format, "check": options.check, "skip": options.skip}, doseq=True)
+        response = self._send("GET", f"{path}?{query}")
+        if response.media_type == FORMATS[format].media_type and (format != "json" or _problem(response) is None):
+            return response
+        raise self._refusal(response)
 
-    def _refuse(self, answer: Answer) -> None:
-        """Raises ``CannotAsk`` where the app itself says that this cannot be asked."""
-        if answer.status in (401, 403):
+    def _refusal(self, response: ServerResponse) -> CannotAsk:
+        """Return why a response is no answer: no rights, the app's own words, or not from this app."""
+        if response.status in (401, 403):
             remedy = "it needs a token (--token-file, $STATUS_TOKEN) or other rights"
-            raise CannotAsk(f"{self.url} answers {answer.status}: {remedy}")
-        if _is_problem(answer):
-            raise CannotAsk(f"{self.url}: {one_line(str(answer.json()['error']))}")
-
-    def _not_ours(self, answer: Answer) -> CannotAsk:
-        kind = one_line(answer.media_type) or "nothing"
+            return CannotAsk(f"{self.url} answers {response.status}: {remedy}")
+        problem = _problem(response)
+        if problem is not None:
+            return CannotAsk(f"{self.url}: {one_line(problem)}")
+        kind = one_line(response.media_type) or "nothing"
         return CannotAsk(
-            f"{self.url} answers {answer.status} with {kind}, which is not from django-status; "
+            f"{self.url} answers {response.status} with {kind}, which is not from django-status; "
             "--url is where the app is mounted",
-            transient=answer.status in (404, 500, 502, 503, 504),
+            transient=response.status in (404, 500, 502, 503, 504),
         )
 
 
-def headers(options: Options) -> dict[str, str]:
-    """The token, from where the user keeps it, and further headers. Raises ``CannotAsk``."""
-    given = dict(_headers(options.header))
+Target = Local | Instance
+
+
+def resolve(name: str | None, names: Mapping[str, Collection[str]]) -> tuple[str | None, str | None]:
+    """Return the resource and provider that were typed. Raises CannotAsk for a bare name unknown or ambiguous.
+
+    names: the providers by resource.
+    """
+    if name is None:
+        return None, None
+    resource, slash, provider = name.partition("/")
+    if slash:
+        return resource, provider.rstrip("/") or None
+    if name in names:
+        return name, None
+    homes = [resource for resource in names if name in names[resource]]
+    if not homes:
+        providers = dict.fromkeys(provider for resource in names for provider in names[resource])
+        raise CannotAsk(no_such("resource or provider", name, [*map(typed_name, names), *providers]))
+    if len(homes) > 1:
+        choices = " or ".join(f"{home}/{name}" for home in homes)
+        raise CannotAsk(f'"{name}" is in several resources; write {choices}')
+    return homes[0], name
+
+
+def no_such(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return the message for an unknown name."""
+    return f'there is no {kind} "{name}"; there is: {", ".join(known) or "none"}'
+
+
+def api_path() -> str | None:
+    """Return the path of the API without its last slash; None where no Django project has mounted it."""
+    if not conf.in_django:
+        return None
+    # Late: a standalone answer is given without Django, whose import takes far longer.
+    from django.conf import settings
+    from django.urls import NoReverseMatch, reverse
+
+    def path() -> str | None:
+        try:
+            return reverse("status:api_root").rstrip("/")
+        except NoReverseMatch:
+            return None
+
+    urlconf = getattr(settings, "ROOT_URLCONF", None)
+    return None if urlconf is None else load("ROOT_URLCONF", urlconf, path)
+
+
+def api_url(url: str) -> str:
+    """Return the URL of the API, without the last slash, below the one given as ``--url``. Raises CannotAsk."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise CannotAsk(f"--url: {error}") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s\x00-\x20\x7f]", url):
+        raise CannotAsk("--url should be like http://localhost:8000/status/")
+    if parts.username is not None or parts.password is not None:
+        raise CannotAsk("--url should hold no user or password; use --header 'Authorization: Basic ...'")
+    if parts.query or parts.fragment or port == 0:
+        raise CannotAsk("--url should end with the path where the app is mounted; --check and --skip choose providers")
+    path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~-._")
+    return parts._replace(path=path if path.endswith("/api") else f"{path}/api").geturl()
+
+
+def request_headers(options: Options) -> dict[str, str]:
+    """Return the headers that were typed, and the token from option, file or environment. Raises CannotAsk."""
+    headers = {}
+    for line in options.header:
+        name, colon, value = line.partition(":")
+        if not colon or not HEADER_NAME.fullmatch(name) or NOT_IN_VALUE.search(value):
+            raise CannotAsk("--header should be like 'Name: value'")
+        headers[name] = value.strip()
     token = options.token
     if token is None and options.token_file is not None:
         try:
@@ -142,44 +266,35 @@ def headers(options: Options) -> dict[str, str]:
     if token is not None:
         if not token.isascii() or not token.isprintable() or not token or " " in token:
             raise CannotAsk("the token should be one word of ASCII characters")
-        given["Authorization"] = f"Bearer {token}"
-    return given
+        headers["Authorization"] = f"Bearer {token}"
+    return headers
 
 
-def _headers(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or not HEADER_NAME.fullmatch(name) or NOT_IN_VALUE.search(value):
-            raise CannotAsk("--header should be like 'Name: value'")
-        yield name, value.strip()
-
-
-def judged(answer: Answer, resource: str | None = None, provider: str | None = None) -> Reply:
-    """The report behind a health+json document. Raises ``CannotAsk`` where it is none."""
-    document = answer.json()
-    checks = document.get("checks") if isinstance(document, dict) else None
-    if not isinstance(checks, dict) or not all(isinstance(entries, list) for entries in checks.values()):
+def read_report(response: ServerResponse, resource: str | None = None, provider: str | None = None) -> Reply:
+    """Return the report behind a health+json document. Raises CannotAsk where it is none."""
+    document = response.json()
+    checks = document.get("checks") if _is_object(document) else None
+    if not _is_object(checks) or not all(isinstance(entries, list) for entries in checks.values()):
         raise CannotAsk("the instance answers something that is not a health report")
     found: dict[tuple[str, str], Result] = {}
     for key, entries in checks.items():
         for entry in filter(_is_object, entries):
             home, name = str(entry.get("resource", resource or "")), key.partition(":")[0]
-            known = found.get((home, name)) or _empty(entry, home, name)
-            found[home, name] = _with_entry(known, entry)
+            found[home, name] = _with_entry(found.get((home, name)) or _empty(entry, home, name), entry)
     results = tuple(found.values())
     resources = (resource,) if resource is not None else tuple(dict.fromkeys(result.resource for result in results))
     report = Report(results, resources, resource, provider)
-    return Reply(answer.status >= 300 or document.get("status") == "fail" or report.failing, report)
+    return Reply(response.status >= 300 or document.get("status") == "fail" or report.failing, report)
 
 
 def _empty(entry: Mapping[str, Any], resource: str, name: str) -> Result:
-    """What all entries of one provider have in common."""
+    """Return what all entries of one provider have in common."""
     duration, age = _number(entry.get("responseTime")) / 1000, _number(entry.get("age"))
     return Result(resource, name, {}, {}, sound=True, judged=False, critical=False, duration=duration, age=age)
 
 
 def _with_entry(result: Result, entry: Mapping[str, Any]) -> Result:
-    """``result`` with one more entry, which is one of its components, or all there is."""
+    """Return the result with one more entry, which is one of its components, or all there is."""
     state, output, component = entry.get("status"), entry.get("output"), entry.get("componentId")
     result = result._replace(
         judged=result.judged or state is not None,
@@ -192,7 +307,7 @@ def _with_entry(result: Result, entry: Mapping[str, Any]) -> Result:
         reasons = result.reasons if output is None else {**result.reasons, str(component): str(output)}
         return result._replace(answer=answer, public_answer=answer, reasons=reasons)
     if result.answer:
-        return result  # it repeats in one word what the components say
+        return result  # the entry sums up what the components say
     if "observedValue" in entry:
         return result._replace(answer=value, public_answer=value)
     return result._replace(error=one_line(str(output or "no reason is given")))
@@ -202,11 +317,22 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) else 0.0
 
 
-def _is_object(value: object) -> bool:
+def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
     return isinstance(value, dict)
 
 
-def _is_problem(answer: Answer) -> bool:
-    """The app's own words for a question it does not answer."""
-    body = answer.json() if answer.status in (400, 404, 405, 406) and answer.media_type == "application/json" else None
-    return isinstance(body, dict) and isinstance(body.get("error"), str) and "ok" not in body
+def _problem(response: ServerResponse) -> str | None:
+    """Return the app's own words for a question that it does not answer, None where it has answered."""
+    if response.status not in (400, 404, 405, 406) or response.media_type != "application/json":
+        return None
+    body = response.json()
+    error = body.get("error") if _is_object(body) and "ok" not in body else None
+    return error if isinstance(error, str) else None
+
+
+def _select(name: str | None, check: Collection[str] = (), skip: Collection[str] = ()) -> Selection:
+    resource, provider = resolve(name, registry)
+    try:
+        return registry.select(resource, provider, only=check, skip=skip)
+    except UnknownName as error:
+        raise CannotAsk(no_such(error.kind, error.name, error.known)) from error

@@ -1,4 +1,4 @@
-"""``manage.py status``: Django's entrance to the command line."""
+"""The entry point ``manage.py status``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from django.core.management.base import BaseCommand, CommandError
 
 from status.cli.arguments import CannotAsk, Options, add_arguments
 from status.cli.command import MISUSE, main, run
-from status.cli.terminal import Terminal
+from status.cli.output import Terminal
 
 
 class Command(BaseCommand):
-    """``call_command("status", "health", format="json")`` works too; other exit codes than 0 raise ``CommandError``."""
+    """``call_command("status", "health", format="json")`` works too; other exit codes than 0 raise CommandError."""
 
     help = "Ask the checks and statistics of this project."
     # A mistake in the settings shows in the answer; it is no reason not to answer.
@@ -25,10 +25,10 @@ class Command(BaseCommand):
         add_arguments(parser)
 
     def run_from_argv(self, argv: list[str]) -> None:
-        main(argv[2:], _prog(argv[0], argv[1]), in_django=True)
+        main(argv[2:], _shown_program(argv[0], argv[1]), in_django=True)
 
     def print_help(self, prog_name: str, subcommand: str) -> None:
-        main(["--help"], _prog(prog_name, subcommand), in_django=True)
+        main(["--help"], _shown_program(prog_name, subcommand), in_django=True)
 
     def handle(self, *args: str, **options: Any) -> None:
         terminal = Terminal(self.stdout, self.stderr, colour=not options["no_color"])  # type: ignore[arg-type]
@@ -40,6 +40,6 @@ class Command(BaseCommand):
             raise CommandError("not everything that was asked for is healthy", returncode=code)
 
 
-def _prog(program: str, subcommand: str) -> str:
-    name = os.path.basename(program)
+def _shown_program(path: str, subcommand: str) -> str:
+    name = os.path.basename(path)
     return f"{'python -m django' if name == '__main__.py' else name} {subcommand}"

@@ -1,0 +1,197 @@
+"""What the command prints, and where: a report for people, on a terminal, a pipe, a file or nothing at all."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from time import monotonic
+from typing import NamedTuple, TextIO
+
+from status.cli.arguments import CannotAsk
+from status.engine.worker import start_call, wait
+from status.formats.components import components, one_line, overall, summary
+from status.report import Report, Result, State
+from status.serialization import JSON
+
+CLEAR_LINE = "\r\x1b[K"
+CLEAR_SCREEN = "\x1b[H\x1b[2J"
+#: The word for a state, and its colour (ANSI SGR).
+MARKS: dict[State, tuple[str, str]] = {
+    "pass": ("ok", "32"),
+    "warn": ("warn", "33"),
+    "fail": ("FAIL", "1;31"),
+    "running": ("...", "36"),
+    "info": ("", "0"),
+}
+TROUBLE = ("fail", "warn", "running")
+#: Names longer than this do not push the second column any further.
+MAX_NAME_WIDTH = 40
+
+
+class Terminal:
+    """Standard output and standard error. What becomes of them does not change the exit code.
+
+    colour: whether the output takes ANSI colours.
+    interactive: whether a person looks at standard output, so that it may be redrawn.
+    watched: whether a person looks at standard error, so that a live line is shown there.
+    gone: nobody reads the output any more (``| head``).
+    live_seconds: until a live line appears, and between two states of it.
+    """
+
+    live_seconds = 0.3
+
+    def __init__(self, out: TextIO, err: TextIO, colour: bool = True) -> None:
+        self.out, self.err, self.gone = out, err, False
+        self.interactive, self.watched = _is_terminal(out), _is_terminal(err)
+        # See https://no-color.org
+        wanted = colour and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self.colour = wanted and self.interactive
+
+    def write(self, text: str) -> None:
+        """Write the text and end its line. Raises CannotAsk where it cannot be written."""
+        if self.gone or not text:
+            return
+        try:
+            self.out.write(text if text.endswith("\n") else f"{text}\n")
+            self.out.flush()
+        except BrokenPipeError:
+            self.gone = True
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is closed"
+            raise CannotAsk(f"the answer cannot be written: {reason}") from error
+
+    def remark(self, text: str) -> None:
+        """Write one line to standard error, if anybody reads it."""
+        with suppress(OSError, ValueError):
+            self.err.write(f"{text}\n")
+            self.err.flush()
+
+    @contextmanager
+    def live_line(self, text: Callable[[float], str]) -> Iterator[None]:
+        """Show ``text(seconds since the start)`` on a terminal while the block runs, and clear it afterwards."""
+        done, started = threading.Event(), monotonic()
+
+        def draw() -> None:
+            # A terminal that goes away raises, and with it ends the thread.
+            drawn = ""
+            while not done.wait(self.live_seconds):
+                drawn = text(monotonic() - started)[: _width(self.err) - 1]
+                self.err.write(f"{CLEAR_LINE}{drawn}")
+                self.err.flush()
+            self.err.write(CLEAR_LINE if drawn else "")
+            self.err.flush()
+
+        drawing = start_call(draw, "status-live-line") if self.watched else None
+        try:
+            yield
+        finally:
+            done.set()
+            if drawing is not None:
+                wait(drawing, None)
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except (AttributeError, ValueError):  # something that only looks like a stream, or is closed
+        return False
+
+
+def _width(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
+class Row(NamedTuple):
+    """One line of a report: a name at its depth, a state where there is one, and remarks."""
+
+    depth: int
+    name: str
+    state: State = "info"
+    remark: str = ""
+
+    @property
+    def label(self) -> str:
+        return "  " * self.depth + one_line(self.name)
+
+
+def human_text(report: Report, colour: bool = False, only_trouble: bool = False) -> str:
+    """Return the report as aligned lines for people, each ended.
+
+    only_trouble: leave out what is in order.
+    """
+    rows = [row for resource in report.resources for row in _resource_rows(report, resource, only_trouble)]
+    width = min(MAX_NAME_WIDTH, max((len(row.label) for row in rows), default=0))
+    lines = []
+    for row in rows:
+        word, code = MARKS[row.state]
+        mark = f"\x1b[{code}m{word:<4}\x1b[0m" if colour and word else f"{word:<4}"
+        lines.append(f"{row.label:<{width}}  {mark}  {row.remark}".rstrip())
+    if any(result.judged for result in report.results):
+        word, code = MARKS[overall(report)]
+        mark = f"\x1b[{code}m{word}\x1b[0m" if colour else word
+        lines.append(f"{mark}: {summary(report)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _resource_rows(report: Report, resource: str, only_trouble: bool) -> Iterator[Row]:
+    results = [result for result in report.of(resource) if not only_trouble or result.state in TROUBLE]
+    if results or not only_trouble:
+        yield Row(0, resource)
+    for result in results:
+        yield from _result_rows(result, only_trouble)
+
+
+def _result_rows(result: Result, only_trouble: bool) -> Iterator[Row]:
+    remarks = [f"{result.duration:.3f} s"]
+    if result.age:
+        remarks.append(f"{result.age:.1f} s old")
+    if result.cut:
+        remarks.append(f"{result.cut:,} values cut")
+    inner: list[Row] = []
+    for component in components(result, details=True):
+        if only_trouble and component.state not in TROUBLE:
+            continue
+        value, output = component.value, one_line(component.output or "")
+        if component.name is not None:
+            # The mark of a judged yes or no says it.
+            shown = "" if isinstance(value, bool) and component.state != "info" else _scalar(value)
+            remark = ", ".join(text for text in (shown, output) if text)
+            inner.append(Row(2, component.name, component.state, remark))
+            if not shown:
+                inner.extend(_value_rows(3, value))
+        elif output:
+            remarks.append(output)
+        elif value is not None and not isinstance(result.answer, dict):
+            inner.extend(_value_rows(2, value) if isinstance(value, (dict, list)) else [Row(2, _scalar(value))])
+    yield Row(1, result.name, result.state, ", ".join(remarks))
+    yield from inner
+
+
+def _value_rows(depth: int, value: JSON) -> Iterator[Row]:
+    """Return a row for each entry of a container, at any depth."""
+    entries: dict[str, JSON] = {}
+    if isinstance(value, dict):
+        entries = value
+    elif isinstance(value, list):
+        entries = {str(number): item for number, item in enumerate(value, 1)}
+    for name, item in entries.items():
+        text = _scalar(item)
+        yield Row(depth, name, remark=text)
+        if not text:
+            yield from _value_rows(depth + 1, item)
+
+
+def _scalar(value: JSON) -> str:
+    """Return a value that fits into its line, else nothing."""
+    if isinstance(value, str):
+        return one_line(value) or '""'
+    if isinstance(value, list) and value and not any(isinstance(item, (dict, list)) for item in value):
+        return one_line(", ".join(map(_scalar, value)))
+    if isinstance(value, (dict, list)):
+        return "" if value else str(value)
+    return "null" if value is None else str(value).lower()
