@@ -6,6 +6,7 @@ import argparse
 import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 from status import __version__
@@ -160,22 +161,16 @@ def typed_name(resource: str) -> str:
     return f"{resource}/" if resource in VERBS else resource
 
 
-def seconds(text: str) -> float:
-    """Return the positive number of seconds that was typed."""
-    value = seconds_or_zero(text)
-    if not value:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
-    return value
-
-
-def seconds_or_zero(text: str) -> float:
-    """Return the number of seconds, 0 or more, that was typed."""
+def seconds(text: str, zero: bool = False) -> float:
+    """Return the number of seconds that was typed. It is positive, or may be 0 with ``zero``."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not 0 <= value <= threading.TIMEOUT_MAX:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    if not value and not zero:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
     return value
 
 
@@ -194,7 +189,7 @@ def _add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
         text = "give up after this time (60)"
         group.add_argument("--for", type=seconds, dest="wait_for", metavar="SECONDS", help=text)
         text = "healthy for that long without interruption (0)"
-        group.add_argument("--stable", type=seconds_or_zero, metavar="SECONDS", help=text)
+        group.add_argument("--stable", type=partial(seconds, zero=True), metavar="SECONDS", help=text)
     if None in verbs or "wait" in verbs:
         _add_question_options(parser)
     else:

@@ -49,58 +49,61 @@ def send(method: str, url: str, headers: Mapping[str, str], deadline: float, ins
 
     Raises CannotAsk where no response comes, or one that redirects to another server.
     """
-    for _ in range(MAX_REDIRECTS + 1):
-        response = _send_once(method, url, headers, deadline, insecure)
-        if response.status not in (301, 302, 303, 307, 308) or not response.location:
-            return response
-        url = redirect_target(url, response.location)
-    raise CannotAsk(f"{_without_query(url)} redirects more than {MAX_REDIRECTS} times")
-
-
-def _send_once(method: str, url: str, headers: Mapping[str, str], deadline: float, insecure: bool) -> ServerResponse:
-    """Send a request from a thread: name resolution, and a server that sends a byte a second, know no timeout."""
-    started, shown = monotonic(), _without_query(url)
-    connection = _connection(url, max(0.001, deadline - started), insecure)
+    started, shown = monotonic(), one_line(url.partition("?")[0])
     sockets: list[socket.socket] = []
 
     def exchange() -> ServerResponse:
-        with closing(connection):
-            connection.connect()
-            sockets.append(connection.sock)
-            target = urlsplit(url)._replace(scheme="", netloc="", fragment="").geturl()
-            connection.request(method, target, headers=dict(headers))
-            with connection.getresponse() as response:
-                body = response.read(MAX_BODY_BYTES + 1)
-                if len(body) > MAX_BODY_BYTES:
-                    size = MAX_BODY_BYTES // 1024 // 1024
-                    raise CannotAsk(f"{shown} sends more than {size} MiB, which is not from django-status")
-                if response.length:
-                    raise IncompleteRead(body, response.length)
-                content_type, location = (response.getheader(name, "") for name in ("Content-Type", "Location"))
-                return ServerResponse(response.status, content_type, body, location)
+        target = url
+        for _ in range(MAX_REDIRECTS + 1):
+            response = _send_once(method, target, headers, deadline, insecure, sockets)
+            if response.status not in (301, 302, 303, 307, 308) or not response.location:
+                return response
+            target = redirect_target(target, response.location)
+        raise CannotAsk(f"{shown} redirects more than {MAX_REDIRECTS} times")
 
+    # In a thread, as name resolution, and a server that sends a byte a second, know no timeout.
     call = start_call(exchange, "status-request")
-    error = call.exception() if wait(call, max(0.0, deadline - monotonic())) else TimeoutError()
+    error = call.exception() if wait(call, max(0.0, deadline - started)) else TimeoutError()
     if isinstance(error, TimeoutError):
         for open_socket in sockets:
             with suppress(OSError):
                 open_socket.shutdown(socket.SHUT_RDWR)  # ends the thread, which may wait for it
         raise CannotAsk(f"{shown} did not answer within {monotonic() - started:.1f} s", transient=True) from error
     if isinstance(error, (OSError, HTTPException, ValueError)):
-        raise CannotAsk(f"{shown} cannot be reached: {_reason(error)}", transient=True) from error
+        reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
+        if isinstance(error, ssl.SSLCertVerificationError):
+            reason = f"its certificate is not trusted ({error.verify_message}); --insecure accepts it"
+        raise CannotAsk(f"{shown} cannot be reached: {reason}", transient=True) from error
     return call.result()
 
 
-def _connection(url: str, timeout: float, insecure: bool) -> HTTPConnection:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+def _send_once(
+    method: str, url: str, headers: Mapping[str, str], deadline: float, insecure: bool, sockets: list[socket.socket]
+) -> ServerResponse:
+    """Send a request on a new connection, of which the socket is added to ``sockets``, and return the response."""
+    parts, timeout = urlsplit(url), max(0.001, deadline - monotonic())
     if parts.scheme == "http":
-        return HTTPConnection(host, parts.port, timeout=timeout)
-    context = ssl.create_default_context()
-    if insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return HTTPSConnection(host, parts.port, timeout=timeout, context=context)
+        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+    else:
+        context = ssl.create_default_context()
+        if insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        connection = HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout, context=context)
+    with closing(connection):
+        connection.connect()
+        sockets.append(connection.sock)
+        connection.request(method, parts._replace(scheme="", netloc="", fragment="").geturl(), headers=dict(headers))
+        with connection.getresponse() as response:
+            body = response.read(MAX_BODY_BYTES + 1)
+            if len(body) > MAX_BODY_BYTES:
+                size = MAX_BODY_BYTES // 1024 // 1024
+                shown = one_line(url.partition("?")[0])
+                raise CannotAsk(f"{shown} sends more than {size} MiB, which is not from django-status")
+            if response.length:
+                raise IncompleteRead(body, response.length)
+            content_type, location = (response.getheader(name, "") for name in ("Content-Type", "Location"))
+            return ServerResponse(response.status, content_type, body, location)
 
 
 def redirect_target(url: str, location: str) -> str:
@@ -120,15 +123,3 @@ def redirect_target(url: str, location: str) -> str:
         origin = one_line(f"{new.scheme}://{new.hostname}")
         raise CannotAsk(f"the server redirects to {origin}, which is another one; give that as --url if it is right")
     return target
-
-
-def _without_query(url: str) -> str:
-    return one_line(url.partition("?")[0])
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({error.verify_message}); --insecure accepts it"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return type(error).__name__

@@ -75,9 +75,11 @@ class Terminal:
 
         def draw() -> None:
             # A terminal that goes away raises, and with it ends the thread.
-            drawn = ""
+            drawn, width = "", 80
             while not done.wait(self.live_seconds):
-                drawn = text(monotonic() - started)[: _width(self.err) - 1]
+                with suppress(OSError, ValueError):
+                    width = os.get_terminal_size(self.err.fileno()).columns or 80
+                drawn = text(monotonic() - started)[: width - 1]
                 self.err.write(f"{CLEAR_LINE}{drawn}")
                 self.err.flush()
             self.err.write(CLEAR_LINE if drawn else "")
@@ -99,13 +101,6 @@ def _is_terminal(stream: TextIO) -> bool:
         return False
 
 
-def _width(stream: TextIO) -> int:
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or 80
-    except (OSError, ValueError):
-        return 80
-
-
 class Row(NamedTuple):
     """One line of a report: a name at its depth, a state where there is one, and remarks."""
 
@@ -124,7 +119,13 @@ def human_text(report: Report, colour: bool = False, only_trouble: bool = False)
 
     only_trouble: leave out what is in order.
     """
-    rows = [row for resource in report.resources for row in _resource_rows(report, resource, only_trouble)]
+    rows = []
+    for resource in report.resources:
+        results = [result for result in report.of(resource) if not only_trouble or result.state in TROUBLE]
+        if results or not only_trouble:
+            rows.append(Row(0, resource))
+        for result in results:
+            rows.extend(_result_rows(result, only_trouble))
     width = min(MAX_NAME_WIDTH, max((len(row.label) for row in rows), default=0))
     lines = []
     for row in rows:
@@ -136,14 +137,6 @@ def human_text(report: Report, colour: bool = False, only_trouble: bool = False)
         mark = f"\x1b[{code}m{word}\x1b[0m" if colour else word
         lines.append(f"{mark}: {summary(report)}")
     return "".join(f"{line}\n" for line in lines)
-
-
-def _resource_rows(report: Report, resource: str, only_trouble: bool) -> Iterator[Row]:
-    results = [result for result in report.of(resource) if not only_trouble or result.state in TROUBLE]
-    if results or not only_trouble:
-        yield Row(0, resource)
-    for result in results:
-        yield from _result_rows(result, only_trouble)
 
 
 def _result_rows(result: Result, only_trouble: bool) -> Iterator[Row]:
@@ -174,12 +167,9 @@ def _result_rows(result: Result, only_trouble: bool) -> Iterator[Row]:
 
 def _value_rows(depth: int, value: JSON) -> Iterator[Row]:
     """Return a row for each entry of a container, at any depth."""
-    entries: dict[str, JSON] = {}
-    if isinstance(value, dict):
-        entries = value
-    elif isinstance(value, list):
-        entries = {str(number): item for number, item in enumerate(value, 1)}
-    for name, item in entries.items():
+    if isinstance(value, list):
+        value = {str(number): item for number, item in enumerate(value, 1)}
+    for name, item in value.items() if isinstance(value, dict) else ():
         text = _scalar(item)
         yield Row(depth, name, remark=text)
         if not text:

@@ -41,7 +41,11 @@ def snippet(kind: str | None, url: str | None) -> str:
         raise CannotAsk(f"{api} holds characters that would need quoting; give a plain address as --url")
     values = {**_addresses(api), **_checks(urlsplit(api).path)}
     if url is None:
-        values["host"] = _allowed_host() or values["host"]
+        # Late: a standalone command is answered without Django, whose import takes far longer.
+        from django.conf import settings
+
+        hosts = [str(pattern).lstrip(".") for pattern in settings.ALLOWED_HOSTS]
+        values["host"] = next(filter(re.compile(r"[A-Za-z0-9.-]+").fullmatch, hosts), values["host"])
     template = (TEMPLATE_FOLDER / kind).read_text(encoding="utf-8")
     return PLACEHOLDER.sub(lambda placeholder: str(values[placeholder[1]]), template)
 
@@ -87,15 +91,3 @@ def _checks(path: str) -> dict[str, str | int]:
         "interval": max(30, all_timeout),  # Prometheus wants no less than the timeout
         "patience": timeout + 3,  # for a command that starts first and has a timeout of its own
     }
-
-
-def _allowed_host() -> str | None:
-    """Return the first host name in ``ALLOWED_HOSTS``."""
-    # Late: importing this file needs no Django.
-    from django.conf import settings
-
-    for pattern in settings.ALLOWED_HOSTS:
-        host = str(pattern).lstrip(".")
-        if host != "*" and re.fullmatch(r"[A-Za-z0-9.-]+", host):
-            return host
-    return None

@@ -276,41 +276,40 @@ def read_report(response: ServerResponse, resource: str | None = None, provider:
     checks = document.get("checks") if _is_object(document) else None
     if not _is_object(checks) or not all(isinstance(entries, list) for entries in checks.values()):
         raise CannotAsk("the instance answers something that is not a health report")
-    found: dict[tuple[str, str], Result] = {}
+    grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for key, entries in checks.items():
         for entry in filter(_is_object, entries):
             home, name = str(entry.get("resource", resource or "")), key.partition(":")[0]
-            found[home, name] = _with_entry(found.get((home, name)) or _empty(entry, home, name), entry)
-    results = tuple(found.values())
+            grouped.setdefault((home, name), []).append(entry)
+    results = tuple(_result(home, name, entries) for (home, name), entries in grouped.items())
     resources = (resource,) if resource is not None else tuple(dict.fromkeys(result.resource for result in results))
     report = Report(results, resources, resource, provider)
     return Reply(response.status >= 300 or document.get("status") == "fail" or report.failing, report)
 
 
-def _empty(entry: Mapping[str, Any], resource: str, name: str) -> Result:
-    """Return what all entries of one provider have in common."""
-    duration, age = _number(entry.get("responseTime")) / 1000, _number(entry.get("age"))
-    return Result(resource, name, {}, {}, sound=True, judged=False, critical=False, duration=duration, age=age)
-
-
-def _with_entry(result: Result, entry: Mapping[str, Any]) -> Result:
-    """Return the result with one more entry, which is one of its components, or all there is."""
-    state, output, component = entry.get("status"), entry.get("output"), entry.get("componentId")
-    result = result._replace(
-        judged=result.judged or state is not None,
-        sound=result.sound and state in (None, "pass"),
-        critical=result.critical or state == "fail",
+def _result(resource: str, name: str, entries: list[dict[str, Any]]) -> Result:
+    """Return the result behind the entries of one provider: one for each component, or one for all there is."""
+    states = [entry["status"] for entry in entries if entry.get("status") is not None]
+    components = {str(entry["componentId"]): entry for entry in entries if entry.get("componentId") is not None}
+    answer: Any = {component: entry.get("observedValue") for component, entry in components.items()}
+    error = None
+    if not components and "observedValue" in entries[0]:
+        answer = entries[0]["observedValue"]
+    elif not components:
+        error = one_line(str(entries[0].get("output") or "no reason is given"))
+    return Result(
+        resource,
+        name,
+        answer,
+        answer,
+        sound=all(state == "pass" for state in states),
+        judged=bool(states),
+        critical="fail" in states,
+        error=error,
+        reasons={key: str(entry["output"]) for key, entry in components.items() if entry.get("output") is not None},
+        duration=_number(entries[0].get("responseTime")) / 1000,
+        age=_number(entries[0].get("age")),
     )
-    value = entry.get("observedValue")
-    if component is not None:
-        answer = {**(result.answer if isinstance(result.answer, dict) else {}), str(component): value}
-        reasons = result.reasons if output is None else {**result.reasons, str(component): str(output)}
-        return result._replace(answer=answer, public_answer=answer, reasons=reasons)
-    if result.answer:
-        return result  # the entry sums up what the components say
-    if "observedValue" in entry:
-        return result._replace(answer=value, public_answer=value)
-    return result._replace(error=one_line(str(output or "no reason is given")))
 
 
 def _number(value: object) -> float:
