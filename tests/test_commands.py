@@ -125,6 +125,14 @@ class NamesTests(SimpleTestCase):
         )
         self.assertEqual(list(json.loads(ask("health", "-f", "json", "--skip", "caches").out)), ["ping", "databases"])
 
+    def test_where_nothing_is_left_to_ask_it_says_so(self):
+        with override_settings(STATUS_PROVIDERS={**GOOD, "empty": []}):
+            for words in (["ping", "--skip", "ping"], ["health/", "--check", "ping", "--skip", "ping"], ["empty"]):
+                with self.subTest(words):
+                    self.assertEqual(ask(*words, "-f", "json"), Asked(2, "", "status: nothing is left to ask\n"))
+                    self.assertEqual(ask(*words, "-f", "nagios").code, 3)
+                    self.assertEqual(ask("wait", *words).code, 2)
+
 
 class UsageTests(SimpleTestCase):
     def test_wrong_usage_is_one_clear_line_and_exit_2(self):

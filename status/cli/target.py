@@ -66,6 +66,8 @@ class Local:
         patience: seconds until what has not answered is reported as running.
         """
         selection = _select(options.name, options.check, options.skip)
+        if not selection.checks:
+            raise CannotAsk("nothing is left to ask")
         self.pending = [f"{check.resource}/{check.name}" for check in selection.checks]
         engine.observers.append(self._observe)
         try:
