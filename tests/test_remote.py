@@ -253,6 +253,14 @@ class StrangerTests(SimpleTestCase):
             (http(body="[" * 100_000), "not a health report"),
             (http(body='{"checks": []}'), "not a health report"),
             (http(body='{"checks": {"a": 3}}'), "not a health report"),
+            (
+                http(body=f'{{"checks": {{"a": [{{"observedValue": {"[" * 500}{"]" * 500}}}]}}}}'),
+                "nested more than 32 deep",
+            ),
+            (
+                http(body=f'{{"checks": {{"a": [{{"observedValue": {"9" * 400}}}]}}}}'),
+                "a number of more than 300 digits",
+            ),
             (http(403, kind="text/html"), "answers 403: it needs a token"),
             (http(404, "application/json", '{"error": "There is \\u001b[2J no such"}'), "There is _[2J no such"),
             (b"", "cannot be reached: RemoteDisconnected"),
@@ -437,6 +445,7 @@ class ReadingTests(SimpleTestCase):
             {"a": [3, {}]},
             {"": [{"componentId": 3, "responseTime": "x", "output": ["a"]}]},
             {"a:b": [{"observedValue": None}]},
+            {"a": [{"observedValue": 1, "responseTime": 10**400, "age": 10**400}]},
         ):
             with self.subTest(checks):
                 body = json.dumps({"checks": checks}).encode()

@@ -20,6 +20,7 @@ from status.formats import FORMATS
 from status.formats.components import one_line
 from status.registry import Selection, UnknownName, registry
 from status.report import Report, Result
+from status.serialization import JSON, NotPlain, to_plain
 
 if TYPE_CHECKING:
     from status.cli.client import ServerResponse
@@ -283,7 +284,10 @@ def read_report(response: ServerResponse, resource: str | None = None, provider:
         for entry in filter(_is_object, entries):
             home, name = str(entry.get("resource", resource or "")), key.partition(":")[0]
             grouped.setdefault((home, name), []).append(entry)
-    results = tuple(_result(home, name, entries) for (home, name), entries in grouped.items())
+    try:
+        results = tuple(_result(home, name, entries) for (home, name), entries in grouped.items())
+    except NotPlain as error:
+        raise CannotAsk(f"the instance answers {error}, which is not from django-status") from error
     resources = (resource,) if resource is not None else tuple(dict.fromkeys(result.resource for result in results))
     report = Report(results, resources, resource, provider)
     return Reply(response.status >= 300 or document.get("status") == "fail" or report.failing, report)
@@ -293,10 +297,10 @@ def _result(resource: str, name: str, entries: list[dict[str, Any]]) -> Result:
     """Return the result behind the entries of one provider: one for each component, or one for all there is."""
     states = [entry["status"] for entry in entries if entry.get("status") is not None]
     components = {str(entry["componentId"]): entry for entry in entries if entry.get("componentId") is not None}
-    answer: Any = {component: entry.get("observedValue") for component, entry in components.items()}
+    answer: JSON = {key: to_plain(entry.get("observedValue")).value for key, entry in components.items()}
     error = None
     if not components and "observedValue" in entries[0]:
-        answer = entries[0]["observedValue"]
+        answer = to_plain(entries[0]["observedValue"]).value
     elif not components:
         error = one_line(str(entries[0].get("output") or "no reason is given"))
     return Result(
@@ -315,7 +319,8 @@ def _result(resource: str, name: str, entries: list[dict[str, Any]]) -> Result:
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) else 0.0
+    """Return a number of the document, 0 for anything else and for what no duration or age can be."""
+    return float(value) if isinstance(value, (int, float)) and abs(value) < 1e12 else 0.0
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
