@@ -28,7 +28,7 @@ from django.core.management import CommandError, call_command
 from django.test import SimpleTestCase, override_settings
 from django.urls import reverse
 
-from status.cli.arguments import parse
+from status.cli.arguments import parse_arguments
 from status.cli.command import leave, standard_streams
 from status.cli.output import CLEAR_LINE, CLEAR_SCREEN, Terminal, human_text
 from status.cli.wait import Wait
@@ -232,7 +232,7 @@ class ReadmeTests(SimpleTestCase):
         self.assertGreater(len(lines), 10)
         for entrance, words in lines:
             with self.subTest(words):
-                parse(shlex.split(words), entrance, in_django=entrance != "django_status")
+                parse_arguments(shlex.split(words), entrance, in_django=entrance != "django_status")
 
 
 class ExitCodeTests(SimpleTestCase):

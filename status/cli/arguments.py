@@ -99,7 +99,7 @@ class OneLineParser(argparse.ArgumentParser):
         raise CannotAsk(message)
 
 
-def parse(argv: Sequence[str], prog: str, in_django: bool) -> Options:
+def parse_arguments(argv: Sequence[str], prog: str, in_django: bool) -> Options:
     """Return what was typed after the program's name. Raises CannotAsk; ``--version`` prints and exits.
 
     in_django: the entry point is ``manage.py``, which has applied its own options already; they are ignored here.

@@ -12,7 +12,7 @@ from signal import SIGINT, SIGTERM, signal
 from time import sleep, strftime
 from typing import NoReturn, TextIO
 
-from status.cli.arguments import HUMAN, CannotAsk, Options, help_text, parse
+from status.cli.arguments import HUMAN, CannotAsk, Options, help_text, parse_arguments
 from status.cli.output import CLEAR_LINE, CLEAR_SCREEN, Terminal, human_text
 from status.cli.settings import apply_settings
 from status.cli.snippets import snippet
@@ -29,7 +29,7 @@ NAGIOS = "nagios"
 MISUSE = 2
 
 
-def main(argv: Sequence[str], prog: str, in_django: bool) -> NoReturn:
+def answer_and_exit(argv: Sequence[str], prog: str, in_django: bool) -> NoReturn:
     """Answer ``argv`` on standard output and end the process with the exit code."""
     for number in (SIGINT, SIGTERM):
         # Also as the first process of a container, where SIGTERM without a handler does nothing.
@@ -46,7 +46,7 @@ def main(argv: Sequence[str], prog: str, in_django: bool) -> NoReturn:
 def answer(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) -> int:
     """Return the exit code for ``argv``, after the answer or the one line that says why there is none."""
     try:
-        return run(parse(argv, prog, in_django), prog, in_django, terminal)
+        return run(parse_arguments(argv, prog, in_django), prog, in_django, terminal)
     except CannotAsk as error:
         words = " ".join(argv).replace("--format=", "-f ").replace("--format ", "-f ")
         if f"-f {NAGIOS}" in words or f"-f{NAGIOS}" in words:  # also where the rest cannot be understood
@@ -80,13 +80,13 @@ def run(options: Options, prog: str, in_django: bool, terminal: Terminal) -> int
     if options.verb == "wait":
         return Wait(target, options, terminal).run()
     if options.watch is None:
-        text, code = _ask(target, options, terminal)
+        text, code = _ask_target(target, options, terminal)
         terminal.write(text)
         return code
     return _watch(target, options, terminal, options.watch)
 
 
-def _ask(target: Target, options: Options, terminal: Terminal) -> tuple[str, int]:
+def _ask_target(target: Target, options: Options, terminal: Terminal) -> tuple[str, int]:
     """Return what is to be printed, and the exit code. Raises CannotAsk."""
     with terminal.live_line(lambda waited: f"waiting for {', '.join(target.pending)} ({waited:.1f} s)"):
         reply = target.ask(options)
@@ -109,7 +109,7 @@ def _watch(target: Target, options: Options, terminal: Terminal, pause: float) -
     code = 0
     while not terminal.gone:
         try:
-            text, code = _ask(target, options, terminal)
+            text, code = _ask_target(target, options, terminal)
         except CannotAsk as error:
             if not error.transient:
                 raise

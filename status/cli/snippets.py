@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from status.cli.arguments import SNIPPETS, CannotAsk
-from status.cli.target import api_path, api_url
+from status.cli.target import api_url, mounted_path
 from status.registry import registry
 
 TEMPLATE_FOLDER = Path(__file__).with_name("templates")
@@ -32,7 +32,7 @@ def snippet(kind: str | None, url: str | None) -> str:
     """
     if kind not in SNIPPETS:
         raise CannotAsk(f"snippet takes one of: {', '.join(SNIPPETS)}")
-    path = api_path() if url is None else ""
+    path = mounted_path() if url is None else ""
     if path is None:
         remedy = "mount status.urls in ROOT_URLCONF, or give --url http://host:port/path/"
         raise CannotAsk(f"the app has no address here; {remedy}")

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 #: Seconds for a whole exchange with an instance, redirects included.
 HTTP_TIMEOUT = 10.0
 HEALTH = FORMATS["health+json"]
-#: What may stand in a header's name, and what may not in its value (RFC 9110, section 5).
-HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-NOT_IN_VALUE = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")
+#: A header's name and value (RFC 9110, section 5).
+HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\xa0-\xff]*)")
 
 #: Resource -> provider -> the address, None where it has none.
 Listing = Mapping[str, Mapping[str, "str | None"]]
@@ -55,7 +54,7 @@ class Local:
 
     def listing(self, name: str | None) -> Listing:
         """Return what could be asked for, without running anything. Raises CannotAsk."""
-        selection, path = _select(name), api_path()
+        selection, path = _select(name), mounted_path()
         listing: dict[str, dict[str, str | None]] = {resource: {} for resource in selection.resources}
         for check in selection.checks:
             listing[check.resource][check.name] = None if path is None else f"{path}/{check.resource}/{check.name}"
@@ -213,7 +212,7 @@ def no_such(kind: str, name: str, known: Iterable[str]) -> str:
     return f'there is no {kind} "{name}"; there is: {", ".join(known) or "none"}'
 
 
-def api_path() -> str | None:
+def mounted_path() -> str | None:
     """Return the path of the API without its last slash; None where no Django project has mounted it."""
     if not conf.in_django:
         return None
@@ -252,10 +251,10 @@ def request_headers(options: Options) -> dict[str, str]:
     """Return the headers that were typed, and the token from option, file or environment. Raises CannotAsk."""
     headers = {}
     for line in options.header:
-        name, colon, value = line.partition(":")
-        if not colon or not HEADER_NAME.fullmatch(name) or NOT_IN_VALUE.search(value):
+        header = HEADER.fullmatch(line)
+        if header is None:
             raise CannotAsk("--header should be like 'Name: value'")
-        headers[name] = value.strip()
+        headers[header[1]] = header[2].strip()
     token = options.token
     if token is None and options.token_file is not None:
         try:
@@ -313,12 +312,12 @@ def _result(resource: str, name: str, entries: list[dict[str, Any]]) -> Result:
         critical="fail" in states,
         error=error,
         reasons={key: str(entry["output"]) for key, entry in components.items() if entry.get("output") is not None},
-        duration=_number(entries[0].get("responseTime")) / 1000,
-        age=_number(entries[0].get("age")),
+        duration=_small_number(entries[0].get("responseTime")) / 1000,
+        age=_small_number(entries[0].get("age")),
     )
 
 
-def _number(value: object) -> float:
+def _small_number(value: object) -> float:
     """Return a number of the document, 0 for anything else and for what no duration or age can be."""
     return float(value) if isinstance(value, (int, float)) and abs(value) < 1e12 else 0.0
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from status.cli.arguments import CannotAsk, Options, add_arguments
-from status.cli.command import MISUSE, main, run
+from status.cli.command import MISUSE, answer_and_exit, run
 from status.cli.output import Terminal
 
 
@@ -25,10 +25,10 @@ class Command(BaseCommand):
         add_arguments(parser)
 
     def run_from_argv(self, argv: list[str]) -> None:
-        main(argv[2:], _shown_program(argv[0], argv[1]), in_django=True)
+        answer_and_exit(argv[2:], _shown_program(argv[0], argv[1]), in_django=True)
 
     def print_help(self, prog_name: str, subcommand: str) -> None:
-        main(["--help"], _shown_program(prog_name, subcommand), in_django=True)
+        answer_and_exit(["--help"], _shown_program(prog_name, subcommand), in_django=True)
 
     def handle(self, *args: str, **options: Any) -> None:
         terminal = Terminal(self.stdout, self.stderr, colour=not options["no_color"])  # type: ignore[arg-type]
