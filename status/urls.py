@@ -15,7 +15,7 @@ urlpatterns = Addresses(
     re_path(r"^stats/?$", harmless(late("status.views", "StatsView")), name="stats"),
     re_path(
         r"^assets/(?P<version_asked>[0-9a-f]+)/(?P<name>[a-z]+\.[a-z]+)/?$",
-        harmless(late("status.pages.assets", "AssetView")),
+        harmless(late("status.views", "AssetView")),
         name="asset",
     ),
 )

@@ -1,13 +1,15 @@
-"""The three pages: who may see what, ask, put into words, draw."""
+"""The three pages, and the style sheet, script and icons that they need."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, HttpResponseNotModified
 from django.utils import translation
 from django.utils.encoding import escape_uri_path
 from django.utils.http import escape_leading_slashes
@@ -20,7 +22,6 @@ from status.engine import engine
 from status.formats import FORMATS
 from status.history import history
 from status.http import HEADERS, expected, well_behaved
-from status.pages.assets import version
 from status.registry import registry
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ LABELS = {
     "prometheus": "Prometheus",
     "openmetrics": "OpenMetrics",
 }
+
+
+ASSET_FOLDER = Path(__file__).resolve().parent / "static" / "status"
+ASSET_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+#: Seconds in a year.
+YEAR = 365 * 24 * 3600
 
 
 class PageView(View):
@@ -108,7 +115,7 @@ class PageView(View):
         context = {
             "site": origin(request).partition("//")[2] or translation.gettext("Status"),
             "sign": SIGNS[page.state],
-            "assets": f"{page.root}assets/{version()}/",
+            "assets": f"{page.root}assets/{asset_version()}/",
             "formats": formats(page),
             "live": request.GET.get("live") != "no",
         }
@@ -140,6 +147,50 @@ class StatsView(PageView):
 
     kind = "stats"
     judged = False
+
+
+class AssetView(View):
+    """A file that the pages need, served by the app itself.
+
+    A page that reports an outage must not need the project's static file host, nor that ``collectstatic`` ever ran.
+    """
+
+    http_method_names = METHODS
+
+    def get(self, request: HttpRequest, version_asked: str, name: str) -> HttpResponse:
+        """Return the file; to be kept for ever, unless the address is that of another release."""
+        content = assets().get(name)
+        if content is None:
+            return HttpResponseNotFound("There is no such file.", content_type="text/plain", headers=HEADERS)
+        version = asset_version()
+        headers = {
+            **HEADERS,
+            "Cache-Control": f"public, max-age={YEAR}, immutable" if version_asked == version else "no-cache",
+            "ETag": f'"{version}"',
+        }
+        # Public and the same for everyone.
+        del headers["Vary"]
+        if request.headers.get("If-None-Match") == headers["ETag"]:
+            return HttpResponseNotModified(headers=headers)
+        return HttpResponse(content, content_type=ASSET_TYPES[Path(name).suffix], headers=headers)
+
+    # Without this Django adds a method that refers to the view, see ``ReportView``.
+    head = get
+
+
+@lru_cache(maxsize=1)
+def assets() -> dict[str, bytes]:
+    """Return the content of each file by its name."""
+    return {path.name: path.read_bytes() for path in sorted(ASSET_FOLDER.iterdir()) if path.suffix in ASSET_TYPES}
+
+
+@lru_cache(maxsize=1)
+def asset_version() -> str:
+    """Return a part of the files' addresses that changes when any of them does, so that browsers may keep them."""
+    digest = hashlib.sha256()
+    for name, content in assets().items():
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:12]
 
 
 def language_of(request: HttpRequest) -> str:

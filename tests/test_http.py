@@ -184,7 +184,7 @@ class ExemptionTests(MannersTestCase):
             "/status/health": "status.views.HealthView",
             "/status/stats/": "status.views.StatsView",
             "/status/api/health": "status.api.views.ReportView",
-            "/status/assets/0/status.css": "status.pages.assets.AssetView",
+            "/status/assets/0/status.css": "status.views.AssetView",
         }
         for address, name in names.items():
             self.assertEqual(resolve(address)._func_path, name)

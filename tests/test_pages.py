@@ -22,12 +22,12 @@ from status import logs
 from status.conf import PAGE_POLICY
 from status.engine import engine
 from status.history import SLOTS, Slot, history
-from status.pages import assets, charts, stencil, units
+from status.pages import charts, stencil, units
 from status.pages.page import page_of
 from status.pages.rendering import is_changed, render
 from status.pages.tree import tree
 from status.report import Report
-from status.views import HealthView, PageView
+from status.views import HealthView, PageView, asset_version, assets
 from tests.components import eventually
 from tests.payloads import PAYLOADS
 from tests.reports import MIXED, report, result
@@ -595,7 +595,7 @@ class AddressTests(SimpleTestCase):
             self.assertNotContains(self.client.get("/status/", HTTP_HOST="evil.example"), "evil")
 
     def asset(self, name: str, version: str | None = None) -> str:
-        return f"/status/assets/{version or assets.version()}/{name}"
+        return f"/status/assets/{version or asset_version()}/{name}"
 
     def test_the_app_serves_what_its_pages_need(self):
         html = self.client.get("/status/").content.decode()
@@ -614,15 +614,9 @@ class AddressTests(SimpleTestCase):
         for name in ("nothing.css", "views.py"):
             self.assertEqual(self.client.get(self.asset(name)).status_code, 404)
 
-    def test_css_means_the_same_without_its_comments(self):
-        css = assets.assets()["status.css"].content.decode()
-        self.assertNotIn("/*", css)
-        self.assertIn(".status .skip:focus{", css)
-        self.assertEqual(css.count("{"), css.count("}"))
-
     def test_the_pages_are_light(self):
-        files = assets.assets()
-        weight = sum(len(files[name].content) for name in ("status.css", "status.js", "pass.svg"))
+        files = assets()
+        weight = sum(len(files[name]) for name in ("status.css", "status.js", "pass.svg"))
         checks = {f"check{number}": good for number in range(10)}
         for name in checks:
             history.slots["health", name] = slots(*["pass"] * SLOTS)
