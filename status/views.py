@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, HttpResponseNotModified
@@ -21,26 +21,23 @@ from status.conf import conf
 from status.engine import engine
 from status.formats import FORMATS
 from status.history import history
-from status.http import HEADERS, expected, well_behaved
+from status.http import HEADERS, expected
+from status.pages.page import Page, RefusedPage
+from status.pages.rendering import render_page
 from status.registry import registry
 
-if TYPE_CHECKING:
-    from status.pages.page import Page
-
 #: Seconds a page waits for the checks. What takes longer is shown as running: a page arrives also when a check hangs.
-PATIENCE = 0.3
+PAGE_PATIENCE = 0.3
 #: A state in a title, where there is no room for words and no colour.
 SIGNS = {"pass": "✓", "warn": "▲", "fail": "✕", "running": "…", "info": "▪"}
 #: Formats by the names that people know; the others are called what the query calls them.
-LABELS = {
+FORMAT_LABELS = {
     "json": "JSON",
     "health+json": "Health JSON",
     "text": "Text",
     "prometheus": "Prometheus",
     "openmetrics": "OpenMetrics",
 }
-
-
 ASSET_FOLDER = Path(__file__).resolve().parent / "static" / "status"
 ASSET_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 #: Seconds in a year.
@@ -48,7 +45,7 @@ YEAR = 365 * 24 * 3600
 
 
 class PageView(View):
-    """One page. Subclass it to change what a page covers; its templates are the place to change how it looks.
+    """One page. Subclass it to change what a page covers; change its templates to change how it looks.
 
     kind: the name of its template, and the end of its address.
     judged: True for the resources that are judged, False for those which only inform, None for all.
@@ -59,35 +56,35 @@ class PageView(View):
     judged: bool | None = None
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        # Late: most processes are only asked by probes, and start faster and smaller without the pages.
-        from status.pages.page import page_of
-
+        """Run the checks and return the page, with the HTTP status of its data."""
         access = access_for(request)
         resources = self.resources(access)
         if access.resources is not None and not resources:
             return self.refuse(request, access)
         history.share((resource, name) for resource in resources for name in registry[resource])
-        report = engine.report(registry.select(among=resources), patience=PATIENCE)
+        report = engine.report(registry.select(among=resources), patience=PAGE_PATIENCE)
         with translation.override(language_of(request)):
-            page = page_of(report, self.kind, access.details, history.of, self.root(request))
-            return self.answer(request, page, conf.error_code if report.failing else 200)
+            page = Page(report, self.kind, access.details, history.of, self.root(request))
+            return self.render(request, page, conf.error_code if report.failing else 200)
 
     def head(self, request: HttpRequest) -> HttpResponse:
-        # Lest Django ties the view to itself, see ``ReportView``.
+        """Return what ``get`` does; the server leaves out the body."""
+        # Without this method Django adds one that refers to the view, see ``ReportView``.
         return self.get(request)
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """The address of the data that the page shows. Runs nothing."""
+        """Return the address of the data that the page shows, and run nothing."""
         access = access_for(request)
         if access.resources is not None and not self.resources(access):
             return refused(access)
         return allow(problem(200, api=f"{self.root(request)}api"))
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Return 405."""
         return allow(problem(405, error="Ask with GET, HEAD or OPTIONS."))
 
     def resources(self, access: Access) -> Sequence[str]:
-        """The resources that this page covers and this reader may ask for."""
+        """Return the resources that this page covers and this reader may ask for."""
         informational = conf.informational
         return [
             resource
@@ -96,39 +93,41 @@ class PageView(View):
         ]
 
     def refuse(self, request: HttpRequest, access: Access) -> HttpResponse:
-        """A page for a reader who may see nothing of it."""
-        # Late: as above.
-        from status.pages.page import Refused
-
+        """Return a page for a reader who may see nothing of it: 401 where a token would help, else 403."""
         refusal = refused(access)
         with translation.override(language_of(request)):
-            page = Refused(self.kind, self.root(request), access.challenge)
-            response = self.answer(request, page, refusal.status_code)
+            page = RefusedPage(self.kind, self.root(request), access.challenge)
+            response = self.render(request, page, refusal.status_code)
         if "WWW-Authenticate" in refusal:
             response["WWW-Authenticate"] = refusal["WWW-Authenticate"]
         return response
 
-    def answer(self, request: HttpRequest, page: Page, code: int) -> HttpResponse:
-        # Late: as above.
-        from status.pages.rendering import render
-
+    def render(self, request: HttpRequest, page: Page, code: int) -> HttpResponse:
+        """Return ``page`` in the active language as a response of that HTTP status."""
+        # The same data as the page shows, in each format that an address can answer.
+        data = f"{page.root}api/{page.groups[0].resource}" if len(page.groups) == 1 else f"{page.root}api"
         context = {
             "site": origin(request).partition("//")[2] or translation.gettext("Status"),
             "sign": SIGNS[page.state],
             "assets": f"{page.root}assets/{asset_version()}/",
-            "formats": formats(page),
+            "formats": [
+                (FORMAT_LABELS.get(name, name), data if name == "json" else f"{data}?format={quote(name)}")
+                for name, format in FORMATS.items()
+                if format.http
+            ],
             "live": request.GET.get("live") != "no",
         }
-        html = render(request, page, context)
-        response = well_behaved(HttpResponse(html, status=code))
-        response["Vary"] = f"{HEADERS['Vary']}, Accept-Language"
-        response["Content-Language"] = translation.get_language() or "en"
+        headers = {
+            **HEADERS,
+            "Vary": f"{HEADERS['Vary']}, Accept-Language",
+            "Content-Language": translation.get_language() or "en",
+        }
         if conf.page_policy is not None:
-            response["Content-Security-Policy"] = conf.page_policy
-        return expected(response)
+            headers["Content-Security-Policy"] = conf.page_policy
+        return expected(HttpResponse(render_page(request, page, context), status=code, headers=headers))
 
     def root(self, request: HttpRequest) -> str:
-        """The overview's address, with its slash, taken from the one that was asked: the app may be mounted twice."""
+        """Return the path of the overview, with its slash, taken from this request: the app may be mounted twice."""
         path = request.path.rstrip("/")
         if self.kind != "overview":
             path = path.removesuffix(f"/{self.kind}")
@@ -136,14 +135,14 @@ class PageView(View):
 
 
 class HealthView(PageView):
-    """Is it up, what is wrong, since when, how slow."""
+    """What is judged: whether it is up, what is wrong, since when, how slow."""
 
     kind = "health"
     judged = True
 
 
 class StatsView(PageView):
-    """The facts."""
+    """What only informs."""
 
     kind = "stats"
     judged = False
@@ -194,24 +193,13 @@ def asset_version() -> str:
 
 
 def language_of(request: HttpRequest) -> str:
-    """The language that ``LocaleMiddleware`` chose, or would have chosen had it been asked, if the pages speak it."""
+    """Return the language that ``LocaleMiddleware`` chose, or would have chosen, if the pages are translated into it.
+
+    Else return the language that Django takes in its place.
+    """
     chosen = getattr(request, "LANGUAGE_CODE", None)
-    return spoken(chosen if isinstance(chosen, str) else translation.get_language_from_request(request))
-
-
-@lru_cache(maxsize=64)
-def spoken(language: str) -> str:
-    """``language`` where there is a catalog for it, ours or the project's, else the language that takes its place."""
+    language = chosen if isinstance(chosen, str) else translation.get_language_from_request(request)
     with translation.override(language):
-        catalog = translation.pgettext("the code of this language", "en")
-    return language if language.partition("-")[0] == catalog.partition("-")[0] else catalog
-
-
-def formats(page: Page) -> tuple[tuple[str, str], ...]:
-    """Label and address of what ``page`` shows, in each format that an address can answer."""
-    below = f"/{page.groups[0].resource}" if len(page.groups) == 1 else ""
-    return tuple(
-        (LABELS.get(name, name), f"{page.root}api{below}{'' if name == 'json' else f'?format={quote(name)}'}")
-        for name, format in FORMATS.items()
-        if format.http
-    )
+        # A catalogue of the app or of the project translates this to its own code. English needs no catalogue.
+        translated = translation.pgettext("the code of this language", "en")
+    return language if language.partition("-")[0] == translated.partition("-")[0] else translated

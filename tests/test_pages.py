@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 import re
+import tempfile
 import threading
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.template import engines
@@ -22,12 +25,13 @@ from status import logs
 from status.conf import PAGE_POLICY
 from status.engine import engine
 from status.history import SLOTS, Slot, history
-from status.pages import charts, stencil, units
-from status.pages.page import page_of
-from status.pages.rendering import is_changed, render
+from status.pages import charts, units
+from status.pages.page import Page
+from status.pages.rendering import is_changed, render_page
 from status.pages.tree import tree
 from status.report import Report
 from status.views import HealthView, PageView, asset_version, assets
+from tests.catalogues import write_catalogue
 from tests.components import eventually
 from tests.payloads import PAYLOADS
 from tests.reports import MIXED, report, result
@@ -104,12 +108,12 @@ class DrawnTestCase(SimpleTestCase):
 
     def draw(self, shown: Report, kind: str = "health", details: bool = True, remembered: Any = None) -> str:
         memory = remembered or {}
-        page = page_of(shown, kind, details, lambda *key: memory.get(key, ()), now=NOW)
+        page = Page(shown, kind, details, lambda *key: memory.get(key, ()), now=NOW)
         context = {"site": "shop", "sign": "!", "assets": "/a/", "formats": (), "live": True}
-        return render(RequestFactory().get("/status/"), page, context)
+        return render_page(RequestFactory().get("/status/"), page, context)
 
     def verdict(self, *results: Any, kind: str = "health") -> str:
-        page = page_of(report(*results), kind, now=NOW)
+        page = Page(report(*results), kind, now=NOW)
         return f"{page.state}: {page.verdict} ({page.besides})"
 
 
@@ -243,6 +247,25 @@ class CardTests(DrawnTestCase):
             self.assertIn("no answer", html)
             self.assertIn("raised OSError", html)
 
+    def test_hundreds_of_components_that_pass_are_left_out_but_counted(self):
+        answer = {f"c{number}": number != 550 for number in range(600)}
+        text = text_of(self.draw(report(result(answer=answer, cut=3))))
+        self.assertIn("c550 fails", text)
+        self.assertIn("499 components pass", text)
+        self.assertIn("103 values were left out.", text)
+
+    def test_the_language_is_not_mixed_up(self):
+        self.draw(MIXED)
+        with translation.override("es"):
+            self.assertIn("comprobaciones", self.draw(MIXED))
+        self.assertIn("checks", self.draw(MIXED))
+
+    def test_the_page_of_facts_has_no_past(self):
+        memory = {("stats", "code"): slots("info", "info"), ("health", "databases"): slots("fail", "fail")}
+        html = self.draw(MIXED, "stats", remembered=memory)
+        self.assertNotIn("typically", html)
+        self.assertNotIn("since", html)
+
     def test_every_page_is_well_formed(self):
         memory = {("health", "databases"): slots("pass", "fail", "fail"), ("shop", "newsletter"): slots("warn")}
         for kind in ("overview", "health", "stats"):
@@ -325,69 +348,12 @@ class MemoryTests(DrawnTestCase):
     def test_the_verdict_names_what_has_failed_for_longest(self):
         shown = report(result(name="late", answer=False), result(name="early", answer=False), result(name="ok"))
         memory = {("health", "late"): slots("pass", "fail"), ("health", "early"): slots("fail", "fail")}
-        page = page_of(shown, "health", True, lambda *key: memory.get(key, ()), now=NOW)
+        page = Page(shown, "health", True, lambda *key: memory.get(key, ()), now=NOW)
         self.assertEqual(page.worst.name, "early")
 
     def test_a_state_that_memory_does_not_know_has_no_beginning(self):
         html = self.draw(report(result(answer=False)), remembered={("health", "databases"): slots("pass")})
         self.assertNotIn('class="since"', html)
-
-
-class StencilTests(DrawnTestCase):
-    """What is kept of a page never shows an old figure."""
-
-    def setUp(self) -> None:
-        stencil._kept.clear()
-
-    def test_only_figures_are_new_the_second_time(self):
-        memory = {("health", "databases"): slots("pass", "pass")}
-        self.draw(report(result(duration=0.001)), remembered=memory)
-        with mock.patch("django.template.base.Template.render", side_effect=AssertionError("written anew")):
-            html = self.draw(report(result(duration=0.777)), remembered=memory)
-        self.assertIn("took 777 ms", html)
-        self.assertNotIn("took 1 ms", html)
-
-    def test_a_kept_page_equals_a_new_one(self):
-        variants = [
-            MIXED,
-            report(*[result(name=r.name, answer=r.answer, duration=9.0, age=7.0) for r in MIXED.results]),
-            report(result(reasons={"default": "one"}, answer={"default": False})),
-            report(result(reasons={"default": "other"}, answer={"default": False})),
-            report(result(answer={"default": False}, critical=False)),
-            report(result(answer={"default": 1})),
-            report(result(answer={"default": True})),
-            report(result(answer={"default": 1.0})),
-            report(result(cut=2)),
-            report(result("stats", "databases")),
-            report(result(running=True, duration=0.4)),
-            report(result(running=True, duration=0.5)),
-        ]
-        memories = [
-            {},
-            {("health", "databases"): slots("pass")},
-            {("health", "databases"): slots("fail", "pass", "pass")},
-        ]
-        for kind in ("overview", "health", "stats"):
-            for details in (True, False):
-                for memory in memories:
-                    for shown in variants:
-                        kept = [self.draw(shown, kind, details, memory) for _ in range(2)][1]
-                        with mock.patch.object(stencil, "_kept", {}):
-                            self.assertEqual(kept, self.draw(shown, kind, details, memory))
-
-    def test_the_language_is_not_mixed_up(self):
-        self.draw(MIXED)
-        with translation.override("es"):
-            self.assertIn("comprobaciones", self.draw(MIXED))
-        self.assertIn("checks", self.draw(MIXED))
-
-    def test_few_pages_are_kept_and_no_large_one(self):
-        for number in range(stencil.KEPT * 3):
-            self.draw(report(result(name=f"n{number}")))
-        self.assertEqual(len(stencil._kept), stencil.KEPT)
-        stencil._kept.clear()
-        self.draw(report(result("stats", answer={"text": "x" * stencil.LONGEST})), "stats")
-        self.assertEqual(len(stencil._kept), 0)
 
 
 class TreeTests(SimpleTestCase):
@@ -586,9 +552,21 @@ class AddressTests(SimpleTestCase):
                 self.client.get("/status/", HTTP_ACCEPT_LANGUAGE=language), '<html lang="en" dir="ltr">'
             )
 
-    @mock.patch("status.views.spoken", str)
+    def test_english_needs_no_catalogue(self):
+        with override_settings(LANGUAGE_CODE="es", LANGUAGES=settings.LANGUAGES):
+            self.assertContains(self.client.get("/status/", HTTP_ACCEPT_LANGUAGE="en-GB"), '<html lang="en-gb"')
+            self.assertContains(self.client.get("/status/", HTTP_ACCEPT_LANGUAGE="en"), "All 2 checks pass")
+            response = self.client.get("/status/", HTTP_ACCEPT_LANGUAGE="fr")
+        self.assertContains(response, '<html lang="es"')
+        self.assertContains(response, "comprobaciones")
+
     def test_right_to_left_where_the_project_has_translated_the_pages(self):
-        self.assertContains(self.client.get("/status/", HTTP_ACCEPT_LANGUAGE="he"), '<html lang="he" dir="rtl">')
+        with tempfile.TemporaryDirectory() as folder:
+            write_catalogue(Path(folder), "he", {"the code of this language\x04en": "he", "Overview": "סקירה"})
+            with override_settings(LOCALE_PATHS=[folder]):
+                response = self.client.get("/status/", HTTP_ACCEPT_LANGUAGE="he")
+        self.assertContains(response, '<html lang="he" dir="rtl">')
+        self.assertContains(response, "סקירה")
 
     def test_a_host_that_the_project_does_not_name_is_not_repeated(self):
         with override_settings(ALLOWED_HOSTS=["*"]):
@@ -655,6 +633,7 @@ class AccessTests(SimpleTestCase):
     def test_a_refusal_runs_nothing_and_says_what_helps(self):
         with mock.patch.object(engine, "run", side_effect=AssertionError("ran")):
             response = self.get("/status/health/")
+            self.assertEqual(self.client.options("/status/health/").status_code, 401)
         self.assertContains(response, "bearer token", status_code=401)
         self.assertEqual(response["WWW-Authenticate"], 'Bearer realm="status"')
         self.assertEqual(response["Content-Security-Policy"], PAGE_POLICY)
@@ -676,12 +655,12 @@ class ChangedTests(SimpleTestCase):
             "django.template.loaders.app_directories.Loader",
         ]
         backend = "django.template.backends.django.DjangoTemplates"
-        settings = override_settings(
+        changed = override_settings(
             TEMPLATES=[{"BACKEND": backend, "OPTIONS": {"loaders": loaders, **options}}], STATUS_PROVIDERS=providers()
         )
-        settings.enable()
+        changed.enable()
         self.addCleanup(is_changed.cache_clear)
-        self.addCleanup(settings.disable)
+        self.addCleanup(changed.disable)
         is_changed.cache_clear()
 
     def test_a_project_that_changes_nothing_is_not_asked(self):

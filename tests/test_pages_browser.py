@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.resources
 import os
+import pathlib
 import shutil
 import tempfile
 import threading
@@ -21,10 +22,11 @@ from example_project.shop import switches
 from status.conf import PAGE_POLICY
 from status.engine import engine
 from status.history import SLOTS, Slot, history
-from status.pages.page import page_of
+from status.pages.page import Page
 from status.pages.rendering import built_in
 from tests import services
 from tests.browser import Web, chromium
+from tests.catalogues import write_catalogue
 from tests.payloads import PAYLOADS
 from tests.reports import report, result
 
@@ -285,7 +287,7 @@ class HostileTests(BrowserTestCase):
             if kind not in ("overview", "health", "stats"):
                 start_response("404 Not Found", [])
                 return [b""]
-            page = page_of(shown, kind, True, lambda *key: slots)
+            page = Page(shown, kind, True, lambda *key: slots)
             context = {"page": page, "site": PAYLOADS[0], "sign": "!", "assets": "/a/", "formats": (), "live": True}
             start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
             return [built_in().get_template(f"status/{kind}.html").render(Context(context)).encode("utf-8", "replace")]
@@ -395,7 +397,10 @@ class EveryoneTests(BrowserTestCase):
                     self.assertLessEqual(wide, width, f"{address} at {width}")
 
     def test_no_page_scrolls_sideways_from_right_to_left(self):
-        with mock.patch("status.views.spoken", str):
+        folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        write_catalogue(folder, "he", {"the code of this language\x04en": "he"})
+        with override_settings(LOCALE_PATHS=[folder]):
             for address in PAGES:
                 with self.open(address, locale="he-IL", viewport={"width": 320, "height": 800}) as page:
                     self.assertEqual(page.get_attribute("html", "dir"), "rtl")

@@ -1,1 +1,1 @@
-"""How a report becomes the three pages: what they show, their figures and drawings, and the writing of it."""
+"""The three pages: the words and order of a report, its values and drawings as HTML, and the rendering of templates."""

@@ -1,54 +1,235 @@
-"""What the pages show: a report, and what is remembered, put into words and order. No request, no input or output."""
+"""What the pages show: a report and its history, in words and in order. No request, no input or output."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
-from django.utils.translation import gettext, ngettext
+# Unlike the one of functools in Python 3.11 and earlier, it has no lock that a forked child could find held.
+from django.utils.functional import cached_property
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy, ngettext, ngettext_lazy
 
+from status.formats.components import components
 from status.history import Slot, since
-from status.pages import units
-from status.pages.cards import ORDER, Card
-from status.pages.figures import figures
+from status.pages import charts, units
+from status.pages.tree import leaf, tree
 from status.report import Report, Result
+from status.serialization import JSON
 
-Remembered = Callable[[str, str], Sequence[Slot]]
+#: The order on a page: what needs attention comes first.
+STATE_ORDER = {"fail": 0, "warn": 1, "running": 2, "pass": 3, "info": 4}
+#: A state as a word; some people cannot tell it by a colour or a shape.
+STATE_WORDS = {
+    "fail": gettext_lazy("fails"),
+    "warn": gettext_lazy("warns"),
+    "running": gettext_lazy("running"),
+    "pass": gettext_lazy("passes"),
+    "info": gettext_lazy("informs"),
+}
+#: How many checks are in a state, beside the verdict and beside the title of a resource.
+TALLIES = {
+    "fail": ngettext_lazy("%s fails", "%s fail"),
+    "warn": ngettext_lazy("%s warns", "%s warn"),
+    "running": ngettext_lazy("%s has not answered yet", "%s have not answered yet"),
+    "pass": ngettext_lazy("%s passes", "%s pass"),
+}
+#: A page in one sentence, by the worst state on it.
+VERDICTS = {
+    "fail": ngettext_lazy("%(count)s of %(total)s checks fails", "%(count)s of %(total)s checks fail", "count"),
+    "warn": ngettext_lazy("%(count)s of %(total)s checks warns", "%(count)s of %(total)s checks warn", "count"),
+    "running": ngettext_lazy(
+        "%(count)s of %(total)s checks has not answered yet",
+        "%(count)s of %(total)s checks have not answered yet",
+        "count",
+    ),
+    "pass": ngettext_lazy("The only check passes", "All %(total)s checks pass", "total"),
+}
+#: A card with more components than this folds those which pass.
+MAX_UNFOLDED = 12
+#: Facts of an informing provider that the overview shows.
+MAX_SUMMARY = 6
 
 
-def nothing(resource: str, name: str) -> Sequence[Slot]:
-    """What is remembered where nobody remembers."""
-    return ()
+class ComponentRow(NamedTuple):
+    """A component of an answer as the templates show it. ``value`` and ``reason`` may be empty."""
+
+    name: str
+    state: str
+    word: str
+    value: SafeString
+    reason: str
+
+
+class Card:
+    """One provider on a page. A text is empty where there is nothing to say.
+
+    details: whether the reader may see reasons and durations.
+    slots: the provider's last outcomes, the oldest first.
+    root: the address of the overview, with its slash.
+    now: seconds since 1970.
+    """
+
+    def __init__(self, result: Result, details: bool, slots: Sequence[Slot], root: str, now: float) -> None:
+        self.result = result
+        self.resource = result.resource
+        self.name = result.name
+        self.details = details
+        self.slots = slots
+        self.answer = result.answer_for(details)
+        self.url = f"{root}api/{result.resource}/{result.name}"
+        #: An informing provider is not judged, but one that could not answer has nothing to inform about.
+        self.unanswered = result.state == "info" and result.error is not None
+        self.state = "warn" if self.unanswered else result.state
+        self.word = gettext("no answer") if self.unanswered else str(STATE_WORDS[result.state])
+        self.duration = units.duration(result.duration) if details and not result.running else ""
+        self.age = units.duration(result.age) if result.age >= 0.001 else ""
+        #: When the present state began. Unknown while the last outcome that is remembered is another one.
+        self.began = since(slots) if slots and slots[-1].state == result.state else None
+        self.since_iso = self.since_clock = self.lasting = ""
+        if self.began is not None:
+            self.since_iso, self.since_clock = units.iso(self.began), units.clock(self.began)
+            self.lasting = units.elapsed(now - self.began)
+        #: How long ago the first outcome of the strip was.
+        span = units.elapsed(now - slots[0].start) if slots else ""
+        self.span = gettext("%(span)s ago") % {"span": span} if span else ""
+
+    @property
+    def strip(self) -> SafeString:
+        """The last outcomes as a drawing."""
+        return charts.strip(self.slots)
+
+    @cached_property
+    def curve(self) -> charts.Curve | None:
+        """The durations of the last outcomes as a drawing, for readers who may see durations."""
+        return charts.curve(self.slots) if self.details and len(self.slots) > 1 else None
+
+    @property
+    def notes(self) -> list[str]:
+        """How long the run took, how long such runs take, and how old the answer is."""
+        took = gettext("took %(time)s") % {"time": self.duration} if self.duration else ""
+        old = gettext("%(age)s old") % {"age": self.age} if self.age else ""
+        return [note for note in (took, self.curve.typical if self.curve else "", old) if note]
+
+    @cached_property
+    def reason(self) -> str:
+        """Why the provider does not pass, in words that this reader may see."""
+        if self.result.running:
+            return gettext("No answer yet, asked %s ago.") % units.duration(self.result.duration)
+        if self.result.error is not None:
+            told = self.answer.get("error") if isinstance(self.answer, dict) else None
+            return told if isinstance(told, str) else gettext("It did not answer.")
+        bad = [row for row in self.components if row.state != "pass"]
+        if not bad:
+            return gettext("The answer holds false or null.") if self.state in ("fail", "warn") else ""
+        if len(bad) == 1 and bad[0].reason:
+            return f"{bad[0].name}: {bad[0].reason}"
+        return ", ".join(row.name for row in bad[:3]) + (" …" if len(bad) > 3 else "")
+
+    @cached_property
+    def components(self) -> list[ComponentRow]:
+        """The components of a judged answer, those which fail first."""
+        if not self.result.judged or not isinstance(self.answer, dict):
+            return []
+        rows = []
+        for part in components(self.result, self.details):
+            if part.name is not None:
+                plain = part.value is None or isinstance(part.value, (bool, dict, list))
+                value = SafeString("" if plain else leaf(part.value, part.name))
+                word = str(STATE_WORDS[part.state])
+                rows.append(ComponentRow(part.name, part.state, word, value, part.output or ""))
+        return sorted(rows, key=lambda row: STATE_ORDER[row.state])
+
+    @cached_property
+    def folded(self) -> list[ComponentRow]:
+        """The components that are folded: those which pass, where there are many components."""
+        return [row for row in self.components if row.state == "pass"] if len(self.components) > MAX_UNFOLDED else []
+
+    @cached_property
+    def shown(self) -> list[ComponentRow]:
+        """The components that are not folded."""
+        return self.components[: len(self.components) - len(self.folded)]
+
+    @cached_property
+    def facts(self) -> SafeString | None:
+        """The answer as a tree, where the components do not show all of it."""
+        if self.result.running or self.result.error is not None:
+            return None
+        if not self.result.judged or not isinstance(self.answer, dict):
+            return tree(self.answer)
+        deep: JSON = {name: value for name, value in self.answer.items() if isinstance(value, (dict, list)) and value}
+        return tree(deep) if deep else None
+
+    @cached_property
+    def _leaves(self) -> list[tuple[str, str, JSON]]:
+        if self.result.running or self.result.error is not None:
+            return []
+        answer = self.answer
+        # Where there is but one branch, such as the only database, its name before every fact would tell nothing.
+        while isinstance(answer, dict) and len(answer) == 1:
+            only = next(iter(answer.values()))
+            if not isinstance(only, dict) or not only:
+                break
+            answer = only
+        return list(_walk(answer))
+
+    @property
+    def summary(self) -> list[tuple[str, SafeString]]:
+        """Name and value of the first facts, for the overview."""
+        return [(name, SafeString(leaf(value, key))) for name, key, value in self._leaves[:MAX_SUMMARY]]
+
+    @property
+    def more(self) -> str:
+        """How many facts the summary leaves out."""
+        count = len(self._leaves) - MAX_SUMMARY
+        return ngettext("%s more fact", "%s more facts", count) % units.number(count) if count > 0 else ""
+
+    @property
+    def cut(self) -> str:
+        """How many values are not shown."""
+        # ``components`` leaves out those which pass where there are hundreds.
+        left_out = len(self.answer) - len(self.components) if self.components and isinstance(self.answer, dict) else 0
+        count = self.result.cut + left_out
+        return ngettext("%s value was left out.", "%s values were left out.", count) % count if count else ""
+
+
+def _walk(value: JSON, name: str = "", key: str = "") -> Iterator[tuple[str, str, JSON]]:
+    """Yield ``(name, key, value)`` for each leaf below ``value``; its name is the way there."""
+    if isinstance(value, (dict, list)) and value:
+        entries = value.items() if isinstance(value, dict) else ((key, item) for item in value)
+        for below, item in entries:
+            yield from _walk(item, f"{name} › {below}" if name and isinstance(value, dict) else name or below, below)
+    else:
+        yield name, key, value
 
 
 @dataclass(frozen=True)
 class Group:
-    """The providers of one resource."""
+    """The cards of one resource."""
 
     resource: str
     cards: Sequence[Card]
-    url: str
-    judged: bool
 
     @property
-    def rank(self) -> int:
-        return min(ORDER["pass"], *(ORDER[card.state] for card in self.cards))
+    def judged(self) -> bool:
+        """Whether the resource is judged, or only informs."""
+        return any(card.result.judged for card in self.cards)
 
     @property
     def title(self) -> str:
+        """The name of the resource in words."""
         if self.resource == "health":
             return gettext("Health")
         return gettext("Statistics") if self.resource == "stats" else self.resource
 
     @property
     def tally(self) -> str:
-        """How the providers of this resource stand, in few words."""
-        counts: dict[str, int] = {}
-        for card in self.cards:
-            counts[card.state] = counts.get(card.state, 0) + 1
-        return " · ".join(_in_short(state, count) % count for state, count in counts.items() if state != "info")
+        """How many providers are in each state."""
+        states = [card.state for card in self.cards if card.state != "info"]
+        return " · ".join(TALLIES[state] % states.count(state) for state in dict.fromkeys(states))
 
 
 class Page:
@@ -56,172 +237,89 @@ class Page:
 
     kind: ``overview``, ``health`` or ``stats``.
     details: whether the reader may see reasons and durations.
+    remembered: ``remembered(resource, name)`` returns the last outcomes of a provider, the oldest first.
     root: the address of the overview, with its slash.
-    resources: those that the page covers, in the order of the settings.
-    updated_iso, updated_clock: when it was written.
-    worst: of those which fail or warn, the card that has done so for longest.
+    now: seconds since 1970, by default the present time.
     """
 
     def __init__(
         self,
+        report: Report,
         kind: str,
-        details: bool,
-        root: str,
-        resources: Sequence[str],
-        cards: Sequence[Card],
-        updated_iso: str,
-        updated_clock: str,
-        worst: Card | None = None,
+        details: bool = True,
+        remembered: Callable[[str, str], Sequence[Slot]] = lambda resource, name: (),
+        root: str = "/status/",
+        now: float | None = None,
     ) -> None:
+        now = time.time() if now is None else now
         self.kind = kind
-        self.details = details
+        #: The name of the template.
+        self.template = kind
         self.root = root
-        self.resources = resources
-        self.cards = cards
-        self.updated_iso = updated_iso
-        self.updated_clock = updated_clock
-        self.worst = worst
-        self.judged = [card for card in cards if card.result.judged]
-
-    @cached_property
-    def groups(self) -> list[Group]:
-        return [group for group in map(self._group, self.resources) if group.cards]
-
-    def _group(self, resource: str) -> Group:
-        cards = [card for card in self.cards if card.resource == resource]
-        judged = any(card.result.judged for card in cards)
-        cards.sort(key=lambda card: ORDER[card.state])
-        return Group(resource, cards, f"{self.root}api/{resource}", judged)
+        self.updated_iso, self.updated_clock = units.iso(now), units.clock(now)
+        self.cards = []
+        for result in report.results:
+            # The page of facts tells nothing about the past.
+            slots = () if kind == "stats" else remembered(result.resource, result.name)
+            self.cards.append(Card(result, details, slots, root, now))
+        self.judged = [card for card in self.cards if card.result.judged]
+        self.counts: Counter[str] = Counter(card.state for card in self.judged)
+        #: Whether a provider has not answered yet.
+        self.running = any(card.result.running for card in self.cards)
+        cards = self.cards if kind == "stats" else self.judged
+        #: The worst state on the page.
+        self.state = min((card.state for card in cards), key=STATE_ORDER.__getitem__, default="info")
+        attention = sorted(self.cards, key=lambda card: STATE_ORDER[card.state])
+        groups = [Group(name, [card for card in attention if card.resource == name]) for name in report.resources]
+        #: Resources where something fails first, then in the order of the settings, those which only inform last.
+        self.groups = sorted(
+            (group for group in groups if group.cards),
+            key=lambda group: (not group.judged, STATE_ORDER[group.cards[0].state]),
+        )
 
     @property
-    def template(self) -> str:
-        """The name of the template that draws it."""
-        return self.kind
-
-    @property
-    def ordered(self) -> list[Group]:
-        """Resources where something fails first, then in the order of the settings, those which only inform last."""
-        return sorted(self.groups, key=lambda group: (not group.judged, group.rank))
-
-    @cached_property
-    def state(self) -> str:
-        """The worst there is."""
-        cards = self.cards if self.kind == "stats" else self.judged
-        return min((card.state for card in cards), key=ORDER.__getitem__, default="info")
+    def worst(self) -> Card | None:
+        """Of the cards that fail, or else of those that warn, the one that has done so for longest."""
+        bad = [card for card in self.judged if card.state == self.state and self.state in ("fail", "warn")]
+        return min((card for card in bad if card.began), key=lambda card: card.began or 0, default=None)
 
     @cached_property
     def verdict(self) -> str:
         """The page in one sentence."""
         if self.kind == "stats":
-            return self._answered()
-        total = len(self.judged)
-        if not total:
+            total = len(self.cards)
+            missing = sum(card.state != "info" for card in self.cards)
+            if not total:
+                return gettext("No statistics are configured")
+            if missing:
+                return gettext("%(count)s of %(total)s did not answer") % {"count": missing, "total": total}
+            return ngettext("Facts from %(total)s provider", "Facts from %(total)s providers", total) % {"total": total}
+        if not self.judged:
             return gettext("No checks are configured")
-        for state in ("fail", "warn", "running"):
-            if count := self._count(state):
-                return _words(state, count) % {"count": count, "total": total}
-        return ngettext("The only check passes", "All %(total)s checks pass", total) % {"total": total}
-
-    def _answered(self) -> str:
-        total = len(self.cards)
-        missing = sum(card.state != "info" for card in self.cards)
-        if not total:
-            return gettext("No statistics are configured")
-        if missing:
-            return gettext("%(count)s of %(total)s did not answer") % {"count": missing, "total": total}
-        return ngettext("Facts from %(total)s provider", "Facts from %(total)s providers", total) % {"total": total}
+        return VERDICTS[self.state] % {"count": self.counts[self.state], "total": len(self.judged)}
 
     @property
     def besides(self) -> str:
-        """What the verdict leaves out."""
+        """How many checks are in the states that the verdict does not name."""
         if self.kind == "stats":
             return ""
-        counts = [(state, self._count(state)) for state in ("warn", "running", "pass") if state != self.state]
-        return ", ".join(_in_short(state, count) % count for state, count in counts if count)
-
-    def _count(self, state: str) -> int:
-        return sum(card.state == state for card in self.judged)
-
-    @property
-    def running(self) -> bool:
-        return any(card.state == "running" for card in self.cards)
+        others = [state for state in ("warn", "running", "pass") if state != self.state and self.counts[state]]
+        return ", ".join(TALLIES[state] % self.counts[state] for state in others)
 
 
-def page_of(
-    report: Report,
-    kind: str,
-    details: bool = True,
-    remembered: Remembered = nothing,
-    root: str = "/status/",
-    now: float | None = None,
-) -> Page:
-    """The page of that ``kind`` for ``report``.
+class RefusedPage(Page):
+    """A page for a reader who may see nothing of it.
 
-    remembered: ``remembered(resource, name)`` answers the last outcomes.
-    now: seconds since 1970.
+    challenge: whether a bearer token would open it.
     """
-    now = time.time() if now is None else now
-    cards = [
-        _card(result, kind, details, remembered(result.resource, result.name), root, now) for result in report.results
-    ]
-    return Page(kind, details, root, report.resources, cards, units.iso(now), units.clock(now), _worst(cards))
-
-
-def _card(result: Result, kind: str, details: bool, slots: Sequence[Slot], root: str, now: float) -> Card:
-    # The last outcome is another one where the answer is not there yet, or somebody else's.
-    began = since(slots) if slots and slots[-1].state == result.state else None
-    return Card(result, details, root, figures(result, details, slots, began, now, kind), began)
-
-
-def _worst(cards: Sequence[Card]) -> Card | None:
-    for state in ("fail", "warn"):
-        bad = [card for card in cards if card.result.state == state]
-        if bad:
-            return min((card for card in bad if card.began), key=lambda card: card.began or 0, default=None)
-    return None
-
-
-class Refused(Page):
-    """A page for a reader who may see nothing of it."""
 
     def __init__(self, kind: str, root: str, challenge: bool) -> None:
-        now = time.time()
-        super().__init__(kind, False, root, (), (), units.iso(now), units.clock(now))
-        self.challenge = challenge
-
-    @property
-    def template(self) -> str:
-        return "refused"
-
-    @cached_property
-    def verdict(self) -> str:
-        return gettext("This page is not open to you")
-
-    @property
-    def advice(self) -> str:
-        if self.challenge:
-            return gettext("Log in as staff, or send a bearer token in the Authorization header.")
-        return gettext("Log in as staff, or ask those who run this site.")
-
-
-def _words(state: str, count: int) -> str:
-    """The verdict, for ``count`` checks in the worst state there is."""
-    if state == "fail":
-        return ngettext("%(count)s of %(total)s checks fails", "%(count)s of %(total)s checks fail", count)
-    if state == "warn":
-        return ngettext("%(count)s of %(total)s checks warns", "%(count)s of %(total)s checks warn", count)
-    return ngettext(
-        "%(count)s of %(total)s checks has not answered yet",
-        "%(count)s of %(total)s checks have not answered yet",
-        count,
-    )
-
-
-def _in_short(state: str, count: int) -> str:
-    if state == "warn":
-        return ngettext("%s warns", "%s warn", count)
-    if state == "running":
-        return ngettext("%s has not answered yet", "%s have not answered yet", count)
-    if state == "fail":
-        return ngettext("%s fails", "%s fail", count)
-    return ngettext("%s passes", "%s pass", count)
+        super().__init__(Report(()), kind, root=root)
+        self.template = "refused"
+        self.verdict = gettext("This page is not open to you")
+        #: What the reader can do.
+        self.advice = (
+            gettext("Log in as staff, or send a bearer token in the Authorization header.")
+            if challenge
+            else gettext("Log in as staff, or ask those who run this site.")
+        )
