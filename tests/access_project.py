@@ -1,4 +1,7 @@
-"""A project in one module, for real servers: settings, urls, and users without a database. ``DOOR=1`` has the door."""
+"""A project in one module, for real servers: settings, urls, and users without a database.
+
+With ``DOOR=1`` in the environment it has the middleware.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,13 @@ import os
 
 from django.urls import include, path
 
-SECRET_KEY = "a-key-that-signs-the-sessions-of-the-access-project-0815"
-DEBUG = False
-ALLOWED_HOSTS = ["127.0.0.1"]
+from tests.base_settings import *  # noqa: F403
+from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
+
 ROOT_URLCONF = __name__
-INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "status"]
-MIDDLEWARE = [
-    *(["status.middleware.StatusMiddleware"] if os.environ.get("DOOR") == "1" else []),
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-]
+MIDDLEWARE = [*([STATUS_MIDDLEWARE] if os.environ.get("DOOR") == "1" else []), *MIDDLEWARE]
 SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 AUTHENTICATION_BACKENDS = [f"{__name__}.Users"]
-USE_TZ = True
 
 RIGHT, ROTATED = "the-right-token-0123456789-abcdefgh", "the-token-after-it-0123456789-abcdef"
 STATUS_TOKENS = [RIGHT, ROTATED]

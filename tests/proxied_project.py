@@ -8,25 +8,17 @@ import django
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
-SECRET_KEY = "a-key-of-the-project-behind-the-proxies-0123456789"
-DEBUG = False
+from tests.base_settings import *  # noqa: F403
+from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
+
 ALLOWED_HOSTS = ["shop.example"]
 ROOT_URLCONF = __name__
-INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "status"]
-MIDDLEWARE = [
-    "status.middleware.StatusMiddleware",
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-]
+MIDDLEWARE = [STATUS_MIDDLEWARE, *MIDDLEWARE]
 if django.VERSION >= (5, 1):
     MIDDLEWARE.append("django.contrib.auth.middleware.LoginRequiredMiddleware")
 SECURE_SSL_REDIRECT = True
 PREPEND_WWW = True
 SESSION_SAVE_EVERY_REQUEST = True
-USE_TZ = True
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",

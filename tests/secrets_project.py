@@ -13,6 +13,8 @@ from django.urls import include, path
 
 from status.providers import Provider
 from status.providers.base import Answer, Unavailable
+from tests.base_settings import *  # noqa: F403
+from tests.base_settings import STATUS_MIDDLEWARE
 
 #: place -> the secret that is planted there.
 PLACES: dict[str, str] = {}
@@ -24,12 +26,8 @@ def plant(place: str) -> str:
     return PLACES[place]
 
 
-DEBUG = False
-ALLOWED_HOSTS = ["127.0.0.1"]
 ROOT_URLCONF = __name__
-USE_TZ = True
-INSTALLED_APPS = ["status", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"]
-MIDDLEWARE = ["status.middleware.StatusMiddleware"]
+MIDDLEWARE = [STATUS_MIDDLEWARE]
 PROJECT_PATH = os.environ.get("SECRETS_FOLDER", "/nonexistent")
 
 SECRET_KEY = plant("SECRET_KEY") * 4

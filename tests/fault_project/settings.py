@@ -11,37 +11,15 @@ import json
 import os
 
 from status.engine import worker as lanes
+from tests.base_settings import *  # noqa: F403
+from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
 
 for name, value in json.loads(os.environ.get("FAULT_LANES", "{}")).items():
     assert hasattr(lanes, name), name
     setattr(lanes, name, value)
 
-SECRET_KEY = "a-key-for-the-tests-that-is-neither-short-nor-secret-4711"
-ALLOWED_HOSTS = ["127.0.0.1"]
 ROOT_URLCONF = "tests.fault_project.urls"
-USE_TZ = True
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-INSTALLED_APPS = ["status", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"]
-MIDDLEWARE = [
-    "status.middleware.StatusMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-]
-TEMPLATES = [
-    {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-            ]
-        },
-    }
-]
-STATIC_URL = "/static/"
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+MIDDLEWARE = [STATUS_MIDDLEWARE, *MIDDLEWARE]
 
 # Long enough to tell at once from at the deadline, and short enough to wait for.
 STATUS_TIMEOUT = 1

@@ -8,32 +8,13 @@ from __future__ import annotations
 import json
 import os
 
-SECRET_KEY = "a-key-for-the-benchmarks-that-is-neither-short-nor-secret-4711"
-DEBUG = False
-ALLOWED_HOSTS = ["127.0.0.1"]
+from tests.base_settings import *  # noqa: F403
+from tests.base_settings import INSTALLED_APPS, MIDDLEWARE
+
 ROOT_URLCONF = "tests.benchmarks.project.urls"
-USE_TZ = True
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DJANGO_APPS = [
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "django.contrib.messages",
-]
-INSTALLED_APPS = [*DJANGO_APPS, "status", "health_check", "watchman"]
-#: What ``django-admin startproject`` writes.
-MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-]
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+INSTALLED_APPS = [*INSTALLED_APPS, "health_check", "watchman"]
+#: As ``startproject`` writes them.
+MIDDLEWARE = [*MIDDLEWARE, "django.middleware.clickjacking.XFrameOptionsMiddleware"]
 
 SERVICES = [
     ("databases", "status.providers.django.health.databases"),
