@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import gc
+import multiprocessing
 import os
 import pathlib
 import pickle
@@ -22,10 +25,39 @@ from tests import processes
 LONG_TAGS = {"benchmark", "fault", "soak"}
 #: Seconds until what a test has ended must really be gone.
 GRACE = 2
+#: Seconds a test may take, and one of the full-size runs. A child process gets the same environment.
+TIMEOUT = float(os.environ.get("TEST_TIMEOUT", 300))
+SOAK_TIMEOUT = 12 * TIMEOUT
 #: Threads that serve one request of Django's live server and end with their connection.
 REQUEST_THREADS = "(process_request_thread)"
 
 _accidents: list[str] = []
+
+
+class HangTimer:
+    """Prints the stacks of all threads and ends the process, unless it is restarted in time. Runs in a ``with`` block.
+
+    Only where tests run: the main process of a parallel run is told of every test, and forks off processes. In those,
+    ``faulthandler`` would wait for ever for the thread that takes the time, which they do not have.
+    """
+
+    def __init__(self) -> None:
+        self._runs = False
+
+    def restart(self, seconds: float) -> None:
+        if self._runs:
+            faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__)
+
+    def __enter__(self) -> None:
+        self._runs = True
+        self.restart(TIMEOUT)
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._runs = False
+        faulthandler.cancel_dump_traceback_later()
+
+
+hang_timer = HangTimer()
 
 
 class LeftoversMixin:
@@ -34,6 +66,7 @@ class LeftoversMixin:
     _before: frozenset[str] = frozenset()
 
     def startTest(self, test: unittest.TestCase) -> None:
+        hang_timer.restart(SOAK_TIMEOUT if "soak" in tags_of(test) else TIMEOUT)
         self._before = alive()
         super().startTest(test)  # type: ignore[misc]
 
@@ -42,6 +75,7 @@ class LeftoversMixin:
             error = AssertionError(f"left behind: {leftover}")
             self.addError(test, (AssertionError, error, None))  # type: ignore[attr-defined]
         super().stopTest(test)  # type: ignore[misc]
+        hang_timer.restart(TIMEOUT)  # what follows may be the end of a class, and the beginning of another one
 
 
 class Result(LeftoversMixin, unittest.TextTestResult):
@@ -88,9 +122,42 @@ class RemoteResult(LeftoversMixin, RemoteTestResult):
 class RemoteRunner(RemoteTestRunner):
     resultclass = RemoteResult
 
+    def run(self, test: Any) -> Any:
+        with hang_timer:
+            return super().run(test)
+
 
 class ParallelSuite(ParallelTestSuite):
+    """Runs tests in several processes, and ends the run when one of these is gone before its tests are."""
+
     runner_class = RemoteRunner
+
+    def run(self, result: Any) -> Any:
+        return super().run(Attended(result))._result
+
+
+class Attended:
+    """A result that asks to stop when a test process is gone. Django would wait for its tests for ever."""
+
+    def __init__(self, result: Any) -> None:
+        self._result = result
+        self._processes: set[int | None] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._result, name)
+
+    @property
+    def shouldStop(self) -> bool:
+        """Whether to stop; Django asks every 0.1 s while tests run."""
+        # Before the pool replaces a process, it takes it off this list.
+        processes = {process.pid for process in multiprocessing.active_children()}
+        if not self._processes:
+            self._processes = processes
+        elif self._processes - processes:
+            error = AssertionError("a test process has ended before its tests; what it printed says why")
+            self._result.addError(unittest.FunctionTestCase(bool), (AssertionError, error, None))
+            return True
+        return bool(self._result.shouldStop)
 
 
 class Runner(DiscoverRunner):
@@ -104,8 +171,15 @@ class Runner(DiscoverRunner):
         notice_accidents()
         # Whoever serves connects the engine's observers. Here, lest it happens while a test has others in their place.
         import_module("status.api.views")
-        self.result = super().run_suite(suite, **kwargs)
+        with contextlib.nullcontext() if isinstance(suite, ParallelSuite) else hang_timer:
+            self.result = super().run_suite(suite, **kwargs)
         return self.result
+
+
+def tags_of(test: Any) -> set[str]:
+    """Return the tags of a test and of its class."""
+    method = getattr(test, getattr(test, "_testMethodName", ""), None)
+    return getattr(test, "tags", set()) | getattr(method, "tags", set())
 
 
 def portable(err: Any) -> Any:
