@@ -16,6 +16,8 @@ HERE = "tests.contract_providers."
 TOKEN = "a-token-of-more-than-thirty-two-characters"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 ALLOWED = {"Allow": "GET, HEAD, OPTIONS"}
+#: A directory that is not there, in the folder of the server under test.
+ABSENT = f"{os.environ.get('EXAMPLE_FOLDER')}/absent"
 ADDRESSES = ("", "/health", "/health/ping", "/stats", "/stats/code", "/shop", "/shop/payments")
 
 
@@ -472,19 +474,19 @@ SETTING_ROWS = [
     Row(
         "PROJECT_PATH says where the code is",
         "/status/api/stats/code",
-        {"PROJECT_PATH": "/nonexistent"},
+        {"PROJECT_PATH": ABSENT},
         answer={"debug": False},
     ),
     Row(
         "BASE_DIR says it where PROJECT_PATH does not",
         "/status/api/stats/code",
-        {"BASE_DIR": "/nonexistent"},
+        {"BASE_DIR": ABSENT},
         answer={"debug": False},
     ),
     Row(
         "PROJECT_PATH wins over BASE_DIR",
         "/status/api/stats/code",
-        {"PROJECT_PATH": "/nonexistent", "BASE_DIR": "."},
+        {"PROJECT_PATH": ABSENT, "BASE_DIR": checkout("tagged")["PROJECT_PATH"]},
         answer={"debug": False},
     ),
     Row(

@@ -15,7 +15,7 @@ from asgiref.sync import iscoroutinefunction
 from django.utils.decorators import sync_and_async_middleware
 
 from example_project.settings import *  # noqa: F403
-from example_project.settings import DATABASES, MIDDLEWARE
+from example_project.settings import DATABASES, FOLDER, MIDDLEWARE
 
 DEBUG = False
 ROOT_URLCONF = "tests.contract_urls"
@@ -25,7 +25,7 @@ MIDDLEWARE = ["tests.contract_settings.chosen_settings", *MIDDLEWARE]
 if os.environ.get("CONTRACT_FRONT_DOOR") == "0":
     MIDDLEWARE.remove(FRONT_DOOR)
 if os.environ.get("CONTRACT_DATABASE") == "down":
-    DATABASES["default"].update(NAME="/nonexistent/db.sqlite3", ATOMIC_REQUESTS=True)
+    DATABASES["default"].update(NAME=FOLDER / "absent" / "db.sqlite3", ATOMIC_REQUESTS=True)
     if django.VERSION >= (5, 1):
         MIDDLEWARE.append("django.contrib.auth.middleware.LoginRequiredMiddleware")
 

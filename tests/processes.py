@@ -292,6 +292,21 @@ def free_port() -> int:
             return port
 
 
+def refused_port() -> int:
+    """Return a TCP port that refuses connections until this process ends: it is taken, and nobody listens on it."""
+    global _refusing
+    if _refusing is None:
+        _refusing = socket.socket()
+        _refusing.bind(("127.0.0.1", 0))
+    port: int = _refusing.getsockname()[1]
+    return port
+
+
+def absent(name: str = "absent") -> pathlib.Path:
+    """Return a path at which there is nothing, in a new directory."""
+    return directory() / name
+
+
 def accepts(port: int) -> bool:
     """Whether somebody accepts connections on the port."""
     try:
@@ -346,6 +361,8 @@ def stop_all() -> None:
         process.stop()
     guard.dismiss()
     _base = None
+    if _refusing is not None:
+        _refusing.close()
 
 
 def _disown() -> None:
@@ -364,6 +381,7 @@ def _disown() -> None:
 guard = Guard()
 _started: list[Process] = []
 _base: pathlib.Path | None = None
+_refusing: socket.socket | None = None
 
 if __name__ == "__main__":
     guarding(iter(sys.stdin.readline, ""))

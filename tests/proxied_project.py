@@ -24,7 +24,7 @@ DATABASES = {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": "shop",
         "HOST": "127.0.0.1",
-        "PORT": os.environ.get("DEAD_PORT", "1"),
+        "PORT": os.environ["DEAD_PORT"],
         "ATOMIC_REQUESTS": True,
     }
 }

@@ -16,7 +16,7 @@ from git import Git
 #: Nothing of the machine's own configuration, and a moment of our own.
 ENVIRONMENT = {
     "PATH": os.environ.get("PATH", ""),
-    "HOME": "/nonexistent",
+    "HOME": os.devnull,
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_AUTHOR_NAME": "Ann Author",

@@ -28,7 +28,9 @@ def plant(place: str) -> str:
 
 ROOT_URLCONF = __name__
 MIDDLEWARE = [STATUS_MIDDLEWARE]
-PROJECT_PATH = os.environ.get("SECRETS_FOLDER", "/nonexistent")
+PROJECT_PATH = os.environ.get("SECRETS_FOLDER", os.devnull)
+#: Refuses connections.
+PORT = os.environ.get("SECRETS_PORT", "1")
 
 SECRET_KEY = plant("SECRET_KEY") * 4
 SECRET_KEY_FALLBACKS = [plant("SECRET_KEY_FALLBACKS") * 4]
@@ -38,7 +40,7 @@ if VERSION < (6, 1):
     EMAIL_HOST_PASSWORD = plant("EMAIL_HOST_PASSWORD")
 else:  # which refuses to have both
     MAILERS = {"default": {"BACKEND": "x", "OPTIONS": {"password": plant("MAILERS")}}}
-CLOSED = {"HOST": "127.0.0.1", "PORT": "1"}
+CLOSED = {"HOST": "127.0.0.1", "PORT": PORT}
 POSTGRES = {"ENGINE": "django.db.backends.postgresql", "NAME": "app", **CLOSED}
 DATABASES = {
     "default": {
@@ -47,15 +49,15 @@ DATABASES = {
         "PASSWORD": plant("DATABASES PASSWORD, SQLite"),
     },
     "password": {**POSTGRES, "USER": "app", "PASSWORD": plant("DATABASES PASSWORD")},
-    "url": {**POSTGRES, "NAME": f"postgresql://app:{plant('DATABASES NAME, URL')}@127.0.0.1:1/app"},
-    "words": {**POSTGRES, "NAME": f"dbname=app password={plant('DATABASES NAME, words')} host=127.0.0.1 port=1"},
+    "url": {**POSTGRES, "NAME": f"postgresql://app:{plant('DATABASES NAME, URL')}@127.0.0.1:{PORT}/app"},
+    "words": {**POSTGRES, "NAME": f"dbname=app password={plant('DATABASES NAME, words')} host=127.0.0.1 port={PORT}"},
     "quoted": {**POSTGRES, "NAME": f"dbname=app password='{plant('DATABASES NAME, quoted')}' x"},
     "options": {
         **POSTGRES,
         "OPTIONS": {
             "sslpassword": plant("OPTIONS sslpassword"),
-            "passfile": f"/nonexistent/{plant('OPTIONS passfile')}",
-            "sslkey": f"/nonexistent/{plant('OPTIONS sslkey')}",
+            "passfile": f"{PROJECT_PATH}/absent/{plant('OPTIONS passfile')}",
+            "sslkey": f"{PROJECT_PATH}/absent/{plant('OPTIONS sslkey')}",
             "options": f"-c app.password={plant('OPTIONS options')}",
         },
     },
@@ -77,18 +79,22 @@ DATABASES = {
 REDIS = "django.core.cache.backends.redis.RedisCache"
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-    "redis": {"BACKEND": REDIS, "LOCATION": f"redis://:{plant('CACHES LOCATION')}@127.0.0.1:1/0"},
+    "redis": {"BACKEND": REDIS, "LOCATION": f"redis://:{plant('CACHES LOCATION')}@127.0.0.1:{PORT}/0"},
     "several": {
         "BACKEND": REDIS,
-        "LOCATION": ["redis://127.0.0.1:1", f"redis://a:{plant('CACHES LOCATION, list')}@127.0.0.1:1"],
+        "LOCATION": [f"redis://127.0.0.1:{PORT}", f"redis://a:{plant('CACHES LOCATION, list')}@127.0.0.1:{PORT}"],
     },
-    "options": {"BACKEND": REDIS, "LOCATION": "redis://127.0.0.1:1", "OPTIONS": {"password": plant("CACHES OPTIONS")}},
+    "options": {
+        "BACKEND": REDIS,
+        "LOCATION": f"redis://127.0.0.1:{PORT}",
+        "OPTIONS": {"password": plant("CACHES OPTIONS")},
+    },
     "telling": {"BACKEND": f"{__name__}.TellingCache", "OPTIONS": {"SASL_PASSWORD": plant("CACHES SASL")}},
     "strange": {"BACKEND": "nowhere.Cache", "LOCATION": f"memcached://a:{plant('CACHES LOCATION, strange')}@x"},
 }
-CELERY_BROKER_URL = f"amqp://app:{plant('CELERY_BROKER_URL')}@127.0.0.1:1//"
-CELERY_BROKER_READ_URL = f"amqp://a:b@127.0.0.1:1//;amqp://a:{plant('CELERY_BROKER_READ_URL')}@127.0.0.1:1//"
-CELERY_RESULT_BACKEND = f"redis://:{plant('CELERY_RESULT_BACKEND')}@127.0.0.1:1/1"
+CELERY_BROKER_URL = f"amqp://app:{plant('CELERY_BROKER_URL')}@127.0.0.1:{PORT}//"
+CELERY_BROKER_READ_URL = f"amqp://a:b@127.0.0.1:{PORT}//;amqp://a:{plant('CELERY_BROKER_READ_URL')}@127.0.0.1:{PORT}//"
+CELERY_RESULT_BACKEND = f"redis://:{plant('CELERY_RESULT_BACKEND')}@127.0.0.1:{PORT}/1"
 CELERY_BROKER_USE_SSL = {"keyfile_password": plant("CELERY_BROKER_USE_SSL")}
 CELERY_BROKER_TRANSPORT_OPTIONS = {"sentinel_kwargs": {"password": plant("CELERY_BROKER_TRANSPORT_OPTIONS")}}
 STATUS_CELERY_WORKERS = ["celery@nowhere"]
@@ -100,7 +106,7 @@ SOCIAL_AUTH_GITHUB_SECRET = plant("SOCIAL_AUTH_GITHUB_SECRET")
 SIMPLE_JWT = {"SIGNING_KEY": plant("SIMPLE_JWT")}
 AUTH_LDAP_BIND_PASSWORD = plant("AUTH_LDAP_BIND_PASSWORD")
 OAUTH = {"clients": [{"id": 1, "client_secret": plant("OAUTH")}]}
-CHANNEL_LAYERS = {"default": {"CONFIG": {"hosts": [f"redis://:{plant('CHANNEL_LAYERS')}@127.0.0.1:1/2"]}}}
+CHANNEL_LAYERS = {"default": {"CONFIG": {"hosts": [f"redis://:{plant('CHANNEL_LAYERS')}@127.0.0.1:{PORT}/2"]}}}
 WEBHOOK_URL = f"https://hook:{plant('WEBHOOK_URL')}@hooks.example/x"
 HTTP_PROXY = f"http://proxy:{plant('HTTP_PROXY')}@proxy.example:3128"
 LEGACY = {"dsn": f"Server=x;Uid=y;Pwd={plant('LEGACY dsn')};"}

@@ -45,9 +45,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from tests.processes import Process, Server, accepts, directory, environment, free_port
+from tests.processes import Process, Server, absent, accepts, directory, environment, free_port, refused_port
 
-__all__ = ["Process", "Server", "accepts", "directory", "environment", "free_port"]
+__all__ = ["Process", "Server", "absent", "accepts", "directory", "environment", "free_port", "refused_port"]
 
 #: program -> the names it goes by, and how to get it.
 PROGRAMS = {

@@ -187,7 +187,7 @@ class CachesTests(ComponentsTestCase):
 
     def test_refused_redis_fails(self) -> None:
         services.require_module("redis", "pip install redis")
-        location = f"redis://127.0.0.1:{services.free_port()}/0"
+        location = f"redis://127.0.0.1:{services.refused_port()}/0"
         self.assertFails("ConnectionError", BACKEND=REDIS, LOCATION=location)
 
     def test_backend_that_exits_the_process_is_contained(self) -> None:

@@ -73,7 +73,7 @@ class RedisTests(FaultTestCase):
         with services.redis(private=True) as redis:
             entry = self.cache(REDIS, redis.url)
             client = redis.client()
-            client.replicaof("127.0.0.1", services.free_port())
+            client.replicaof("127.0.0.1", services.refused_port())
             self.assertEqual(self.ask(entry), FAILING)
             self.assertEqual(self.reason(entry), "ReadOnlyError")
             client.replicaof("NO", "ONE")
@@ -170,7 +170,7 @@ class MemcachedTests(FaultTestCase):
                 engine.close()
 
     def test_server_that_is_down_is_not_hidden_by_a_client_that_ignores_errors(self) -> None:
-        entry = self.cache(PYMEMCACHE, f"127.0.0.1:{services.free_port()}", OPTIONS={"ignore_exc": True})
+        entry = self.cache(PYMEMCACHE, f"127.0.0.1:{services.refused_port()}", OPTIONS={"ignore_exc": True})
         self.assertEqual(self.ask(entry), FAILING)
         self.assertEqual(self.reason(entry), "did not keep what was written to it")
 

@@ -28,7 +28,7 @@ from status.providers.celery.inspection import idle
 from status.providers.celery.stats import celery as stats
 from status.registry import registry
 from tests import services
-from tests.processes import ROOT, environment, free_port
+from tests.processes import ROOT, environment, refused_port
 from tests.test_celery import PONG, CeleryTestCase
 
 A, B = "a@test", "b@test"
@@ -113,7 +113,7 @@ class Faults:
         self.assertEqual(self.ask(stats, workers=(B, "web1")).value["web1"], None)
 
     def test_broker_refuses(self):
-        self.use(self.url(free_port()))
+        self.use(self.url(refused_port()))
         self.assertDead(r"broker refused the connection \(ConnectionRefusedError\)")
         self.assertLess(self.seconds, T / 2)
 
@@ -159,7 +159,7 @@ class Faults:
             self.assertAlive()
 
     def test_the_next_broker_of_the_list_is_tried(self):
-        for url in (";".join((self.url(free_port()), self.broker.url)), [self.url(free_port()), self.broker.url]):
+        for url in (";".join((self.url(refused_port()), self.broker.url)), [self.url(refused_port()), self.broker.url]):
             with self.subTest(url):
                 self.use(url)
                 self.assertAlive()
@@ -199,7 +199,7 @@ class Faults:
         with self.workers[A].frozen(), override_settings(STATUS_TIMEOUT=0.2):
             for _ in range(5):
                 health(workers=[A, B])
-        self.use(self.url(free_port()))
+        self.use(self.url(refused_port()))
         for _ in range(20):
             self.ask()
         health.close()

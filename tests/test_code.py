@@ -760,7 +760,7 @@ class BuildTests(SimpleTestCase):
 
     def test_build_facts_save_asking_git(self) -> None:
         path = repository(folder(self))
-        with with_git("/nonexistent/git"):
+        with with_git(str(path / "absent")):
             answer = self.answer(path, STATUS_BUILD_COMMIT=self.COMMIT)
         self.assertEqual(answer, {"debug": False, "scm": "git", "commit": {"id": self.COMMIT}})
 

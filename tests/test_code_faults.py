@@ -64,23 +64,23 @@ class FailingGitTests(SimpleTestCase):
 
     def test_missing_git_and_packed_references(self) -> None:
         git(self.path, "gc", "--quiet")
-        with with_git("/nonexistent/git"):
+        with with_git(str(self.path / "absent")):
             self.assertEqual(self.fails()["commit"], {"id": self.head})
 
     def test_missing_git_on_a_branch_without_commits(self) -> None:
         path = repository(folder(self), commits=0)
-        with with_git("/nonexistent/git"):
+        with with_git(str(self.path / "absent")):
             self.assertEqual(set(self.fails(path)), {"debug", "scm", "branch", "ok", "error"})
 
     def test_missing_git_on_a_detached_head(self) -> None:
         git(self.path, "checkout", "--quiet", "--detach")
-        with with_git("/nonexistent/git"):
+        with with_git(str(self.path / "absent")):
             answer = self.fails()
         self.assertNotIn("branch", answer)
         self.assertEqual(answer["commit"], {"id": self.head})
 
     def test_missing_git_outside_a_checkout_is_not_missed(self) -> None:
-        with with_git("/nonexistent/git"):
+        with with_git(str(self.path / "absent")):
             self.assertEqual(code(path=folder(self)), {"debug": False})
 
     def test_git_that_may_not_be_run(self) -> None:
@@ -95,11 +95,11 @@ class FailingGitTests(SimpleTestCase):
 
     def test_recovery_is_told_at_once(self) -> None:
         provider = Code()
-        with with_git("/nonexistent/git"), self.assertLogs("status", "WARNING"):
+        with with_git(str(self.path / "absent")), self.assertLogs("status", "WARNING"):
             provider(path=self.path)
         self.assertEqual(provider(path=self.path), as_git_prints(self.path))
         commit(self.path)
-        with with_git("/nonexistent/git"), self.assertLogs("status", "WARNING"):
+        with with_git(str(self.path / "absent")), self.assertLogs("status", "WARNING"):
             provider(path=self.path)
 
     def test_missing_gitpython_is_said_and_files_tell_the_commit(self) -> None:
@@ -333,7 +333,7 @@ class HostileRepositoryTests(SimpleTestCase):
             "GIT_INDEX_FILE": str(other / ".git/index"),
             "GIT_NAMESPACE": "elsewhere",
             "GIT_CEILING_DIRECTORIES": str(self.path),
-            "GIT_EXEC_PATH": "/nonexistent",
+            "GIT_EXEC_PATH": str(self.path / "absent"),
             "GIT_REPLACE_REF_BASE": "refs/heads",
         }
         expected = as_git_prints(self.path)
@@ -406,6 +406,6 @@ class LeakTests(SimpleTestCase):
             with with_git(hanging), override_settings(STATUS_TIMEOUT=0.2):
                 commit(path)
                 provider(path=path)
-            with with_git("/nonexistent/git"):
+            with with_git(str(path / "absent")):
                 provider(path=path)
         self.assertEqual(self.held(), before)

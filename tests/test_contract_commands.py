@@ -155,7 +155,7 @@ ROWS = [
     promised(
         "an address that does not answer is exit 2",
         MODULE,
-        "health --url http://127.0.0.1:1/status/",
+        f"health --url http://127.0.0.1:{services.refused_port()}/status/",
         code=2,
         says=("127.0.0.1",),
     ),

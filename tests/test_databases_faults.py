@@ -170,7 +170,7 @@ class UnreachableTests(FaultTestCase):
                 go.set()
 
     def test_refused(self) -> None:
-        self.use(pg=services.postgres().settings(PORT=str(services.free_port())))
+        self.use(pg=services.postgres().settings(PORT=str(services.refused_port())))
         self.assertFails(check(timeout=DEADLINE))
         self.assertEqual(run(check("pg")).reasons, {"pg": "OperationalError"})
 

@@ -93,9 +93,10 @@ class ProxyTests(SimpleTestCase):
             connection.close()
 
     def each(self, program: str, option: str, configuration: str, test: Callable[[int], None], **env: str) -> None:
+        refused = str(services.refused_port())
         for start in self.servers():
             with (
-                start({"DJANGO_SETTINGS_MODULE": "tests.proxied_project", **env}) as web,
+                start({"DJANGO_SETTINGS_MODULE": "tests.proxied_project", "DEAD_PORT": refused, **env}) as web,
                 Proxy(program, option, configuration, web.port) as proxy,
                 self.subTest(server=web.command[2]),
             ):

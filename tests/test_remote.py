@@ -327,7 +327,7 @@ class StrangerTests(SimpleTestCase):
             self.assertLess(time.monotonic() - started, 2)
 
     def test_nobody_there_is_one_clear_line(self):
-        self.assertCannotAsk(f"http://127.0.0.1:{services.free_port()}/", "cannot be reached: Connection refused")
+        self.assertCannotAsk(f"http://127.0.0.1:{services.refused_port()}/", "cannot be reached: Connection refused")
         with mock.patch(
             "socket.getaddrinfo", side_effect=socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         ):
@@ -482,7 +482,10 @@ class AddressTests(SimpleTestCase):
                 self.assertEqual(ask("ping", "--url", "http://localhost:1/", *words, in_django=False).code, 2)
 
     def test_a_token_file_that_cannot_be_read_is_told(self):
-        self.assertIn("No such file", ask("ping", "--url", "http://a/", "--token-file", "/nope", in_django=False).err)
+        self.assertIn(
+            "No such file",
+            ask("ping", "--url", "http://a/", "--token-file", str(services.absent()), in_django=False).err,
+        )
         with tempfile.NamedTemporaryFile() as file:
             file.write(b"\xff\xfe")
             file.flush()

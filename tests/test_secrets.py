@@ -54,7 +54,12 @@ class SecretsTests(SimpleTestCase):
         )
         repositories.git(checkout, "tag", "-a", "v1", "-m", next(secret))
         repositories.git(checkout, "config", "credential.helper", f"!echo password={next(secret)}")
-        return {**ENVIRONMENT, "DJANGO_SETTINGS_MODULE": SETTINGS, "SECRETS_FOLDER": str(checkout)}
+        return {
+            **ENVIRONMENT,
+            "DJANGO_SETTINGS_MODULE": SETTINGS,
+            "SECRETS_FOLDER": str(checkout),
+            "SECRETS_PORT": str(services.refused_port()),
+        }
 
     def assertTellsNothing(self, text: str, where: object) -> None:
         told = [place for place, secret in PLACES.items() if secret in text]

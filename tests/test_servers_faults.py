@@ -414,7 +414,7 @@ class DeadDatabaseTests(SimpleTestCase):
                     self.assertAnswered(kind, front + self.BEHIND)
 
     def assertAnswered(self, kind: str, middleware: list[str]) -> None:
-        port = str(services.free_port())
+        port = str(services.refused_port())
         dead = {"ENGINE": "django.db.backends.postgresql", "NAME": "n", "USER": "u", "HOST": "127.0.0.1", "PORT": port}
         databases = {"default": {**dead, "ATOMIC_REQUESTS": True}, "other": {**dead, "ATOMIC_REQUESTS": True}}
         settings = {"DATABASES": databases, "MIDDLEWARE": middleware, "STATUS_SHOW_DETAILS": "when-authorized"}

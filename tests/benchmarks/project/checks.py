@@ -11,7 +11,7 @@ from health_check.base import HealthCheck
 
 SLOW = 0.1
 #: The file whose existence makes checks hang.
-SWITCH = Path(os.environ.get("BENCHMARK_SWITCH", "/nonexistent"))
+SWITCH = Path(os.environ.get("BENCHMARK_SWITCH", f"{os.devnull}/absent"))
 
 
 def slow(number: int = 0) -> dict[str, bool]:
