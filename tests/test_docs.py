@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import pathlib
 import re
 import textwrap
@@ -14,16 +15,19 @@ from docutils.core import publish_doctree
 from docutils.utils import Reporter
 
 import status
-from status import serialization as values
+from runtests import parse
+from status import serialization
 from status.access import PERMISSION
 from status.conf import Conf, Setting
-from status.engine import worker as lanes
+from status.engine.engine import SingleFlight
+from status.engine.worker import Worker
 from tests.processes import ROOT
 from tests.test_example_project import Shop, get
 
 README = (ROOT / "README.rst").read_text()
-DOCUMENTS = [ROOT / "README.rst", ROOT / "CHANGELOG.rst", *sorted((ROOT / "docs").glob("*.rst"))]
-SOURCE = "".join(path.read_text() for path in pathlib.Path(status.__file__).parent.rglob("*.py"))
+DOCUMENTS = [*sorted(ROOT.glob("*.rst")), *sorted((ROOT / "docs").glob("*.rst"))]
+PACKAGE = pathlib.Path(status.__file__).parent
+SOURCE = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
 #: Those that ``Conf`` reads by a property of its own.
 READ_BY_NAME = {"STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS", "PROJECT_PATH"}
 SETTINGS = {setting.name: setting.default for setting in vars(Conf).values() if isinstance(setting, Setting)}
@@ -116,6 +120,31 @@ class SettingTests(SimpleTestCase):
                     self.assertIn(name, SOURCE)
 
 
+class ContributorTests(SimpleTestCase):
+    """What ``CONTRIBUTING.rst`` and ``docs/architecture.rst`` claim."""
+
+    layout = (ROOT / "docs/architecture.rst").read_text().partition("Layout\n---")[2].partition("\n---")[0]
+
+    def test_files_named_in_the_architecture_are_there(self):
+        named = re.findall(r"``([\w/]+(?:\.py|/))``", self.layout)
+        self.assertGreater(len(named), 30)
+        self.assertEqual([name for name in named if not (PACKAGE / name).exists()], [])
+
+    def test_architecture_names_every_module_and_package(self):
+        packages = {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
+        modules = {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py"}
+        self.assertEqual({name for name in packages | modules if f"``{name}``" not in self.layout}, set())
+
+    def test_commands_for_contributors_name_options_and_tests_that_there_are(self):
+        found = re.findall(r"runtests\.py (.*?)(?: +#|$)", (ROOT / "CONTRIBUTING.rst").read_text(), flags=re.MULTILINE)
+        self.assertGreater(len(found), 4)
+        for words in found:
+            with self.subTest(words):
+                options = parse(words.split())
+                for label in options["labels"]:
+                    self.assertTrue(importlib.import_module(label))
+
+
 class FactTests(SimpleTestCase):
     def test_paths_lead_somewhere(self):
         for path in DOCUMENTS:
@@ -134,14 +163,14 @@ class FactTests(SimpleTestCase):
     def test_figures_are_those_of_the_code(self):
         limits = section("Deadlines and limits")
         for figure in (
-            f"{values.MAX_ITEMS:,} values",
-            f"{values.MAX_CHARACTERS:,} characters",
-            f"more than {values.MAX_DEPTH} deep",
-            f"After {lanes.REPLACE_SECONDS:g} s",
+            f"{serialization.MAX_ITEMS:,} values",
+            f"{serialization.MAX_CHARACTERS:,} characters",
+            f"more than {serialization.MAX_DEPTH} deep",
+            f"After {SingleFlight.replace_after:g} s",
         ):
             with self.subTest(figure=figure):
                 self.assertIn(figure, " ".join(limits.split()))
-        self.assertEqual((lanes.MAX_RUNS, lanes.IDLE_SECONDS), (3, 60))
+        self.assertEqual((SingleFlight.limit, Worker.idle_seconds), (3, 60))
 
     def test_providers_shown_work(self):
         namespace: dict[str, Any] = {"open_for_business": lambda: True, "late_suppliers": lambda: ["one"]}

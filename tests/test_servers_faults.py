@@ -48,14 +48,14 @@ class ServerTestCase(SimpleTestCase):
     """One server for all tests of a class, calm at the start of each."""
 
     kind = ""
-    lanes: dict[str, float] = {}
+    env: dict[str, str] = {}
     settings_: dict[str, Any] = {}
     project: Project
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.project = Project(cls.kind, cls.lanes, **cls.settings_)
+        cls.project = Project(cls.kind, cls.env, **cls.settings_)
         cls.addClassCleanup(cls.project.web.stop)
         cls.project.start()
 
@@ -307,7 +307,7 @@ class RecoveryTests(ServerTestCase):
     """With the half minute until a lost run is replaced cut short."""
 
     kind = "gunicorn gthread"
-    lanes = {"REPLACE_SECONDS": 1.5}
+    env = {"FAULT_REPLACE_AFTER": "1.5"}
 
     def setUp(self) -> None:
         super().setUp()
@@ -336,7 +336,7 @@ class RecoveryTests(ServerTestCase):
 @tag("fault", "server")
 class ConnectionLostTests(ServerTestCase):
     kind = "gunicorn gthread"
-    lanes = {"REPLACE_SECONDS": 1.5}
+    env = {"FAULT_REPLACE_AFTER": "1.5"}
 
     @classmethod
     def setUpClass(cls) -> None:

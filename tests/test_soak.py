@@ -56,8 +56,11 @@ class SoakTests(SimpleTestCase):
         stats = {"code": "status.providers.stats.code", "databases": "status.providers.django.stats.databases"}
         return Project(
             kind,
-            {"IDLE_SECONDS": IDLE_SECONDS},
-            {"CELERY_TEST_BROKER": self.redis.url, "MALLOC_MMAP_THRESHOLD_": str(BLOCK)},
+            {
+                "CELERY_TEST_BROKER": self.redis.url,
+                "FAULT_IDLE_SECONDS": str(IDLE_SECONDS),
+                "MALLOC_MMAP_THRESHOLD_": str(BLOCK),
+            },
             DATABASES={"default": self.postgres.settings(CONN_MAX_AGE=60)},
             CACHES={"default": cache},
             STATUS_PROVIDERS={"health": list(health.items()), "stats": list(stats.items())},

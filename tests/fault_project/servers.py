@@ -46,14 +46,13 @@ KINDS: dict[str, Callable[[dict[str, str]], services.Web]] = {
 class Project:
     """A server of one kind, and the switches of its project."""
 
-    def __init__(self, kind: str, lanes: dict[str, float] | None = None, env: Any = None, **settings: Any) -> None:
+    def __init__(self, kind: str, env: dict[str, str] | None = None, **settings: Any) -> None:
         self.kind = kind
         self.folder = pathlib.Path(services.directory())
         self.env = {
             "DJANGO_SETTINGS_MODULE": "tests.fault_project.settings",
             "FAULT_FOLDER": str(self.folder),
             "FAULT_SETTINGS": json.dumps(settings),
-            "FAULT_LANES": json.dumps(lanes or {}),
             **(env or {}),
         }
         self.web = KINDS[kind](self.env)

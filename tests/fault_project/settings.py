@@ -1,8 +1,9 @@
 """Settings of the project that misbehaves.
 
-FAULT_FOLDER    where the switches are, see ``switches``
-FAULT_SETTINGS  JSON: further settings, which win
-FAULT_LANES     JSON: constants of ``status.lanes``, so that half a minute need not be waited for
+FAULT_FOLDER         where the switches are, see ``switches``
+FAULT_SETTINGS       JSON: further settings, which win
+FAULT_REPLACE_AFTER  seconds after which a run that hangs is replaced, so that half a minute need not be waited for
+FAULT_IDLE_SECONDS   seconds after which a thread without work ends, instead of a minute
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 import json
 import os
 
-from status.engine import worker as lanes
+from status.engine.engine import SingleFlight
+from status.engine.worker import Worker
 from tests.base_settings import *  # noqa: F403
 from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
 
-for name, value in json.loads(os.environ.get("FAULT_LANES", "{}")).items():
-    assert hasattr(lanes, name), name
-    setattr(lanes, name, value)
+SingleFlight.replace_after = float(os.environ.get("FAULT_REPLACE_AFTER", SingleFlight.replace_after))
+Worker.idle_seconds = float(os.environ.get("FAULT_IDLE_SECONDS", Worker.idle_seconds))
 
 ROOT_URLCONF = "tests.fault_project.urls"
 MIDDLEWARE = [STATUS_MIDDLEWARE, *MIDDLEWARE]

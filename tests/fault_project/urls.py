@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
 from status.engine import engine
-from status.providers.django import health
 
 NOBODY = 65534
 
@@ -20,7 +19,6 @@ def page(request: HttpRequest) -> HttpResponse:
 
 def exhaust(request: HttpRequest) -> HttpResponse:
     """From now on this process gets no further thread. The limit on processes does not bind root, so that goes too."""
-    health.databases.close()
     engine.close()
     _, most = resource.getrlimit(resource.RLIMIT_NPROC)
     resource.setrlimit(resource.RLIMIT_NPROC, (1, most))
