@@ -1,4 +1,4 @@
-"""Rows 5, 9 and 13 to 16: what a process of its own takes."""
+"""Rows 5, 9, 13 to 18 and 20: what a process of its own takes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from typing import Any
 from tests import services
 from tests.benchmarks import servers
 from tests.benchmarks.contest import HEALTH_CHECK, OURS, REFERENCE, WATCHMAN, Measure, Row, Size, Turn
-from tests.benchmarks.throughput import BY_HAND, FRONT_DOOR, SERVICES, URLCONF
+from tests.benchmarks.throughput import BY_HAND, MIDDLEWARE, SERVICES, URLCONF
 from tests.repositories import git
 
 COMMITS, TAGS = 20_000, 2_000
+COLD_STARTS = 50
 WORKERS = [f"{name}@benchmark" for name in "abc"]
 
 
@@ -48,7 +49,7 @@ def _with_bytecode(extra: dict[str, str]) -> dict[str, str]:
 
 
 def requests(door: bool) -> Callable[[Size], AbstractContextManager[dict[str, Turn]]]:
-    """One request after the other, where ours may go through the front door of a project that has one."""
+    """One request after the other, where ours may go through the middleware of a project that has it."""
 
     @contextlib.contextmanager
     def prepare(size: Size) -> Iterator[dict[str, Turn]]:
@@ -156,50 +157,95 @@ def many(size: Size) -> Iterator[dict[str, Turn]]:
     yield {OURS: inside(env, "many", 6000 if size.quick else 10_000)}
 
 
+@contextlib.contextmanager
+def page(size: Size) -> Iterator[dict[str, Turn]]:
+    health = [(f"healthy{number}", "tests.benchmarks.project.checks.at_once") for number in range(10)]
+    env, count = servers.settings(STATUS_PROVIDERS={"health": health}), 50 if size.quick else 500
+    yield {
+        REFERENCE: inside(env, "first_byte", "/status/api/health", count),
+        OURS: inside(env, "first_byte", "/status/health/", count),
+    }
+
+
+@contextlib.contextmanager
+def cold_starts(size: Size) -> Iterator[dict[str, Turn]]:
+    """Processes that import one package from three threads, unless somebody sees to it that they do not."""
+    start = inside(servers.unloaded(), "first_answer", "/status/api/health")
+    start()  # writes the bytecode
+    yield {OURS: lambda: {"wrong": sum(start()["wrong"] for _ in range(5 if size.quick else COLD_STARTS))}}
+
+
+@contextlib.contextmanager
+def ordinary_page(size: Size) -> Iterator[dict[str, Turn]]:
+    providers = {"health": [(f"p{number}", "tests.benchmarks.project.checks.at_once") for number in range(1000)]}
+    count = 300 if size.quick else 3000
+    yield {
+        name: inside(servers.settings(door=name == OURS, STATUS_PROVIDERS=providers), "request", "/page", count)
+        for name in (REFERENCE, OURS)
+    }
+
+
 CONTROL_PING = "app.control.ping(limit=3)"
 IN_PROCESS = "database and cache: SQLite with CONN_MAX_AGE=60 and local memory, one client, in process"
 PING_TIME = (Measure("time", "time", 1.2),)
 NOTHING_MORE = "the same process without it"
 ROWS = [
-    Row(5, f"{IN_PROCESS}, {FRONT_DOOR}", BY_HAND, (Measure("cpu", "CPU", 1.3),), requests(door=True), often=3),
+    Row(5, f"{IN_PROCESS}, {MIDDLEWARE}", BY_HAND, (Measure("cpu", "CPU", 1.6),), requests(door=True), often=3),
     Row(5.5, f"as row 5, {URLCONF}", BY_HAND, (Measure("cpu", "CPU"),), requests(door=False), often=3),
     Row(9, "three Celery workers, Redis", CONTROL_PING, PING_TIME, celery(services.redis)),
     Row(9.5, "three Celery workers, RabbitMQ", CONTROL_PING, PING_TIME, celery(services.rabbitmq)),
     Row(
         13, f"code facts: {COMMITS:,} commits, {TAGS:,} packed tags, none on HEAD", "",
         (
-            Measure("first", "the first time", 40, unit=" ms", reference=None),
-            Measure("later", "then", 0.1, unit=" ms", reference=None),
+            Measure("first", "the first time", 150, unit=" ms", reference=None),
+            Measure("later", "then", 0.2, unit=" ms", reference=None),
         ),
         code, often=3,
     ),
     Row(
         14, "added to a Django process at its start", NOTHING_MORE,
         (
-            Measure("cpu", "CPU", 5, unit=" ms", reference=None),
-            Measure("memory", "memory", 0.5, unit=" MB", reference=None, less=REFERENCE),
+            Measure("cpu", "CPU", 15, unit=" ms", reference=None),
+            Measure("memory", "memory", 2, unit=" MB", reference=None, less=REFERENCE),
         ),
         started({REFERENCE: [], OURS: ["status"], HEALTH_CHECK: ["health_check"], WATCHMAN: ["watchman"]}), often=3,
     ),
     Row(
-        14.5, "as row 14, to a server with the front door, which loads at once what answers need", NOTHING_MORE,
+        14.5, "as row 14, to a server with the middleware, which loads at once what answers need", NOTHING_MORE,
         (
             Measure("cpu", "CPU", unit=" ms", reference=None),
             Measure("memory", "memory", unit=" MB", reference=None, less=REFERENCE),
         ),
         started({REFERENCE: [], OURS: ["status", servers.DOOR]}), often=3,
     ),
-    Row(15, "django_status ping from cron, cold", "python -c pass", (Measure("wall", "time", 5),), commands, often=5),
+    Row(15, "django_status ping from cron, cold", "python -c pass", (Measure("wall", "time", 4),), commands, often=5),
     Row(
         16, "1,000 providers, 10,000 requests", "",
         (
             Measure("alone", "CPU of one among 1,000, of one among 100", 1.1, reference=None),
-            Measure("together", "CPU of each of 1,000 at once, of each of 100", 1.1, reference=None),
+            Measure("together", "CPU of each of 1,000 at once, of each of 100", 1.5, reference=None),
             Measure("steady", "CPU of the last requests, of the first", 1.1, reference=None),
             Measure("threads", "more threads", 0, reference=None),
             Measure("files", "more open files and connections", 0, reference=None),
             Measure("memory", "more memory", 2, unit=" MB", reference=None),
         ),
         many,
+    ),
+    Row(
+        17, "a page with ten healthy checks, in process", "the same as JSON",
+        (
+            Measure("time", "first byte", 4, unit=" ms", reference=None),
+            Measure("time", "first byte, of its JSON", 5),
+        ),
+        page, often=3,
+    ),
+    Row(
+        18, f"{COLD_STARTS} cold starts, two caches on two clients, and a check that imports a third", "",
+        (Measure("wrong", "wrong first answers", 0, reference=None),), cold_starts, most=1,
+    ),
+    Row(
+        20, "an ordinary page of a project with 1,000 providers and the middleware",
+        "the page without the middleware",
+        (Measure("cpu", "CPU", 1.05),), ordinary_page, often=3,
     ),
 ]  # fmt: skip

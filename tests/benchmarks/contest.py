@@ -23,7 +23,7 @@ class Measure:
     """What is told of each contender in a row.
 
     key: the name of the value in what a turn answers.
-    title: what it is, in the table.
+    title: what it is, in the table; unique in its row.
     limit: the target; ``more`` says on which side of it is good.
     unit: of what is told: "" for ratios, else the unit of the values as they are.
     reference: by what a value is divided: the name of a contender, or a number. None: told as it is.
@@ -84,7 +84,7 @@ class Figure:
 
 @dataclass
 class Outcome:
-    """All figures of a row: measure -> contender -> figure."""
+    """All figures of a row: title of the measure -> contender -> figure."""
 
     number: float
     figures: dict[str, dict[str, Figure]] = field(default_factory=dict)
@@ -113,7 +113,7 @@ def hold(row: Row, size: Size, tell: Callable[[str], None]) -> Outcome:
                 _play(turns, number, outcome)
                 tell(f"row {row.number:g}, round {number + 1}: {_newest(outcome)}")
     for measure in row.measures:
-        outcome.figures[measure.key] = {
+        outcome.figures[measure.title] = {
             name: figure_of(_compared(measure, outcome.values, name))
             for name in outcome.values
             if measure.key in outcome.values[name]

@@ -27,21 +27,31 @@ TURNS = 5
 
 
 def get(handler: Any, address: str) -> None:
-    """What a WSGI server does for one request."""
+    """Do what a WSGI server does for one request, which must be answered with 200."""
+    status, _ = answer(handler, address)
+    assert status == "200 OK", (address, status)
+
+
+def answer(handler: Any, address: str) -> tuple[str, float]:
+    """Return the status of the answer to one request, and the seconds until its first byte."""
     # Late, as is everything of Django and the contenders here: one task measures what their imports cost.
     from io import BytesIO
 
     path, _, query = address.partition("?")
     statuses: list[str] = []
     environ = {**ENVIRON, "PATH_INFO": path, "QUERY_STRING": query, "wsgi.input": BytesIO()}
+    before = time.perf_counter()
     response = handler(environ, lambda status, headers: statuses.append(status))
-    b"".join(response)
+    body = iter(response)
+    next(body)
+    seconds = time.perf_counter() - before
+    b"".join(body)
     response.close()
-    assert statuses == ["200 OK"], (address, statuses)
+    return statuses[0], seconds
 
 
 def request(address: str, count: str) -> dict[str, float]:
-    """Row 5: the CPU time of a request, of all threads together."""
+    """Rows 5 and 20: the CPU time of a request, of all threads together."""
     from tests.benchmarks.project.wsgi import application
 
     for _ in range(100):
@@ -167,6 +177,22 @@ def many(count: str) -> dict[str, float]:
     }
 
 
+def first_byte(address: str, count: str) -> dict[str, float]:
+    """Row 17: the milliseconds until an answer begins."""
+    from tests.benchmarks.project.wsgi import application
+
+    for _ in range(50):
+        get(application, address)
+    return {"time": median(answer(application, address)[1] for _ in range(int(count))) * 1e3}
+
+
+def first_answer(address: str) -> dict[str, float]:
+    """Row 18: whether the first answer of a process is wrong."""
+    from tests.benchmarks.project.wsgi import application
+
+    return {"wrong": float(answer(application, address)[0] != "200 OK")}
+
+
 def _cost_of_each(application: Any, size: int) -> float:
     turns = 2000 // size
     return _cost(application, [f"/status/api/many{size}"] * turns) / turns / size
@@ -187,6 +213,6 @@ def _cost(application: Any, addresses: list[str]) -> float:
 if __name__ == "__main__":
     task, *arguments = sys.argv[1:]
     tasks: dict[str, Callable[..., dict[str, float]]] = {
-        function.__name__: function for function in (request, workers, code, start, many)
+        function.__name__: function for function in (request, workers, code, start, many, first_byte, first_answer)
     }
     print(json.dumps(tasks[task](*arguments)))

@@ -18,6 +18,8 @@ from tests import services
 
 #: Seconds after which a client gives up. Those that hang longer count as not answered.
 GIVE_UP = 8.0
+#: Seconds that a server may take for its first answer.
+STARTS_WITHIN = 120.0
 #: Seconds in each of wrk's units.
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
@@ -40,6 +42,16 @@ def wrk(url: str, clients: int, seconds: int) -> dict[str, float]:
     if found is None or rate is None or "Non-2xx" in text or "Socket errors" in text:
         raise AssertionError(f"{url} was not answered well:\n{text}")
     return {"rate": float(rate[1]), "latency": float(found[1]) * UNITS[found[2]]}
+
+
+def first_answer(url: str) -> Answer:
+    """Return the answer of a server that takes its time to start."""
+
+    async def ask() -> Answer:
+        async with _session(STARTS_WITHIN) as session:
+            return await _ask(session, url)
+
+    return asyncio.run(ask())
 
 
 def at_once(url: str, count: int) -> list[Answer]:
@@ -113,6 +125,6 @@ async def _ask(session: aiohttp.ClientSession, url: str) -> Answer:
     return Answer(status, taken[0])
 
 
-def _session() -> aiohttp.ClientSession:
+def _session(seconds: float = GIVE_UP) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
-    return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=GIVE_UP))
+    return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=seconds))

@@ -20,7 +20,7 @@ Lines = Sequence[tuple[Row, Measure, Mapping[str, Figure]]]
 def lines(rows: Sequence[Row], outcomes: Mapping[float, Outcome]) -> Lines:
     """Every measure of every row that there are figures for."""
     return [
-        (row, measure, outcomes[row.number].figures[measure.key])
+        (row, measure, outcomes[row.number].figures[measure.title])
         for row in rows
         if row.number in outcomes
         for measure in row.measures

@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
-from tests import services
+from tests import base_settings, services
 
 WSGI = "tests.benchmarks.project.wsgi"
 ASGI = "tests.benchmarks.project.asgi:application"
@@ -19,7 +19,7 @@ SETTINGS = "tests.benchmarks.project.settings"
 
 
 def settings(door: bool = False, **overrides: Any) -> dict[str, str]:
-    """The environment that gives the project these settings, and the front door if asked for."""
+    """The environment that gives the project these settings, and the middleware if asked for."""
     if door:
         # Late: the settings read the environment, here for what a project has by default.
         from tests.benchmarks.project.settings import MIDDLEWARE
@@ -59,3 +59,25 @@ def postgres_and_redis() -> dict[str, Any]:
         "DATABASES": {"default": postgres.settings(CONN_MAX_AGE=60)},
         "CACHES": {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": redis.url}},
     }
+
+
+def unloaded() -> dict[str, str]:
+    """The environment of a project that loads its clients of Redis, three of them, with the first question.
+
+    Without the peers, one of which loads one of these clients with its urls.
+    """
+    services.require_module("django_redis", "pip install django-redis")
+    overrides = postgres_and_redis()
+    other = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": services.redis().url}
+    health = [
+        ("databases", "status.providers.django.health.databases"),
+        ("caches", "status.providers.django.health.caches"),
+        ("third", "tests.benchmarks.project.third.third"),
+    ]
+    return settings(
+        INSTALLED_APPS=base_settings.INSTALLED_APPS,
+        ROOT_URLCONF="tests.benchmarks.project.status_urls",
+        DATABASES=overrides["DATABASES"],
+        CACHES={**overrides["CACHES"], "other": other},
+        STATUS_PROVIDERS={"health": health},
+    )

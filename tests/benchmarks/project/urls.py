@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.core.cache import cache
 from django.db import connection
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template import engines
 from django.urls import include, path
 from health_check.views import HealthCheckView
 
@@ -16,6 +17,18 @@ CACHE = "health_check.checks.Cache"
 
 def bare(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"pong": True})
+
+
+PAGE = engines["django"].from_string(
+    "<title>{{ title }}</title><table>"
+    "{% for item in items %}<tr><td>{{ item.name }}<td>{{ item.price|floatformat:2 }}</tr>{% endfor %}</table>"
+)
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """An ordinary page: one query, and a template with a list."""
+    items = [{"name": f"Article {number}", "price": number * 1.5} for number in range(50)]
+    return HttpResponse(PAGE.render({"title": f"Shop {select_one()}", "items": items}, request))
 
 
 def by_hand(request: HttpRequest) -> JsonResponse:
@@ -37,6 +50,7 @@ def select_one() -> bool:
 
 urlpatterns = [
     path("bare", bare),
+    path("page", page),
     path("by-hand", by_hand),
     path("database-by-hand", database_by_hand),
     path("status/", include("status.urls")),
