@@ -23,7 +23,7 @@ from django.utils.module_loading import import_string
 
 from status.conf import conf
 from status.engine.worker import LimitedCalls
-from status.logs import log_refusal
+from status.logs import log_once
 
 #: Open to everyone whatever ``STATUS_PUBLIC`` says: liveness probes carry no token.
 ALWAYS_OPEN = ("health", "ping")
@@ -98,7 +98,7 @@ def admits(rule: Callable[[HttpRequest], bool], request: HttpRequest) -> bool:
     try:
         return rule(request) is True
     except BaseException as error:
-        log_refusal(f"{rule.__name__} could not tell who asks, which is a refusal", error)
+        log_once(f"{rule.__name__} could not tell who asks, which is a refusal", error)
         return False
 
 
@@ -111,7 +111,7 @@ def has_token(request: HttpRequest) -> bool:
     # Every one of them, in constant time: how long it takes tells nothing about which was close.
     if sum([constant_time_compare(digest, one) for one in known]):
         return True
-    log_refusal("A wrong bearer token was sent")
+    log_once("A wrong bearer token was sent")
     return False
 
 

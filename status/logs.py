@@ -1,4 +1,4 @@
-"""What goes to the ``status`` logger: in full for whoever reads the logs, but for the secrets."""
+"""The ``status`` logger, and what is written to it: in full for those who read the log, but for secrets."""
 
 from __future__ import annotations
 
@@ -7,48 +7,41 @@ import traceback
 from collections.abc import Callable
 from time import monotonic
 
-from status.conf import conf
 from status.redaction import redact
 
-#: Seconds until the same refusal is logged again: whoever guesses tokens must not be able to fill a disk.
-QUIET_SECONDS = 60.0
+#: Seconds until ``log_once`` logs the same message again: who guesses tokens must not be able to fill a disk.
+LOG_EVERY = 60.0
 
 logger = logging.getLogger("status")
-_refusals: dict[str, float] = {}
-if not conf.log_to_stderr:
-    logger.addHandler(logging.NullHandler())
+_logged_at: dict[str, float] = {}
 
 
 def log_failure(resource: str, name: str, reason: str, error: BaseException) -> None:
-    """A provider failed; ``reason`` is what callers are told."""
+    """Log that a provider failed. ``reason`` is what callers are told."""
     logger.warning("%s/%s failed: %s\n%s", resource, name, reason, trace_of(error))
 
 
-def log_mishap(what: object, error: BaseException) -> None:
-    """Something beside a check went wrong: an observer, a connection that would not close."""
-    logger.error("%s failed\n%s", getattr(what, "__qualname__", type(what).__name__), trace_of(error))
-
-
-def log_refusal(what: str, error: BaseException | None = None) -> None:
-    """Somebody was refused, for a reason that the log should know; told once in a while. ``what`` quotes nobody."""
+def log_once(message: str, error: BaseException | None = None) -> None:
+    """Log a warning, unless the same one was logged in the last minute. ``message`` quotes no caller."""
     now = monotonic()
-    if now - _refusals.get(what, -QUIET_SECONDS) >= QUIET_SECONDS:
-        _refusals[what] = now
+    if now - _logged_at.get(message, -LOG_EVERY) >= LOG_EVERY:
+        _logged_at[message] = now
         trace = "" if error is None else f"\n{trace_of(error)}"
-        logger.warning("%s (logged at most once in %d s)%s", what, QUIET_SECONDS, trace)
+        logger.warning("%s (logged at most once in %d s)%s", message, LOG_EVERY, trace)
 
 
 def call_safely(function: Callable[..., object], *args: object) -> None:
-    """Call code whose failure must not change an answer. What it raises goes to the log."""
+    """Call code whose failure must not change an answer, such as an observer. What it raises is logged."""
     try:
         function(*args)
     except BaseException as error:
         try:
-            log_mishap(function, error)
-        except BaseException:  # a handler of the log that raises: then there is nobody left to tell
+            name = getattr(function, "__qualname__", type(function).__name__)
+            logger.error("%s failed\n%s", name, trace_of(error))
+        except BaseException:  # a handler of the log raises
             return
 
 
 def trace_of(error: BaseException) -> str:
-    """The traceback as Python prints it, without the secrets."""
+    """Return the traceback as Python prints it, without secrets."""
     return redact("".join(traceback.format_exception(type(error), error, error.__traceback__)))

@@ -22,7 +22,7 @@ from django.utils import translation
 from status.api.urls import Addresses, report
 from status.api.views import PONG, ReportView, is_ping
 from status.http import answer_of, complete, remember_answer
-from status.logs import log_refusal
+from status.logs import log_once
 
 #: With all that it needs: nothing else in the stack sees it.
 COMPLETE_PONG = complete(PONG.again())
@@ -75,7 +75,7 @@ class StatusMiddleware:
             try:
                 answer = self.get_response(request)
             except Exception as error:  # Django's page for errors may need what is out as well
-                log_refusal(FAILED, error)
+                log_once(FAILED, error)
             answer = settled(request, answer)
         return answer or complete(place.view(speaking(request, place), **place.kwargs))
 
@@ -90,7 +90,7 @@ class StatusMiddleware:
             try:
                 answer = await self.get_response(request)
             except Exception as error:  # as above
-                log_refusal(FAILED, error)
+                log_once(FAILED, error)
             answer = settled(request, answer)
         return answer or complete(await self.aanswer(speaking(request, place), place))
 

@@ -37,8 +37,8 @@ class QuietTestCase(SimpleTestCase):
     """Each test starts as if nothing had been refused for a long time."""
 
     def setUp(self) -> None:
-        logs._refusals.clear()
-        self.addCleanup(logs._refusals.clear)
+        logs._logged_at.clear()
+        self.addCleanup(logs._logged_at.clear)
         nowhere = logging.NullHandler()
         logs.logger.addHandler(nowhere)
         self.addCleanup(logs.logger.removeHandler, nowhere)
@@ -132,7 +132,7 @@ class TokenTests(QuietTestCase):
         (line,) = caught.output
         self.assertIn("wrong bearer token", line)
         self.assertNotIn(OTHER, line)
-        now = time.monotonic() + logs.QUIET_SECONDS
+        now = time.monotonic() + logs.LOG_EVERY
         with self.assertLogs("status", "WARNING"), mock.patch.object(logs, "monotonic", return_value=now):
             has_token(bearer(OTHER))
 
@@ -388,7 +388,7 @@ class PermissionTests(QuietTestCase):
             RecursionError(),
             MemoryError(),
         ):
-            logs._refusals.clear()
+            logs._logged_at.clear()
             with (
                 override_settings(STATUS_PERMISSION=mock.Mock(side_effect=error)),
                 self.assertLogs("status", "WARNING"),
@@ -398,7 +398,7 @@ class PermissionTests(QuietTestCase):
 
     def test_path_that_leads_nowhere_admits_nobody(self):
         for path in ("nowhere.at_all", f"{__name__}.nothing", "tests.exiting.check"):
-            logs._refusals.clear()
+            logs._logged_at.clear()
             with override_settings(STATUS_PERMISSION=path), self.assertLogs("status", "WARNING"):
                 self.assertFalse(access_for(ask()).details)
 

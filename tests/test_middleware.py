@@ -144,8 +144,8 @@ class DoorTestCase(SimpleTestCase):
         observers.start()
         self.addCleanup(observers.stop)
         self.addCleanup(engine.close)
-        logs._refusals.clear()
-        self.addCleanup(logs._refusals.clear)
+        logs._logged_at.clear()
+        self.addCleanup(logs._logged_at.clear)
 
     def assertAnswers(self, address: str, code: int = 200, client: Client | None = None, **extra: Any) -> Any:
         response = (client or self.client).get(address, **extra)

@@ -501,7 +501,7 @@ class AddressTests(SimpleTestCase):
             self.assertNotIn("Content-Security-Policy", self.client.get("/status/"))
 
     def test_no_query_no_session_no_cache_is_needed(self):
-        logs._refusals.clear()  # an earlier test may have been told the same
+        logs._logged_at.clear()  # an earlier test may have been told the same
         with (
             override_settings(
                 CACHES={"default": {"BACKEND": "no.such.Cache"}},
