@@ -1,7 +1,9 @@
-"""The last net: secrets that the settings hold do not leave, whatever string they stand in.
+"""The last net: a secret that the settings or the environment hold is masked in whatever string leaves.
 
-Not the way secrets are kept: answers are built from allow-lists and sentences of our own. This is for the provider of
-somebody else that answers with a connection string, and for the log, where an exception tells its own story.
+Secrets are kept by building answers from allow-lists and fixed sentences. This is for foreign providers that answer
+with a connection string, and for the log, where an exception tells its own story. It never changes the meaning of an
+answer: only what is a secret beyond doubt is masked, by its name and by its looks. A password that is a word stays, as
+masking it would tell what it is, and rename databases, hosts and workers that are called the same.
 """
 
 from __future__ import annotations
@@ -9,140 +11,133 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote
 
 from status.conf import conf
 
 MASK = "********"
-#: Shorter values are no secrets worth the name, and would mask half of every answer.
-MIN_LENGTH = 6
-#: From this length a secret is masked wherever it stands, also inside a longer word.
-LONG = 12
-# Expressions are compiled when they are first used: most processes are asked long after they started.
-#: Names of settings and options whose text is a secret; those of ``django.views.debug`` and a few that it misses.
-SECRET = "(?i)API|AUTH(?!OR)|TOKEN|KEY|SECRET|PASS|PWD|SIGNATURE|CREDENTIAL|DSN|COOKIE_VALUE"
-#: Named like secrets, and none: names of cookies and headers, places of files, dotted paths, switches.
-HARMLESS = (
-    "(?i)^KEY_|_(NAME|PATH|DIR|SOCK|HOST|PORT|CLASS|BACKENDS?|VALIDATORS|HASHERS|MODEL|URL|PREFIX|FUNCTION|AGE"
-    "|TIMEOUT)$"
+#: Shorter texts are no secrets worth the name.
+MIN_LENGTH = 8
+#: From this length on a text is no word, whatever it is made of.
+MAX_WORD = 32
+#: Longer settings and variables hold data, not a secret.
+MAX_LENGTH = 65_536
+#: Containers in a setting are looked through to this depth.
+MAX_NESTING = 8
+#: A word or number such as OperationalError, PostgreSQL15, 24T10: it may begin and end with a few digits.
+WORD = re.compile(r"[0-9]{0,4}[A-Z]*[a-z\u0080-\U0010ffff]*(?:[A-Z][a-z]+){0,4}[A-Z]*[0-9]{0,4}|[0-9]+")
+SEPARATORS = re.compile(r"[\x00-/:-@\[-`{-\x7f]+")
+#: Names of settings and options whose texts are secrets, also those in a list or dict below them.
+SECRET_SETTING = re.compile(
+    r"(?i)(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|SIGNATURE|CREDENTIAL)S?$"
+    r"|(^|[ _-])(PASS|PWD|AUTH|DSN|PASSFILE|SSLKEY"
+    r"|(SECRET|PRIVATE|API|ACCESS|ACCOUNT|AUTH|SIGNING|ENCRYPTION|MASTER|SSH|RAW)_?KEYS?(_FALLBACKS)?)$"
 )
-#: Where a shell is and was; no password, as the name would have it.
-FOLDERS = {"PWD", "OLDPWD"}
-#: Whatever stands before the host in an address is a login, also where nobody knows it.
-LOGIN = r"(?<=://)[^\s/?#\"'<>]+@"
-#: Logins in a setting: up to the first @, as the rule is, or to the last, as people forget to quote; a long user alone.
-_USERINFO = (
-    r"://[^\s/@:]*:([^\s@]+)@",
-    r"://[^\s/@:]*:([^\s/]+)@",
-    r"://([^\s/@:]{16,})@",
+#: Names of environment variables that are secrets, and of those that may have a password in them.
+SECRET_VARIABLE = re.compile(r"(?i)(PASSWORD|SECRET|TOKEN|(PRIVATE|SECRET|ACCESS|API)_KEY)$")
+URL_VARIABLE = re.compile(r"(?i)(URL|URI|DSN)S?$")
+#: What stands before the host in a URL is a login, also where nobody knows it.
+LOGIN = re.compile(r"(?<=://)[^\s/?#\"'<>]+@")
+#: Passwords in a URL: up to the first @, as the rule is, or to the last, as people forget to quote; long users alone.
+URL_PASSWORD = (
+    re.compile(r"://[^\s/@:]*:([^\s@]+)@"),
+    re.compile(r"://[^\s/@:]*:([^\s/]+)@"),
+    re.compile(r"://([^\s/@:]{16,})@"),
 )
-_PASSWORD = (
-    r"(?i)(?:password|passwd|pwd|secret|token|api_?key|access_?key)[\"']?\s*[=:]\s*"
+#: Passwords in a connection string or in JSON.
+NAMED_PASSWORD = re.compile(
+    r"(?i)(?:password|passwd|pwd|secret|token|(?:api|access|private)_?key)[\"']?\s*[=:]\s*"
     r"(?:'([^']*)'|\"([^\"]*)\"|([^\s;&,]+))"
 )
-_WORDS = r"[^\s\"'=;,&@/:]+"
-_PLAIN = r"(?a)[\w.~-]*"
+#: Drivers quote the piece of a connection string that they stumble over.
+PIECES = re.compile(r"[^\s\"'=;,&@/:]+")
 
 
-class Secrets(NamedTuple):
-    """long: masked wherever they stand. short: with the expression that finds them as a word of their own."""
+class Redactor:
+    """Masks secrets in the texts of one answer. It reads the settings once, and only when a text may hold a secret."""
 
-    long: tuple[str, ...]
-    short: tuple[tuple[str, re.Pattern[str]], ...]
+    def __init__(self) -> None:
+        self._secrets: list[str] | None = None
+
+    def redact(self, text: str) -> str:
+        """Return ``text`` with asterisks for every known secret, and for every login in a URL."""
+        if "://" in text and "@" in text:
+            text = LOGIN.sub(f"{MASK}@", text)
+        if is_word(text):
+            return text  # as no secret is one, it holds none
+        if self._secrets is None:
+            self._secrets = secrets()
+        for secret in self._secrets:
+            if secret in text:
+                text = text.replace(secret, MASK)
+        return text
 
 
 def redact(text: str) -> str:
-    """``text`` with asterisks for every known secret, and for whatever stands before the host in an address."""
+    """Return ``text`` with asterisks for every known secret, and for every login in a URL."""
+    return Redactor().redact(text)
+
+
+def is_word(text: str) -> bool:
+    """Return whether ``text`` may be a word, a name, a number, a version or a host: too plain for a secret."""
     if len(text) < MIN_LENGTH:
-        return text
-    known = _known()
-    if "://" in text and "@" in text:
-        text = re.sub(LOGIN, f"{MASK}@", text)
-    for secret in known.long:
-        if secret in text:
-            text = text.replace(secret, MASK)
-    for secret, word in known.short:
-        if secret in text:
-            text = word.sub(MASK, text)
-    return text
+        return True
+    return len(text) < MAX_WORD and all(map(WORD.fullmatch, SEPARATORS.split(text)))
 
 
-_cache: tuple[object, Secrets] = (None, Secrets((), ()))
-
-
-def _known() -> Secrets:
-    global _cache
-    generation = conf.generation
-    if _cache[0] is not generation:
-        _cache = (generation, _collect())
-    return _cache[1]
-
-
-def _collect() -> Secrets:
-    environment = (item for item in os.environ.items() if item[0] not in FOLDERS)
-    found = {secret for name, value in (*conf.everything(), *environment) for secret in _secrets_in(name, value)}
-    found = {spelling for secret in found for spelling in _spellings(secret)}
-    found = {secret for secret in found if len(secret) >= MIN_LENGTH} - _vocabulary()
-    ordered = sorted(found, key=len, reverse=True)
-    return Secrets(
-        tuple(secret for secret in ordered if len(secret) >= LONG),
-        tuple(
-            (secret, re.compile(rf"(?<![A-Za-z0-9]){re.escape(secret)}(?![A-Za-z0-9])"))
-            for secret in ordered
-            if len(secret) < LONG
-        ),
-    )
-
-
-def _vocabulary() -> set[str]:
-    """Words that answers are made of: a password that is one of them is none, and masking it would break dashboards."""
-    words = {"default", "password", "unknown"}
+def secrets() -> list[str]:
+    """Return every secret of the settings and the environment in every spelling, the longest first."""
+    known: set[str] = set()
+    for name, value in conf.everything():
+        try:
+            known.update(_secrets_in(value, _is_secret(SECRET_SETTING, name)))
+        except Exception:  # an object of the project that cannot be looked through must not take answers down
+            continue
+    for name in os.environ:
+        if (hidden := _is_secret(SECRET_VARIABLE, name)) or _is_secret(URL_VARIABLE, name):
+            known.update(_secrets_in(os.environ.get(name), hidden))
+    names = set(conf.celery_workers)  # as what is in force now is called, so no secret is
     for setting in ("DATABASES", "CACHES", "STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS"):
         value = conf.read(setting, {})
-        words.update(key for key in value if isinstance(key, str)) if isinstance(value, Mapping) else None
-    return words
+        names.update(map(str, value) if isinstance(value, Mapping) else ())
+    return [secret for secret in _spellings(frozenset(known)) if secret not in names]
 
 
-def _spellings(secret: str) -> Iterator[str]:
-    """How ``secret`` may stand in a text: as it is, quoted for an address, escaped as Python shows it."""
-    yield secret
-    if not re.fullmatch(_PLAIN, secret):
-        # Late: urllib.parse is slow to import, and most processes have no such secret.
-        from urllib.parse import quote, quote_plus, unquote
-
-        yield from (quote(secret), quote(secret, safe=""), quote_plus(secret), unquote(secret), repr(secret)[1:-1])
-        # Files of keys are quoted by the line.
-        yield from (line for line in secret.splitlines() if len(line) >= LONG)
+@lru_cache(maxsize=1_000)
+def _is_secret(expression: re.Pattern[str], name: str) -> bool:
+    return expression.search(name) is not None
 
 
-def _secrets_in(name: str, value: Any) -> list[str]:
-    try:
-        return list(_secrets(name, value))
-    except Exception:  # an object of the project's own that cannot be looked through must not take answers down
-        return []
-
-
-def _secrets(name: str, value: Any, hidden: bool = False, depth: int = 0) -> Iterator[str]:
-    """The secrets in a setting: texts under a telling name, and logins in any URL or connection string."""
-    hidden = hidden or (bool(re.search(SECRET, name)) and not re.search(HARMLESS, name))
+def _secrets_in(value: Any, hidden: bool, depth: int = 0) -> Iterator[str]:
+    """Yield the texts in a setting that are ``hidden`` by its name, and the passwords in any other."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
-    if isinstance(value, str):
+    if isinstance(value, str) and len(value) <= MAX_LENGTH:
         if hidden:
             yield str(value)
-        yield from _logins(value)
-    elif isinstance(value, Mapping) and depth < 8:
+        found = NAMED_PASSWORD.findall(value) if "=" in value or ":" in value else []
+        if "://" in value and "@" in value:
+            found += [(match,) for expression in URL_PASSWORD for match in expression.findall(value)]
+        for password in filter(None, chain.from_iterable(found)):
+            yield from (password, *PIECES.findall(password))
+    elif isinstance(value, Mapping) and depth < MAX_NESTING:
         for key, item in value.items():
-            yield from _secrets(str(key), item, hidden, depth + 1)
-    elif isinstance(value, (list, tuple, set, frozenset)) and depth < 8:
+            yield from _secrets_in(item, hidden or _is_secret(SECRET_SETTING, str(key)), depth + 1)
+    elif isinstance(value, (list, tuple, set, frozenset)) and depth < MAX_NESTING:
         for item in value:
-            yield from _secrets("", item, hidden, depth + 1)
+            yield from _secrets_in(item, hidden, depth + 1)
 
 
-def _logins(text: str) -> Iterator[str]:
-    for expression in (*_USERINFO, _PASSWORD):
-        for match in re.finditer(expression, text):
-            login = next(group for group in match.groups() if group is not None)
-            yield login
-            # Drivers quote the piece of a connection string that they stumble over.
-            yield from re.findall(_WORDS, login)
+@lru_cache(maxsize=2)
+def _spellings(secrets: frozenset[str]) -> list[str]:
+    """Return these secrets as they may stand in a text: as they are, quoted for a URL, escaped, and by the line."""
+    found: set[str] = set()
+    for secret in secrets:
+        # A variable of the environment may hold bytes that are no UTF-8, and those do not stand in any answer.
+        plain = secret.encode("utf-8", "replace").decode()
+        found.update((plain, quote(plain), quote(plain, safe=""), quote_plus(plain), unquote(plain), repr(plain)[1:-1]))
+        found.update(plain.splitlines())
+    return sorted((text for text in found if not is_word(text)), key=len, reverse=True)

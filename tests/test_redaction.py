@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from itertools import chain
 from typing import Any
 from unittest import mock
 
@@ -33,6 +34,62 @@ class LogTests(SimpleTestCase):
         self.assertNotIn("c4n4ry", caught.output[0] + response.content.decode())
 
 
+#: What stands under a name that looks like that of a secret, and is none: setting -> value, and texts that hold it.
+HARMLESS: dict[str, Any] = {
+    "API_VERSION": "1.24.0", "API_DOMAIN": "shop.example.com", "AUTH_PARAMS": {"access_type": "online"},
+    "PASSENGER_APP_ENV": "production", "CACHE_KEY": "0d3f2c9a" * 5, "KEYCLOAK_REALM": "master",
+    "DATABASE_PASSWORD": "django", "MYSQL_PASSWORD": "postgres", "BROKER_PASSWORD": "rabbitmq",
+    "REDIS_PASSWORD": "redis-stack", "ADMIN_PASSWORD": "administrator", "GUEST_PASSWORD": "guest",
+    "DEV_PASSWORD": "development", "TEST_PASSWORD": "changeme", "OLD_PASSWORD": "PostgreSQL15",
+    "PG_PASSWORD": "postgres16", "MAIL_PASSWORD": "newsletter", "WIKI_PASSWORD": "Schlüsselwort",
+    "SMTP_PASSWORD": "mail.example.com", "FTP_PASSWORD": "anonymous", "LDAP_PASSWORD": "directory",
+    "API_TOKEN": "disabled", "AUTH_TOKEN": "none-needed", "CSRF_TOKEN": "csrfmiddlewaretoken",
+    "REFRESH_TOKEN": "2026-11-24", "ACCESS_TOKEN": "2026-11-24T10:00:00Z", "PAGE_TOKEN": "20261124",
+    "SORT_TOKEN": "created_at", "CLIENT_SECRET": "unset", "SHARED_SECRET": "eu-central-1",
+    "SECRET": "Operational", "PRIVATE_KEY": "id_rsa", "SSH_PRIVATE_KEY": "/etc/ssh/host_key",
+    "SIGNING_KEY": "default", "ACCESS_KEY": "keyboard", "API_KEY": "demonstration",
+    "CSRF_COOKIE_NAME": "csrftoken", "CSRF_HEADER_NAME": "HTTP_X_CSRFTOKEN", "AUTH_USER_MODEL": "auth.User",
+    "PASSWORD_HASHERS": ["django.contrib.auth.hashers.PBKDF2PasswordHasher"], "KEY_PREFIX": "shop:1:production",
+    "API_URL": "https://api.example.com/v2", "TOKEN_TTL": "24hours0min", "TOKEN_ALGORITHM": "pbkdf2_sha256",
+    "PASSWORD_RESET_PATH": "/account/r3set/p4ssword", "PUBLIC_KEY": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5",
+    "PRIMARY_KEY": "0rder1d99", "PARTITION_KEY": "t3nant0042x9", "SITE_KEY": "6LeIxAcTAAAAAJcZVRqyHh71",
+    "AUTHOR": "4da L0velace99", "AUTHORITY": "https://l0gin1.example.com", "PASSAGE": "n0rth-w3st-12a9b",
+    "KEYSPACE": "m3trics4shop9", "SECRETARY": "b0b99-4lice", "TOKENIZER": "r0berta-b4se-11a",
+    "COMPASS": "n0rth99w3st", "BYPASS": {"token_count": "12x34y56z"}, "MONKEY": "c4puchin77monkey",
+    "DSN_NAME": "0dbc-s0urce-1", "SECRETS_DIR": "/run/s3crets-99x7", "CREDENTIAL_STORE": "k3yring-v4ult",
+}  # fmt: skip
+
+
+class HarmlessTests(SimpleTestCase):
+    """The counterpart of ``test_secrets``: what is no secret beyond doubt is not masked, whatever it is called."""
+
+    def test_nothing_harmless_is_masked_and_no_answer_changes_its_meaning(self):
+        self.assertGreaterEqual(len(HARMLESS), 60)
+        values = list(map(str, chain.from_iterable(map(texts_of, HARMLESS.values()))))
+        answer = {
+            "keys": dict.fromkeys(values, True), "values": values,
+            "sentence": " ".join(values), "branch": "main", "pong": True, "number": 7,
+        }  # fmt: skip
+        variables = {name: value for name, value in HARMLESS.items() if isinstance(value, str)}
+        with mock.patch.dict(os.environ, variables):
+            self.check(answer)
+        with override_settings(**HARMLESS):
+            self.check(answer)
+
+    def check(self, answer: dict[str, Any]) -> None:
+        plain = to_plain(answer)
+        masked = [value for value, kept in zip(answer["values"], plain.value["values"], strict=True) if value != kept]
+        self.assertEqual(masked, [])
+        self.assertEqual(plain.value, answer)
+        self.assertTrue(plain.sound)
+
+
+def texts_of(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    return value if isinstance(value, list) else [value]
+
+
 class RedactionTests(SimpleTestCase):
     def assertMasked(self, text: str, secret: str = SECRET, **settings: Any) -> None:
         with warnings.catch_warnings():
@@ -59,7 +116,7 @@ class RedactionTests(SimpleTestCase):
             {"STATUS_PROVIDERS": {"health": [("x", "y", (), {"token": SECRET})]}},
             {"JSON": f'{{"password": "{SECRET}"}}'},
         ):  # fmt: skip
-            with self.subTest(settings=settings):
+            with self.subTest(settings=list(settings)):
                 self.assertMasked(f"it is {SECRET}.", **settings)
 
     def test_logins_of_addresses_are_masked_whatever_the_setting_is_called(self):
@@ -111,24 +168,33 @@ class RedactionTests(SimpleTestCase):
         with mock.patch.dict(os.environ, {"PWD": "/home/of/the/project"}):
             self.assertKept("/home/of/the/project")
 
-    def test_short_secret_is_masked_as_a_word_only(self):
-        with override_settings(X={"PASSWORD": "orange"}):
-            self.assertEqual(redact("orange, an orange-tree, oranges"), f"{MASK}, an {MASK}-tree, oranges")
+    def test_variable_that_is_not_utf8_or_huge_costs_nothing(self):
+        bad = b"c4n4ry\xff0123".decode("utf-8", "surrogateescape")
+        with mock.patch.dict(os.environ, {"A_SECRET": bad, "B_TOKEN": "x1" * 500_000, "PGPASSWORD": SECRET}):
+            self.assertMasked(SECRET)
+            self.assertEqual(to_plain({"default": True, "c0mmit1d4f": "1a2b3c4d5e"}).value["c0mmit1d4f"], "1a2b3c4d5e")
 
-    def test_what_answers_are_made_of_is_kept(self):
+    def test_secret_is_known_as_soon_as_it_is_set_and_no_longer(self):
+        tokens: list[str] = []
+        with override_settings(MY_TOKENS=tokens):
+            self.assertKept("n3w-t0k3n-99")
+            tokens.append("n3w-t0k3n-99")
+            self.assertMasked("n3w-t0k3n-99", "n3w-t0k3n-99")
+            tokens.clear()
+            self.assertKept("n3w-t0k3n-99")
+
+    def test_name_of_a_database_or_worker_is_kept_whatever_is_called_the_same(self):
+        name = "r3pl1ca-99x7"
+        self.assertKept(name, CACHES={name: {"PASSWORD": name}}, STATUS_CELERY_WORKERS=[name])
         self.assertKept(
-            "replica and default", CACHES={"replica": {"PASSWORD": "replica"}, "default": {"PASSWORD": "default"}}
+            "celery@r3pl1ca-99x7", STATUS_CELERY_WORKERS=["celery@r3pl1ca-99x7"], MY_TOKENS=["celery@r3pl1ca-99x7"]
         )
-        self.assertKept("no", X={"PASSWORD": "no"})
-        for name in (
-            "CSRF_COOKIE_NAME",
-            "CSRF_HEADER_NAME",
-            "AUTH_USER_MODEL",
-            "PASSWORD_HASHERS",
-            "KEY_PREFIX",
-            "API_URL",
-        ):
-            self.assertKept("harmless", **{name: "harmless" if name != "PASSWORD_HASHERS" else ["harmless"]})
+
+    def test_keys_that_differ_in_a_secret_stay_apart(self):
+        with override_settings(MY_TOKENS=["f1rst-s3cret-1", "s3cond-s3cret-2"]):
+            plain = to_plain({"f1rst-s3cret-1": True, "s3cond-s3cret-2": True})
+        self.assertEqual(plain.value, {MASK: True, f"{MASK}*": True})
+        self.assertTrue(plain.sound)
 
     def test_setting_that_cannot_be_looked_through_hides_no_other(self):
         self.assertMasked(SECRET, ODD=Cursed(a=1), SECRET_KEY=SECRET)
