@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple, Union
 
 from status.exceptions import StatusError
-from status.redaction import redact
+from status.redaction import MASK, Redactor
 
 JSON = Union[None, bool, int, float, str, "list[JSON]", "dict[str, JSON]"]
 
@@ -42,7 +42,7 @@ class Plain(NamedTuple):
 
 
 def to_plain(value: object) -> Plain:
-    """Answer ``value`` as plain JSON; raises ``NotPlain`` where JSON has no such thing.
+    """Return ``value`` as plain JSON. Raises ``NotPlain`` where JSON has no such thing.
 
     Follows ``django.core.serializers.json`` for dates, decimals, UUIDs and lazy text, and JSON's own rule for keys that
     are numbers. Two keys that become the same text are refused, as one of them would be lost.
@@ -60,32 +60,36 @@ class _Walk:
         self.items = 0
         self.characters = 0
         self.parents: set[int] = set()
+        self.redactor = Redactor()
 
-    def plain(self, value: object, depth: int) -> JSON:
+    def plain(self, value: Any, depth: int) -> JSON:
+        """Return one value as JSON can hold it, with what it contains."""
         self.items += 1
-        kind = type(value)
         if value is None or value is False:
             self.sound = False
             return None if value is None else False
         if value is True:
             return True
-        if kind is str:
-            return self.text(value)  # type: ignore[arg-type]
-        if kind is dict or kind is list or kind is tuple:
-            return self.container(value, depth)
-        if isinstance(value, (int, float)):
-            return self.number(value)
         if isinstance(value, str):
             return self.text(str.__str__(value))
+        if isinstance(value, (int, float)):
+            return self.number(value)
         if isinstance(value, (Mapping, list, tuple)):
             return self.container(value, depth)
-        return self.foreign(value, depth)
+        # Late: it brings Django's models, and the standalone command starts without them.
+        from django.core.serializers.json import DjangoJSONEncoder
+
+        try:
+            known = DjangoJSONEncoder().default(value)
+        except TypeError as error:
+            raise NotPlain(f"a value of type {type(value).__name__}") from error
+        return self.plain(known, depth)
 
     def text(self, value: str) -> str:
         if not value.isascii():
             # Half of a surrogate pair cannot be written as UTF-8; it must not take the page down.
             value = value.encode("utf-8", "replace").decode()
-        value = redact(value)
+        value = self.redactor.redact(value)
         # As JSON spells it: one character may take six (a control character) or twelve (an emoji).
         room = MAX_CHARACTERS - self.characters
         cost = len(encode_basestring_ascii(value)) if len(value) <= room else room + 1
@@ -106,74 +110,45 @@ class _Walk:
             raise NotPlain("a number that is not finite (NaN or infinity)")
         return float(value)
 
-    def container(self, value: object, depth: int) -> JSON:
+    def container(self, value: Mapping[Any, Any] | list[Any] | tuple[Any, ...], depth: int) -> JSON:
+        """Return an object or array with as many entries as there is room for, and a last one that counts the rest."""
         if id(value) in self.parents:
             raise NotPlain("a value that holds itself")
         if depth >= MAX_DEPTH:
             raise NotPlain(f"values nested more than {MAX_DEPTH} deep")
         self.parents.add(id(value))
         try:
-            if isinstance(value, Mapping):
-                return self.mapping(value, depth + 1)
-            return self.sequence(value, depth + 1)  # type: ignore[arg-type]
+            plain: dict[Any, JSON] = {}
+            left_out = 0
+            is_object = isinstance(value, Mapping)
+            for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+                name = self.key(key, plain) if is_object else key
+                full = self.items >= MAX_ITEMS or self.characters >= MAX_CHARACTERS
+                answer = self.plain(item, depth + 1)
+                if full:
+                    left_out += 1
+                else:
+                    plain[name] = answer
         finally:
             self.parents.discard(id(value))
-
-    def mapping(self, value: Mapping[object, object], depth: int) -> dict[str, JSON]:
-        plain: dict[str, JSON] = {}
-        left_out = 0
-        for key, item in value.items():
-            name = self.key(key)
-            if name in plain:
-                raise NotPlain(f"two keys that JSON spells the same ({type(key).__name__} and text)")
-            full = self.full
-            answer = self.plain(item, depth)
-            if full:
-                left_out += 1
-            else:
-                plain[name] = answer
         if left_out:
             self.cut += left_out
-            plain[CUT] = f"{left_out:,} more cut"
-        return plain
+            plain[CUT] = f"{left_out:,} more cut" if is_object else f"{CUT} {left_out:,} more cut"
+        return plain if is_object else list(plain.values())
 
-    def sequence(self, value: list[object] | tuple[object, ...], depth: int) -> list[JSON]:
-        plain: list[JSON] = []
-        left_out = 0
-        for item in value:
-            full = self.full
-            answer = self.plain(item, depth)
-            if full:
-                left_out += 1
-            else:
-                plain.append(answer)
-        if left_out:
-            self.cut += left_out
-            plain.append(f"{CUT} {left_out:,} more cut")
-        return plain
-
-    @property
-    def full(self) -> bool:
-        return self.items >= MAX_ITEMS or self.characters >= MAX_CHARACTERS
-
-    def key(self, key: object) -> str:
+    def key(self, key: object, plain: Mapping[str, JSON]) -> str:
+        """Return a key as JSON spells it. ``plain`` is what the object holds already."""
         if isinstance(key, str):
-            return self.text(str.__str__(key))
-        if key is None:
-            return "null"
-        if isinstance(key, bool):
-            return "true" if key else "false"
-        if isinstance(key, (int, float)):
-            return str(self.number(key))
-        raise NotPlain(f"a key of type {type(key).__name__}")
-
-    def foreign(self, value: object, depth: int) -> JSON:
-        """Dates, decimals, UUIDs and lazy text, as Django writes them."""
-        # Late: Django's encoder is needed for these types only, and the standalone command starts without Django.
-        from django.core.serializers.json import DjangoJSONEncoder
-
-        try:
-            known = DjangoJSONEncoder().default(value)
-        except TypeError as error:
-            raise NotPlain(f"a value of type {type(value).__name__}") from error
-        return self.plain(known, depth)
+            name = self.text(str.__str__(key))
+            # Keys of which nothing but a secret is different stay apart.
+            while name in plain and MASK in name:
+                name += "*"
+        elif key is None or isinstance(key, bool):
+            name = {None: "null", True: "true", False: "false"}[key]
+        elif isinstance(key, (int, float)):
+            name = str(self.number(key))
+        else:
+            raise NotPlain(f"a key of type {type(key).__name__}")
+        if name in plain:
+            raise NotPlain(f"two keys that JSON spells the same ({type(key).__name__} and text)")
+        return name
