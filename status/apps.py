@@ -1,12 +1,11 @@
-"""The app, as Django knows it."""
+"""The app as Django knows it: when it is ready, it connects its system checks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, register
+from django.core.checks import register
+
+from status import checks
 
 
 class StatusConfig(AppConfig):
@@ -14,21 +13,5 @@ class StatusConfig(AppConfig):
     verbose_name = "Status"
 
     def ready(self) -> None:
-        register(mistakes, "status")
-        register(traps, "status", deploy=True)
-
-
-def mistakes(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """What ``manage.py check`` says of settings that cannot be used."""
-    # Late: a server process never runs system checks.
-    from status.checks import ERRORS
-
-    return [message for check in ERRORS for message in check(app_configs, **kwargs)]
-
-
-def traps(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """What ``manage.py check --deploy`` says besides."""
-    # Late: as above.
-    from status.checks import WARNINGS
-
-    return [message for check in WARNINGS for message in check(app_configs, **kwargs)]
+        register(checks.mistakes, "status")
+        register(checks.risks, "status", deploy=True)

@@ -1,4 +1,4 @@
-"""What ``manage.py check`` says of our settings: errors for mistakes, and with ``--deploy`` warnings for traps.
+"""System checks of the settings of this app: errors for mistakes, and with ``--deploy`` warnings for risks.
 
 None of them opens a socket: they run in ``migrate``, in tests, and in containers without services.
 """
@@ -9,11 +9,10 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
-from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
@@ -24,269 +23,191 @@ from status.entries import Check
 from status.providers.base import Unavailable
 from status.registry import registry
 
-FRONT_DOOR = "status.middleware.StatusMiddleware"
+MIDDLEWARE = "status.middleware.StatusMiddleware"
 NEW_TOKEN = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
-#: Longer than this, gunicorn and Kubernetes have given up before the answer comes.
+#: Seconds after which gunicorn and Kubernetes have given up before the answer comes.
 LONG_TIMEOUT = 10
 #: Tokens that stand in somebody's documentation.
 EXAMPLES = ("example", "changeme", "change-me", "secret", "token", "xxxx", "1234")
-#: What 2.x read in lower case; Django never loads such names.
+#: Settings that 2.x read in lower case. Django does not load such names.
 CLASSIC = ("status_providers", "status_check_providers", "status_celery_workers", "project_path", "base_dir")
 
 
-def check_kinds(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Settings of the wrong kind."""
-    return [Error(str(problem), hint=problem.hint, id="status.E001") for problem in conf.problems()]
+def error(id: str, message: str, hint: str) -> CheckMessage:
+    """Return the message for a setting that cannot be used."""
+    return Error(message, hint=hint, id=id)
 
 
-def check_entries(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Entries that are no (name, provider, args, kwargs, options)."""
-    return [Error(str(problem), hint=problem.hint, id="status.E002") for problem in registry.problems]
+def warning(id: str, message: str, hint: str) -> CheckMessage:
+    """Return the message for a setting that works, and is a risk."""
+    return Warning(message, hint=hint, id=id)
 
 
-def check_providers(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Dotted paths that lead to no provider."""
-    return [
-        Error(
-            f"{check.resource}/{check.name} should name a provider, but {reason}",
-            hint=f"Correct {check.source!r} in STATUS_PROVIDERS or STATUS_CHECK_PROVIDERS.",
-            id="status.E003",
-        )
-        for check in _configured()
-        if (reason := _unloadable(check))
-    ]
+def setting_errors() -> Iterator[CheckMessage]:
+    """Yield settings of the wrong kind, and entries that are no (name, provider, args, kwargs, options)."""
+    for problem in conf.problems():
+        yield error("status.E001", str(problem), problem.hint)
+    for problem in registry.problems:
+        yield error("status.E002", str(problem), problem.hint)
 
 
-def check_tokens(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Tokens that nobody can send."""
-    return [
-        Error(
-            f"STATUS_TOKENS[{number}] should be a token or sha256: and 64 hexadecimal digits, not {what}.",
-            hint=f"It lets nobody in. Remove it, or make one: {NEW_TOKEN}",
-            id="status.E004",
-        )
-        for number, token in enumerate(conf.tokens)
-        if (what := _unusable(token))
-    ]
+def provider_errors() -> Iterator[CheckMessage]:
+    """Yield dotted paths that lead to no provider."""
+    for check in _configured_checks():
+        try:
+            check.load()
+        except Unavailable as failure:
+            reason = str(failure)
+        except BaseException as failure:  # a foreign module, which may do anything when it is imported
+            reason = f"importing it raises {type(failure).__name__}."
+        else:
+            continue
+        hint = f"Correct {check.source!r} in STATUS_PROVIDERS or STATUS_CHECK_PROVIDERS."
+        yield error("status.E003", f"{check.resource}/{check.name} should name a provider, but {reason}", hint)
 
 
-def check_networks(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Networks that cannot be read."""
-    return [
-        Error(
-            f"{setting}[{number}] should be a network such as 10.0.0.0/8 or 2001:db8::/32, not {cidr[:40]!a}.",
-            hint="It matches no address. Correct or remove it.",
-            id="status.E005",
-        )
-        for setting, cidrs in (("STATUS_NETWORKS", conf.networks), ("STATUS_TRUSTED_PROXIES", conf.trusted_proxies))
-        for number, cidr in enumerate(cidrs)
-        if not networks((cidr,))
-    ]
-
-
-def check_permission(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """A permission that is not there, or that nobody would await."""
-    permission, what = conf.permission, ""
+def access_errors() -> Iterator[CheckMessage]:
+    """Yield tokens that nobody can send, networks that cannot be read, and a permission that cannot be asked."""
+    for number, token in enumerate(conf.tokens):
+        if what := _why_unusable(token):
+            message = f"STATUS_TOKENS[{number}] should be a token or sha256: and 64 hexadecimal digits, not {what}."
+            yield error("status.E004", message, f"It lets nobody in. Remove it, or make one: {NEW_TOKEN}")
+    for setting, cidrs in (("STATUS_NETWORKS", conf.networks), ("STATUS_TRUSTED_PROXIES", conf.trusted_proxies)):
+        for number, cidr in enumerate(cidrs):
+            if not networks((cidr,)):
+                expected = "a network such as 10.0.0.0/8 or 2001:db8::/32"
+                message = f"{setting}[{number}] should be {expected}, not {cidr[:40]!a}."
+                yield error("status.E005", message, "It matches no address. Correct or remove it.")
+    what, permission = "", conf.permission
     try:
         judge = import_string(permission) if isinstance(permission, str) else permission
         if iscoroutinefunction(judge):
             what = "a coroutine function"
         elif judge is not None and not callable(judge):
             what = found(judge)
-    except Exception as error:
-        what = f"a path that raises {type(error).__name__}"
-    hint = "It lets nobody in. Name a function of your project: STATUS_PERMISSION = 'proj.status.may_see'."
-    message = f"STATUS_PERMISSION should name a callable f(request) -> bool, not {what}."
-    return [Error(message, hint=hint, id="status.E006")] if what else []
+    except Exception as failure:
+        what = f"a path that raises {type(failure).__name__}"
+    if what:
+        message = f"STATUS_PERMISSION should name a callable f(request) -> bool, not {what}."
+        hint = "It lets nobody in. Name a function of your project: STATUS_PERMISSION = 'proj.status.may_see'."
+        yield error("status.E006", message, hint)
 
 
-def check_public_stats(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Statistics that strangers may ask for."""
-    if conf.public is not None and not set(conf.public) & set(conf.informational):
-        return []
-    return _warning(
-        "STATUS_PUBLIC should leave out the resources that only inform: strangers may ask for them.",
-        'Set STATUS_PUBLIC = ("health",) to close them, or silence this if strangers may know.',
-        "status.W001",
-    )
-
-
-def check_details(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Details for everyone."""
-    if conf.show_details != "always":
-        return []
-    return _warning(
-        'STATUS_SHOW_DETAILS should be "when-authorized" or "never", not "always", on a site that strangers reach.',
-        "Reasons, host names and versions help an attacker. Give those who need them a token instead.",
-        "status.W002",
-    )
-
-
-def check_weak_tokens(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Tokens that can be guessed, or open other doors as well."""
-    return [
-        Warning(
-            f"STATUS_TOKENS[{number}] should be a random token of its own, not {what}.",
-            hint=f"Make one: {NEW_TOKEN}",
-            id="status.W003",
+def access_warnings() -> Iterator[CheckMessage]:
+    """Yield what anonymous callers are told without need, and tokens that others may know or read."""
+    if conf.public is None or set(conf.public) & set(conf.informational):
+        yield warning(
+            "status.W001",
+            "STATUS_PUBLIC should leave out the resources that only inform: strangers may ask for them.",
+            'Set STATUS_PUBLIC = ("health",) to close them, or silence this if strangers may know.',
         )
-        for number, token in enumerate(conf.tokens)
-        if (what := _guessable(token))
-    ]
-
-
-def check_plain_http(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Tokens that travel in clear text."""
-    if not conf.tokens or settings.SECURE_SSL_REDIRECT or settings.SECURE_PROXY_SSL_HEADER:
-        return []
-    return _warning(
-        "STATUS_TOKENS should only be used over HTTPS, and nothing says that this site is.",
-        "Set SECURE_SSL_REDIRECT = True, or SECURE_PROXY_SSL_HEADER behind a proxy that ends TLS.",
-        "status.W004",
-    )
-
-
-def check_hosts(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Any host at all."""
-    if "*" not in settings.ALLOWED_HOSTS:
-        return []
-    return _warning(
-        'ALLOWED_HOSTS should name the hosts of the site, not "*".',
-        f"Probes by IP address need no wildcard: put {FRONT_DOOR} first in MIDDLEWARE.",
-        "status.W005",
-    )
-
-
-def check_timeouts(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Deadlines longer than those who ask will wait."""
-    return [
-        Warning(
-            f"{check.resource}/{check.name} should end within {LONG_TIMEOUT} seconds, not within {check.timeout:g}.",
-            hint="Whoever probes has given up by then. Lower STATUS_TIMEOUT or the option timeout of the entry.",
-            id="status.W006",
+    if conf.show_details == "always":
+        yield warning(
+            "status.W002",
+            'STATUS_SHOW_DETAILS should be "when-authorized" or "never", not "always", on a site that strangers reach.',
+            "Reasons, host names and versions help an attacker. Give those who need them a token instead.",
         )
-        for check in _configured()
-        if check.timeout > LONG_TIMEOUT
-    ]
+    for number, token in enumerate(conf.tokens):
+        if what := _why_weak(token):
+            message = f"STATUS_TOKENS[{number}] should be a random token of its own, not {what}."
+            yield warning("status.W003", message, f"Make one: {NEW_TOKEN}")
+    if conf.tokens and not settings.SECURE_SSL_REDIRECT and not settings.SECURE_PROXY_SSL_HEADER:
+        yield warning(
+            "status.W004",
+            "STATUS_TOKENS should only be used over HTTPS, and nothing says that this site is.",
+            "Set SECURE_SSL_REDIRECT = True, or SECURE_PROXY_SSL_HEADER behind a proxy that ends TLS.",
+        )
 
 
-def check_git(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Code facts without git."""
-    asked = any(check.source == dict(DJANGO_PROVIDERS["stats"])["code"] for check in _configured())
-    if not asked or not (conf.project_path / ".git").exists() or shutil.which("git"):
-        return []
-    return _warning(
-        "The provider code should find a git program, and there is none on the PATH.",
-        "Install git, or ship a version.json with the image and leave .git out of it.",
-        "status.W007",
-    )
-
-
-def check_celery(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Workers to ask, and nothing to ask them with."""
-    if not conf.celery_workers:
-        return []
-    if importlib.util.find_spec("celery") is None:
-        message = "STATUS_CELERY_WORKERS names workers, and celery is not installed."
-        return _warning(message, "pip install django-status[celery]", "status.W008")
-    # Late: celery is imported only where workers are named.
-    from celery import _state
-
-    if conf.celery_app or _state.default_app is not None:
-        return []
-    return _warning(
-        "STATUS_CELERY_WORKERS names workers, and there is no default Celery app to ask them with.",
-        'Set STATUS_CELERY_APP = "proj.celery:app", or import your app in the __init__ of the project.',
-        "status.W008",
-    )
-
-
-def check_front_door(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """A front door behind other doors."""
+def middleware_warnings() -> Iterator[CheckMessage]:
+    """Yield what answers probes before this app does, or keeps its doors open for them."""
     middleware = list(settings.MIDDLEWARE)
-    if FRONT_DOOR not in middleware or middleware[0] == FRONT_DOOR:
-        return []
-    return _warning(
-        f"{FRONT_DOOR} should be the first in MIDDLEWARE, not number {middleware.index(FRONT_DOOR) + 1}.",
-        "What stands before it answers probes by IP address with 400, and those over plain HTTP with a redirect.",
-        "status.W009",
-    )
-
-
-def check_redirects(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Probes that are redirected, which many take for success."""
-    if not settings.SECURE_SSL_REDIRECT or FRONT_DOOR in settings.MIDDLEWARE or settings.SECURE_REDIRECT_EXEMPT:
-        return []
-    return _warning(
-        "SECURE_SSL_REDIRECT should not hit probes: those over plain HTTP get a redirect, which many take for success.",
-        f"Put {FRONT_DOOR} first in MIDDLEWARE.",
-        "status.W010",
-    )
-
-
-def check_resources(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Resources that are not there."""
-    return [
-        Warning(
-            f"{setting} should name resources that are configured, not {name[:40]!a}.",
-            hint=f"There is: {', '.join(registry)}.",
-            id="status.W011",
+    if "*" in settings.ALLOWED_HOSTS:
+        yield warning(
+            "status.W005",
+            'ALLOWED_HOSTS should name the hosts of the site, not "*".',
+            f"Probes by IP address need no wildcard: put {MIDDLEWARE} first in MIDDLEWARE.",
         )
-        for setting, names in (("STATUS_PUBLIC", conf.public), ("STATUS_INFORMATIONAL", conf.informational))
-        for name in names or ()
-        if name not in registry and (setting, name) != ("STATUS_INFORMATIONAL", "stats")
-    ]
+    if MIDDLEWARE in middleware[1:]:
+        yield warning(
+            "status.W009",
+            f"{MIDDLEWARE} should be the first in MIDDLEWARE, not number {middleware.index(MIDDLEWARE) + 1}.",
+            "What stands before it answers probes by IP address with 400, and those over plain HTTP with a redirect.",
+        )
+    if settings.SECURE_SSL_REDIRECT and MIDDLEWARE not in middleware and not settings.SECURE_REDIRECT_EXEMPT:
+        what = "those over plain HTTP get a redirect, which many take for success."
+        message = f"SECURE_SSL_REDIRECT should not hit probes: {what}"
+        yield warning("status.W010", message, f"Put {MIDDLEWARE} first in MIDDLEWARE.")
 
 
-def check_classic_names(app_configs: Iterable[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Settings in lower case, as 2.x wrote them. Django does not load such names."""
+def provider_warnings() -> Iterator[CheckMessage]:
+    """Yield timeouts longer than those who ask will wait, and facts about the code that git is not there to tell."""
+    checks = list(_configured_checks())
+    for check in checks:
+        if check.timeout > LONG_TIMEOUT:
+            expected = f"should end within {LONG_TIMEOUT} seconds, not within {check.timeout:g}."
+            hint = "Whoever probes has given up by then. Lower STATUS_TIMEOUT or the option timeout of the entry."
+            yield warning("status.W006", f"{check.resource}/{check.name} {expected}", hint)
+    asked = any(check.source == dict(DJANGO_PROVIDERS["stats"])["code"] for check in checks)
+    if asked and (conf.project_path / ".git").exists() and not shutil.which("git"):
+        yield warning(
+            "status.W007",
+            "The provider code should find a git program, and there is none on the PATH.",
+            "Install git, or ship a version.json with the image and leave .git out of it.",
+        )
+
+
+def celery_warnings() -> Iterator[CheckMessage]:
+    """Yield that workers are named, and there is nothing to ask them with."""
+    problem = hint = ""
+    if conf.celery_workers and importlib.util.find_spec("celery") is None:
+        problem, hint = "celery is not installed", "pip install django-status[celery]"
+    elif conf.celery_workers and not conf.celery_app:
+        # Late: celery is imported only where workers are named.
+        from celery import _state
+
+        if _state.default_app is None:
+            problem = "there is no default Celery app to ask them with"
+            hint = 'Set STATUS_CELERY_APP = "proj.celery:app", or import your app in the __init__ of the project.'
+    if problem:
+        yield warning("status.W008", f"STATUS_CELERY_WORKERS names workers, and {problem}.", hint)
+
+
+def name_warnings() -> Iterator[CheckMessage]:
+    """Yield names of resources that are not there, and settings in lower case, as 2.x wrote them."""
+    informational = set(conf.informational) - {"stats"}
+    for setting, names in (("STATUS_PUBLIC", conf.public or ()), ("STATUS_INFORMATIONAL", informational)):
+        for name in names:
+            if name not in registry:
+                message = f"{setting} should name resources that are configured, not {name[:40]!a}."
+                yield warning("status.W011", message, f"There is: {', '.join(registry)}.")
     module = sys.modules.get(os.environ.get("DJANGO_SETTINGS_MODULE", ""))
-    return [
-        Warning(
-            f"{name} should be written {name.upper()}.", hint="Django ignores settings in lower case.", id="status.W012"
-        )
-        for name in CLASSIC
-        if hasattr(module, name)
-    ]
+    for name in CLASSIC:
+        if hasattr(module, name):
+            message = f"{name} should be written {name.upper()}."
+            yield warning("status.W012", message, "Django ignores settings in lower case.")
 
 
-ERRORS = (check_kinds, check_entries, check_providers, check_tokens, check_networks, check_permission)
-WARNINGS = (
-    check_public_stats,
-    check_details,
-    check_weak_tokens,
-    check_plain_http,
-    check_hosts,
-    check_timeouts,
-    check_git,
-    check_celery,
-    check_front_door,
-    check_redirects,
-    check_resources,
-    check_classic_names,
-)
+ERRORS = (setting_errors, provider_errors, access_errors)
+WARNINGS = (access_warnings, middleware_warnings, provider_warnings, celery_warnings, name_warnings)
 
 
-def _warning(message: str, hint: str, id: str) -> list[CheckMessage]:
-    return [Warning(message, hint=hint, id=id)]
+def mistakes(**kwargs: Any) -> list[CheckMessage]:
+    """Return what ``manage.py check`` says of settings that cannot be used."""
+    return [message for check in ERRORS for message in check()]
 
 
-def _configured() -> Iterator[Check]:
+def risks(**kwargs: Any) -> list[CheckMessage]:
+    """Return what ``manage.py check --deploy`` says besides."""
+    return [message for check in WARNINGS for message in check()]
+
+
+def _configured_checks() -> Iterator[Check]:
     for checks in registry.values():
         yield from checks.values()
 
 
-def _unloadable(check: Check) -> str:
-    try:
-        check.load()
-    except Unavailable as error:
-        return str(error)
-    except BaseException as error:  # the module of somebody else, which may do anything when it is imported
-        return f"importing it raises {type(error).__name__}."
-    return ""
-
-
-def _unusable(token: str) -> str:
+def _why_unusable(token: str) -> str:
     if not token.strip():
         return "an empty text"
     if token.startswith(HASHED) and not is_digest(token.removeprefix(HASHED)):
@@ -294,8 +215,8 @@ def _unusable(token: str) -> str:
     return ""
 
 
-def _guessable(token: str) -> str:
-    if _unusable(token) or token.startswith(HASHED):
+def _why_weak(token: str) -> str:
+    if _why_unusable(token) or token.startswith(HASHED):
         return ""
     if len(token.strip()) < MIN_TOKEN:
         return f"one of {len(token.strip())} characters, which is not accepted (at least {MIN_TOKEN})"
