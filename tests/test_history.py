@@ -13,6 +13,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.test import SimpleTestCase, override_settings
 
 from status import history as history_module
+from status import logs
 from status.engine import engine
 from status.entries import Check
 from status.history import SLOTS, History, Slot, cache_key, decode, encode, history, merge, since
@@ -94,12 +95,6 @@ class MemoryTests(ClockTestCase):
         self.see(*[GOOD, BAD] * 500)
         self.assertEqual(len(self.history.of(*KEY)), SLOTS)
 
-    def test_providers_that_come_and_go_take_bounded_memory(self):
-        with mock.patch.object(history_module, "PROVIDERS", 3):
-            for number in range(10):
-                self.see(GOOD, check=Check("health", f"n{number}", ping))
-        self.assertEqual([name for _, name in self.history.slots], ["n7", "n8", "n9"])
-
     def test_since_outlives_the_slots_that_tell_it(self):
         began = self.now
         self.see(*[GOOD] * (SLOTS * 3))
@@ -120,7 +115,7 @@ class MemoryTests(ClockTestCase):
 
     def test_after_a_fork_the_child_starts_anew_even_if_the_lock_was_held(self):
         history.observe(CHECK, GOOD)
-        with history.lock:
+        with history._memory.get().lock:
             child = os.fork()
             if child == 0:
                 history.observe(CHECK, BAD)
@@ -168,12 +163,15 @@ class MergeTests(SimpleTestCase):
 class SharingTests(SimpleTestCase):
     def setUp(self) -> None:
         self.addCleanup(caches["default"].clear)
+        logs._logged_at.clear()
+        every = mock.patch.object(history_module, "EXCHANGE_EVERY", 0.0)
+        every.start()
+        self.addCleanup(every.stop)
 
     def share(self, one: History) -> None:
-        one.exchanged_at = float("-inf")
+        """Exchange with the cache, and wait until that is over."""
         one.share([KEY])
-        if one.exchange is not None:
-            one.exchange.join(10)
+        one.close()
 
     def test_processes_see_what_the_others_saw(self):
         first, second = History(), History()
@@ -199,40 +197,63 @@ class SharingTests(SimpleTestCase):
             alone = History()
             alone.observe(CHECK, GOOD)
             self.share(alone)
-        self.assertIsNone(alone.exchange)
         self.assertIsNone(caches["default"].get(cache_key(KEY)))
 
     def test_the_cache_is_not_asked_more_often_than_needed(self):
         one = History()
-        self.share(one)
-        thread = one.exchange
-        one.share([KEY])
-        self.assertIs(one.exchange, thread)
+        with mock.patch.object(LocMemCache, "get_many", autospec=True, return_value={}) as asked:
+            with mock.patch.object(history_module, "EXCHANGE_EVERY", 60.0):
+                for _ in range(10):
+                    self.share(one)
+            self.assertEqual(asked.call_count, 1)
+            self.share(one)
+            self.assertEqual(asked.call_count, 2)
 
     def test_nothing_is_written_when_nothing_is_new(self):
         one = History()
         one.observe(CHECK, GOOD)
         self.share(one)
-        with mock.patch.object(LocMemCache, "set_many", side_effect=AssertionError("written")):
+        with (
+            mock.patch.object(LocMemCache, "set_many", side_effect=AssertionError("written")),
+            self.assertNoLogs("status"),
+        ):
             self.share(one)
-        self.assertFalse(one.warned)
 
     def test_no_thread_left_costs_the_exchange_only(self):
         one = History()
+        one.observe(CHECK, GOOD)
         with mock.patch.object(threading.Thread, "start", side_effect=RuntimeError("can't start new thread")):
             one.share([KEY])
-        self.assertIsNone(one.exchange)
+        self.share(one)
+        self.assertIsNotNone(caches["default"].get(cache_key(KEY)))
+
+    def test_exchanges_share_a_thread(self):
+        one = History()
+        self.addCleanup(one.close)
+        threads: list[threading.Thread] = []
+
+        def get_many(*args: Any, **kwargs: Any) -> dict[str, str]:
+            threads.append(threading.current_thread())
+            return {}
+
+        with mock.patch.object(LocMemCache, "get_many", get_many):
+            for _ in range(5):
+                one.share([KEY])
+                over = threading.Event()
+                one._memory.get().worker.submit(over.set)
+                self.assertTrue(over.wait(5))
+        self.assertEqual((len(threads), len(set(threads))), (5, 1))
 
     def test_a_dead_cache_costs_the_exchange_only_and_is_told_once(self):
         with override_settings(CACHES={"default": {"BACKEND": "tests.test_history.Broken"}}):
             one = History()
             one.observe(CHECK, GOOD)
-            with self.assertLogs("status", "WARNING") as logs:
+            with self.assertLogs("status", "WARNING") as caught:
                 self.share(one)
                 self.share(one)
-        self.assertEqual(len(logs.output), 1)
-        self.assertIn("ConnectionError", logs.output[0])
-        self.assertNotIn("hunter2", logs.output[0])
+        self.assertEqual(len(caught.output), 1)
+        self.assertIn("ConnectionError", caught.output[0])
+        self.assertNotIn("hunter2", caught.output[0])
         self.assertEqual(len(one.of(*KEY)), 1)
 
     def test_an_alias_that_is_not_configured_costs_the_exchange_only(self):
@@ -246,12 +267,11 @@ class SharingTests(SimpleTestCase):
             began = time.monotonic()
             one.share([KEY])
             self.assertTrue(Frozen.asked.wait(10))
-            stuck = one.exchange
-            one.exchanged_at = float("-inf")
+            Frozen.asked.clear()
             one.share([KEY])
             one.observe(CHECK, GOOD)
             self.assertEqual(len(one.of(*KEY)), 1)
             self.assertLess(time.monotonic() - began, 5)
-            self.assertIs(one.exchange, stuck)
             Frozen.release.set()
-            stuck.join(10)
+            one.close()
+        self.assertFalse(Frozen.asked.is_set())  # no second exchange
