@@ -1,137 +1,120 @@
-"""Tells once when a check changes its state: in the ``status`` log, and with the ``status_changed`` signal.
+"""Tells when a check changes its state: in the ``status`` log, and with the signal ``status_changed``.
 
-Log handlers and receivers may be slow (mail, chat), so they run in threads of their own, which end when nothing is left
-to tell.
+A change of one check is told at most once a minute, so that one that fails every other time floods nobody. What is
+told last is true: a state that lasts is told when the minute is over. Log handlers and receivers may be slow (mail,
+chat), so they run in threads of their own, which end when there is nothing left to tell.
 """
 
 from __future__ import annotations
 
-import os
+import math
 import sys
-import threading
-from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from threading import Condition
 from time import monotonic
 from typing import NamedTuple
 
 from status.conf import conf
-from status.engine.worker import close_connections
+from status.engine.worker import close_connections, start_call, wait
 from status.entries import Check
-from status.logs import call_safely
+from status.formats.components import components, one_line
+from status.logs import call_safely, logger
+from status.process import PerProcess
 from status.report import Result, State
 
-#: Checks whose state is remembered, far above what anyone configures; beyond it the oldest is forgotten.
-REMEMBERED = 10_000
-#: Changes that may wait to be told; beyond it the oldest is dropped.
-WAITING = 100
 #: Components that a log line names.
-NAMED = 5
+MAX_NAMED = 5
 
 
-class Change(NamedTuple):
-    """A check left the state ``old`` (None: it was never asked before). ``result`` has the new one."""
+class Told(NamedTuple):
+    """The state of a check that was told last. ``at``: when, on the monotonic clock."""
 
-    old: State | None
-    result: Result
+    state: State | None = None
+    at: float = -math.inf
 
 
 class Teller:
-    """Tells changes in their order, each on a thread that starts when there is one and ends when there are no more."""
+    """Tells the changes of checks one after the other, in a thread.
 
-    def __init__(self, tell: Callable[[Change], None]) -> None:
+    tell: called with the state that was told before, None where the check was never seen before, and the new result.
+    """
+
+    #: Seconds between two changes of one check.
+    interval = 60.0
+
+    def __init__(self, tell: Callable[[State | None, Result], None]) -> None:
         self.tell = tell
-        self.forget()
+        self._changed = Condition()
+        self._told: dict[tuple[str, str], Told] = {}
+        #: The newest results that differ from what was told, in the order in which they came.
+        self._untold: dict[tuple[str, str], Result] = {}
+        #: Done when the thread has ended, which takes it away under the lock before.
+        self._thread: Future[None] | None = None
 
-    def forget(self) -> None:
-        """Start anew. After a fork the parent's thread tells what is waiting, and its lock may be held for ever."""
-        self.lock = threading.Lock()
-        self.waiting: deque[Change] = deque(maxlen=WAITING)
-        self.thread: threading.Thread | None = None
+    def see(self, result: Result) -> None:
+        """Notice the state of a check. Passing at first is no change, failing is."""
+        key = (result.resource, result.name)
+        with self._changed:
+            told = self._told.get(key, Told())
+            if result.state == told.state or (told.state is None and result.state == "pass"):
+                self._untold.pop(key, None)
+                self._told[key] = told._replace(state=result.state)
+            elif conf.synchronous:
+                self._told[key] = Told(result.state)
+                call_safely(self.tell, told.state, result)
+            else:
+                self._untold[key] = result
+            if self._untold and self._thread is None:
+                with suppress(RuntimeError):  # no thread can be had: the next observation tries again
+                    self._thread = start_call(self._run, "status-notifications")
+            self._changed.notify()
 
-    def add(self, change: Change) -> None:
-        with self.lock:
-            self.waiting.append(change)
-        self.wake()
-
-    def wake(self) -> None:
-        """See to it that what is waiting gets told; tried again at the next observation where no thread can be had."""
-        with self.lock:
-            if self.thread is None and self.waiting:
-                thread = threading.Thread(target=self.run, name="status-changes", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:  # the process or the machine has no thread left
-                    return
-                self.thread = thread
-
-    def run(self) -> None:
-        while (change := self.next()) is not None:
-            call_safely(self.tell, change)
+    def _run(self) -> None:
+        while (change := self._next()) is not None:
+            call_safely(self.tell, *change)
             close_connections()
 
-    def next(self) -> Change | None:
-        with self.lock:
-            if self.waiting:
-                return self.waiting.popleft()
-            self.thread = None
+    def _next(self) -> tuple[State | None, Result] | None:
+        """Wait for the next change that may be told and return it; None when there is nothing to tell."""
+        with self._changed:
+            while self._untold:
+                key = min(self._untold, key=self._due)
+                left = self._due(key) - monotonic()
+                if left <= 0:
+                    result = self._untold.pop(key)
+                    old = self._told.get(key, Told()).state
+                    self._told[key] = Told(result.state, monotonic())
+                    return old, result
+                self._changed.wait(left)
+            self._thread = None
             return None
 
-    def flush(self, until: float) -> bool:
-        """Wait until everything is told, or until ``until`` on the monotonic clock; whether it is."""
-        while (thread := self.thread) is not None:
-            thread.join(max(0.0, until - monotonic()))
-            if thread.is_alive():
-                return False
-        return not self.waiting
+    def _due(self, key: tuple[str, str]) -> float:
+        return self._told.get(key, Told()).at + self.interval
+
+    def flush(self, timeout: float) -> bool:
+        """Wait ``timeout`` seconds at most until everything is told. Return whether it is."""
+        thread = self._thread
+        return (thread is None or wait(thread, timeout)) and not self._untold
+
+    def forget(self) -> None:
+        """Know no state any more, and leave untold what was not told yet."""
+        with self._changed:
+            self._told.clear()
+            self._untold.clear()
+            self._changed.notify()
 
 
 def observe(check: Check, result: Result) -> None:
-    """An observer of the engine: notice a change of state. Passing when first asked is none, failing is.
-
-    What only informs has no state to change. Never waits: not for a log handler, nor for a receiver.
-    """
-    state = result.state
-    if state in ("info", "running"):
-        return
-    key = (check.resource, check.name)
-    old = _states.get(key)
-    if old != state:
-        with _lock:
-            old, _states[key] = _states.get(key), state
-            if len(_states) > REMEMBERED:
-                del _states[next(iter(_states))]
-        if old != state and (old, state) != (None, "pass"):
-            _announce(Change(old, result))
-    for teller in _tellers:
-        if teller.waiting and teller.thread is None:
-            teller.wake()
+    """Notice a change of state; an observer of the engine. Waits for no log handler and no receiver."""
+    if result.state not in ("info", "running"):  # they are no states that change
+        for teller in tellers.get():
+            teller.see(result)
 
 
-def flush(timeout: float = 1.0) -> bool:
-    """Wait until every change is told, at most ``timeout`` seconds; whether it is. For commands and tests."""
-    until = monotonic() + timeout
-    return all(teller.flush(until) for teller in _tellers)
-
-
-def forget() -> None:
-    """Know no state any more, and leave untold what was not told yet."""
-    _states.clear()
-    _after_fork()
-
-
-def _announce(change: Change) -> None:
-    for teller in _tellers:
-        if conf.synchronous:
-            call_safely(teller.tell, change)
-        else:
-            teller.add(change)
-
-
-def _log(change: Change) -> None:
-    # Late: the standalone command starts without logging.
-    from status.logs import logger
-
-    result = change.result
+def _log(old: State | None, result: Result) -> None:
     address = f"{result.resource}/{result.name}"
     if result.state == "pass":
         logger.info("%s recovered", address)
@@ -142,36 +125,22 @@ def _log(change: Change) -> None:
 
 
 def _why(result: Result) -> str:
-    """The safe sentences of the result, in one line whatever its components are called."""
-    # Late: a process in which nothing changes loads no formats but the one it prints.
-    from status.formats.components import components, one_line
-
+    """Return the safe sentences of the result in one line, whatever its components are called."""
     failing = [part for part in components(result, details=True) if part.state in ("fail", "warn")]
-    told = [": ".join(one_line(text) for text in (part.name, part.output) if text) for part in failing[:NAMED]]
-    if len(failing) > NAMED:
-        told.append(f"and {len(failing) - NAMED} more")
+    told = [": ".join(one_line(text) for text in (part.name, part.output) if text) for part in failing[:MAX_NAMED]]
+    if len(failing) > MAX_NAMED:
+        told.append(f"and {len(failing) - MAX_NAMED} more")
     return ", ".join(filter(None, told)) or "its answer holds false or null"
 
 
-def _signal(change: Change) -> None:
+def _send_signal(old: State | None, result: Result) -> None:
     # Whoever has a receiver has imported the module; without one, Django is not even needed.
     signals = sys.modules.get("status.signals")
     if signals is not None:
-        old, result = change
         signals.status_changed.send_robust(
             Result, resource=result.resource, name=result.name, old=old, new=result.state, result=result
         )
 
 
-def _after_fork() -> None:
-    global _lock
-    _lock = threading.Lock()
-    for teller in _tellers:
-        teller.forget()
-
-
-_states: dict[tuple[str, str], State] = {}
-_lock = threading.Lock()
 #: One each, so that a receiver that hangs does not keep changes out of the log.
-_tellers = (Teller(_log), Teller(_signal))
-os.register_at_fork(after_in_child=_after_fork)
+tellers = PerProcess(lambda: (Teller(_log), Teller(_send_signal)))

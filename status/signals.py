@@ -1,14 +1,14 @@
-"""The signal that a check changed its state, for mail, chat and pagers of one's own."""
+"""The signal that a check changed its state, for mail, chat and pagers."""
 
 from __future__ import annotations
 
 from django.dispatch import Signal
 
-#: Sent once when a check starts to fail or warn, and once when it recovers; per process. Receivers get
+#: Sent in each process when a check changes its state, for one check at most once a minute. Receivers get
 #:
 #: sender: the class ``status.report.Result``.
-#: resource, name: what changed.
-#: old: its state before, ``"pass"``, ``"warn"`` or ``"fail"``; None where it was never asked before.
+#: resource, name: the check.
+#: old: the state told before, ``"pass"``, ``"warn"`` or ``"fail"``; None where the check was never seen before.
 #: new: its state now.
 #: result: the ``Result``; ``result.error`` and ``result.reasons`` hold no secrets.
 #:

@@ -206,6 +206,9 @@ def left_behind(before: frozenset[str]) -> list[str]:
     """What is alive now, was not before, and does not go within the grace period. Ends the engine's idle threads."""
     if "status.engine" in sys.modules:
         sys.modules["status.engine"].engine.close()
+    if "status.notifications" in sys.modules:  # a change that waits for its minute keeps a thread
+        for teller in sys.modules["status.notifications"].tellers.get():
+            teller.forget()
     deadline = time.monotonic() + GRACE
     while (new := alive() - before) and time.monotonic() < deadline:
         # A process or thread may hang on an object that only the collector finds.

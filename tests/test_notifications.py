@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import itertools
 import logging
 import os
+import random
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -35,14 +38,40 @@ def check_of(seen: Result) -> Check:
     return Check(seen.resource, seen.name, "status.providers.health.ping")
 
 
+def flush(timeout: float = 1.0) -> bool:
+    """Wait until everything is told, for ``timeout`` seconds at most each for the log and the signal."""
+    return all(teller.flush(timeout) for teller in notifications.tellers.get())
+
+
+def forget() -> None:
+    for teller in notifications.tellers.get():
+        teller.forget()
+
+
 class ChangesTestCase(SimpleTestCase):
+    #: Seconds between two changes of one check that are told; 60 outside of tests.
+    interval = 0.0
+
     def setUp(self) -> None:
-        notifications.forget()
-        self.addCleanup(notifications.forget)
+        forget()
+        self.addCleanup(forget)
         # Before the states are forgotten: nothing of one test is told in the next.
-        self.addCleanup(notifications.flush)
+        self.addCleanup(flush)
+        self.enter(mock.patch.object(notifications.Teller, "interval", self.interval))
+
+    def enter(self, context: Any) -> None:
+        """``enterContext`` of Python 3.11."""
+        context.__enter__()
+        self.addCleanup(context.__exit__, None, None, None)
 
     def see(self, *seen: Result) -> None:
+        """Observe these results, each when what came before is told."""
+        for item in seen:
+            observe(check_of(item), item)
+            if not self.interval:
+                flush()
+
+    def see_at_once(self, *seen: Result) -> None:
         for item in seen:
             observe(check_of(item), item)
 
@@ -51,7 +80,7 @@ class ChangesTestCase(SimpleTestCase):
         with self.assertLogs("status", "DEBUG") as logs:
             logging.getLogger("status").debug("start")
             self.see(*seen)
-            self.assertTrue(notifications.flush())
+            self.assertTrue(flush())
         return [line.replace(":status:", " ") for line in logs.output[1:]]
 
     def receive(self, receiver: Callable[..., Any]) -> None:
@@ -112,11 +141,6 @@ class LogTests(ChangesTestCase):
         self.assertNotIn("\n", line)
         self.assertLess(len(line), 1_000)
 
-    def test_memory_is_bounded(self):
-        with mock.patch.object(changes, "REMEMBERED", 10):
-            self.see(*(result(name=str(number)) for number in range(25)))
-        self.assertEqual([name for _, name in notifications._states], [str(number) for number in range(15, 25)])
-
     def test_a_slow_log_handler_delays_nobody(self):
         release = threading.Event()
         self.addCleanup(release.set)
@@ -129,10 +153,70 @@ class LogTests(ChangesTestCase):
         logger = logging.getLogger("status")
         logger.addHandler(handler)
         self.addCleanup(logger.removeHandler, handler)
-        self.see(result(answer=False))
-        self.assertFalse(notifications.flush(0.05))
+        self.see_at_once(result(answer=False))
+        self.assertFalse(flush(0.05))
         release.set()
-        self.assertTrue(notifications.flush())
+        self.assertTrue(flush())
+
+
+class OncePerMinuteTests(ChangesTestCase):
+    interval = 60.0
+
+    def test_a_change_back_within_the_minute_is_not_told(self):
+        well, failing = result(), result(answer=False)
+        with self.assertLogs("status") as logs:
+            self.see(well, failing)
+            self.assertTrue(flush())
+            self.see(*[well, failing] * 100)
+            self.assertTrue(flush())
+        self.assertEqual(len(logs.output), 1)
+
+    def test_a_state_that_lasts_is_told_when_the_minute_is_over_though_nobody_asks_again(self):
+        well, failing = result(), result(answer=False)
+        with self.assertLogs("status", "INFO") as logs, mock.patch.object(notifications.Teller, "interval", 0.2):
+            self.see(well, failing)
+            self.assertTrue(flush())
+            told_at = time.monotonic()
+            self.see(well)
+            self.assertTrue(flush(10))
+            self.assertGreater(time.monotonic() - told_at, 0.15)
+        self.assertEqual(len(logs.output), 2)
+        self.assertIn("recovered", logs.output[-1])
+
+    def test_one_check_that_waits_for_its_minute_keeps_no_other_waiting(self):
+        told = threading.Event()
+        self.receive(lambda **news: told.set() if news["name"] == "caches" else None)
+        with self.assertLogs("status"):
+            self.see(result(answer=False))
+            self.assertTrue(flush())
+            self.see(result(), result(name="caches", answer=False))
+            self.assertTrue(told.wait(5))
+        self.assertFalse(flush(0))
+
+    def test_what_is_told_last_is_true_whatever_happens(self):
+        dice = random.Random(16)
+        told: list[tuple[float, str | None, Result]] = []
+        teller = notifications.Teller(lambda old, seen: told.append((time.monotonic(), old, seen)))
+        last: dict[str, Result] = {}
+        with mock.patch.object(notifications.Teller, "interval", 0.002):
+            for _ in range(10_000):
+                name = dice.choice("abcd")
+                last[name] = dice.choice(
+                    [
+                        result(name=name),
+                        result(name=name, answer=False),
+                        result(name=name, answer=False, critical=False),
+                    ]
+                )
+                teller.see(last[name])
+            self.assertTrue(teller.flush(30))
+        for name, seen in last.items():
+            changes = [(at, old, new.state) for at, old, new in told if new.name == name]
+            self.assertEqual(changes[-1][2], seen.state)
+            for (earlier, _, before), (later, old, new) in itertools.pairwise(changes):
+                self.assertEqual(old, before)
+                self.assertNotEqual(old, new)
+                self.assertGreater(later - earlier, 0.001)
 
 
 class SignalTests(ChangesTestCase):
@@ -146,7 +230,7 @@ class SignalTests(ChangesTestCase):
         self.receive(lambda **news: told.append(news))
         well, failing = result(), result(**FAILING)
         self.see(failing, well, well)
-        self.assertTrue(notifications.flush())
+        self.assertTrue(flush())
         self.assertEqual(
             [(news["resource"], news["name"], news["old"], news["new"]) for news in told],
             [
@@ -162,15 +246,16 @@ class SignalTests(ChangesTestCase):
         self.addCleanup(release.set)
         self.receive(lambda **news: (started.set(), release.wait(10)))
         logging.disable(logging.NOTSET)
+        log, _ = notifications.tellers.get()
         with self.assertLogs("status") as logs:
-            self.see(result(answer=False))
+            self.see_at_once(result(answer=False))
             self.assertTrue(started.wait(5))
-            self.see(result(), result(answer=False))
-            log, _ = notifications._tellers
-            while log.thread is not None:
-                log.thread.join(5)
+            for seen in (result(), result(answer=False)):
+                self.assertTrue(log.flush(5))
+                self.see_at_once(seen)
+            self.assertTrue(log.flush(5))
         self.assertEqual(len(logs.output), 3)
-        self.assertFalse(notifications.flush(0))
+        self.assertFalse(flush(0))
 
     def test_what_receivers_raise_is_logged_and_the_next_is_told(self):
         told: list[str] = []
@@ -183,7 +268,7 @@ class SignalTests(ChangesTestCase):
         logging.disable(logging.NOTSET)
         with self.assertLogs("django.dispatch", "ERROR") as logs, self.assertLogs("status"):
             self.see(result(answer=False))
-            self.assertTrue(notifications.flush())
+            self.assertTrue(flush())
         self.assertIn("no mail today", logs.output[0])
         self.assertEqual(told, ["fail"])
 
@@ -196,25 +281,28 @@ class SignalTests(ChangesTestCase):
 
         self.receive(receiver)
         self.see(result(answer=False), result())
-        self.assertTrue(notifications.flush())
+        self.assertTrue(flush())
         self.assertEqual(told, ["fail", "pass"])
 
-    def test_too_much_news_loses_the_oldest(self):
+    def test_only_the_newest_state_of_a_check_waits_for_a_slow_receiver(self):
         started, release = threading.Event(), threading.Event()
-        told: list[str] = []
+        told: list[tuple[str, str]] = []
 
         def receiver(**news: Any) -> None:
-            told.append(news["name"])
+            told.append((news["name"], news["new"]))
             started.set()
             release.wait(10)
 
         self.receive(receiver)
-        self.see(result(name="first", answer=False))
+        self.see_at_once(result(name="first", answer=False))
         self.assertTrue(started.wait(5))
-        self.see(*(result(name=str(number), answer=False) for number in range(changes.WAITING + 5)))
+        for _ in range(500):
+            self.see_at_once(result(name="first"), result(name="first", answer=False), result(name="second"))
+        self.see_at_once(result(name="first"), result(name="second", answer=False))
         release.set()
-        self.assertTrue(notifications.flush(5))
-        self.assertEqual(told, ["first", *(str(number) for number in range(5, changes.WAITING + 5))])
+        self.assertTrue(flush(5))
+        self.assertEqual(told[0], ("first", "fail"))
+        self.assertEqual(sorted(told[1:]), [("first", "pass"), ("second", "fail")])
 
     def test_no_connection_of_a_receiver_is_left_open(self):
         database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(services.directory() / "database")}
@@ -228,7 +316,7 @@ class SignalTests(ChangesTestCase):
         self.receive(receiver)
         with services.use_databases(self, file=database):
             self.see(result(answer=False))
-            self.assertTrue(notifications.flush())
+            self.assertTrue(flush())
         connection, opened = used
         self.assertIsNotNone(opened)
         self.assertIsNone(connection.connection)
@@ -236,9 +324,9 @@ class SignalTests(ChangesTestCase):
     def test_threads_end_when_nothing_is_left_to_tell(self):
         self.receive(lambda **news: None)
         self.see(result(answer=False))
-        self.assertTrue(notifications.flush())
+        self.assertTrue(flush())
         for thread in threading.enumerate():
-            if thread.name == "status-changes":
+            if thread.name == "status-notifications":
                 thread.join(5)
                 self.assertFalse(thread.is_alive())
 
@@ -246,10 +334,10 @@ class SignalTests(ChangesTestCase):
         told: list[str] = []
         self.receive(lambda **news: told.append(news["name"]))
         with mock.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")):
-            self.see(result(answer=False))
-            self.assertFalse(notifications.flush(0))
+            self.see_at_once(result(answer=False))
+            self.assertFalse(flush(0))
         self.see(result(answer=False))
-        self.assertTrue(notifications.flush())
+        self.assertTrue(flush())
         self.assertEqual(told, ["databases"])
 
     @override_settings(STATUS_SYNCHRONOUS=True)
@@ -270,26 +358,21 @@ class SignalTests(ChangesTestCase):
             release.wait(10)
 
         self.receive(receiver)
-        self.see(result(name="parent", answer=False), result(name="waits", answer=False))
+        self.see_at_once(result(name="parent", answer=False), result(name="waits", answer=False))
         self.assertTrue(started.wait(5))
-        teller = notifications._tellers[1]
-        with (
-            notifications._lock,
-            teller.lock,
-            warnings.catch_warnings(),
-        ):  # as another thread may hold them at that moment
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # Python 3.12 warns of threads, which are the point here
+        log, signal = notifications.tellers.get()
+        with log._changed, signal._changed, warnings.catch_warnings():  # as another thread may hold them at that moment
+            # Python 3.12 warns of threads, which are the point here.
+            warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
         if child == 0:
             told.clear()
             release.set()
-            self.see(result(name="parent", answer=False), result(name="child", answer=False))
-            os._exit(0 if notifications.flush(5) and told == ["child"] else 1)
+            self.see_at_once(result(name="parent", answer=False), result(name="child", answer=False))
+            os._exit(0 if flush(5) and told == ["parent", "child"] else 1)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
         release.set()
-        self.assertTrue(notifications.flush(5))
+        self.assertTrue(flush(5))
         self.assertEqual(told, ["parent", "waits"])
 
     @override_settings(ADMINS=ADMINS)
@@ -299,7 +382,7 @@ class SignalTests(ChangesTestCase):
 
         self.receive(tell_admins)
         self.see(result(error="timed out after 2 s"))
-        self.assertTrue(notifications.flush())
+        self.assertTrue(flush())
         self.assertEqual([message.subject for message in mail.outbox], ["[Django] health/databases: fail"])
 
 
@@ -322,15 +405,10 @@ class ProbeNoiseTests(ChangesTestCase):
         self.enter(mock.patch.object(engine, "observers", [observe]))
         self.addCleanup(engine.close)
 
-    def enter(self, context: Any) -> None:
-        """``enterContext`` of Python 3.11."""
-        context.__enter__()
-        self.addCleanup(context.__exit__, None, None, None)
-
     def settle(self) -> None:
         """Wait until what was observed is told: the observers come after the answer."""
         engine.close()
-        self.assertTrue(notifications.flush())
+        self.assertTrue(flush())
 
     def test_a_deliberate_503_is_logged_once_and_by_the_status_logger_alone(self):
         with self.assertLogs("status") as logs, self.assertNoLogs("django"):
@@ -367,8 +445,8 @@ class StandaloneTests(SimpleTestCase):
             "from tests.reports import result\n"
             "notifications.observe(result(), result())\n"
             "notifications.observe(result(), result(error='timed out after 2 s'))\n"
-            "assert notifications.flush(5)\n"
-            "print('django' in sys.modules)\n"
+            "assert all(teller.flush(5) for teller in notifications.tellers.get())\n"
+            "print('django.conf' in sys.modules)\n"
         )
         environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
