@@ -1,11 +1,13 @@
-"""The app as Django knows it: when it is ready, it connects its system checks."""
+"""The app as Django knows it: when it is ready, it connects its system checks and the observers of the engine."""
 
 from __future__ import annotations
 
 from django.apps import AppConfig
 from django.core.checks import register
 
-from status import checks
+from status import checks, notifications
+from status.engine import engine
+from status.history import history
 
 
 class StatusConfig(AppConfig):
@@ -15,3 +17,5 @@ class StatusConfig(AppConfig):
     def ready(self) -> None:
         register(checks.mistakes, "status")
         register(checks.risks, "status", deploy=True)
+        # Django calls this again where a test overrides INSTALLED_APPS.
+        engine.observers += [one for one in (notifications.observe, history.observe) if one not in engine.observers]

@@ -14,7 +14,6 @@ from django.http.request import split_domain_port, validate_host
 from django.utils.encoding import escape_uri_path
 from django.views.generic import View
 
-from status import notifications
 from status.access import Access, aaccess_for, access_for
 from status.conf import conf
 from status.engine import engine
@@ -22,7 +21,6 @@ from status.exceptions import StatusError
 from status.formats import Format
 from status.formats.negotiation import NotAcceptable, choose
 from status.formats.server_timing import server_timing
-from status.history import history
 from status.http import Answer, expected
 from status.registry import Selection, UnknownName, registry
 from status.report import Report
@@ -31,9 +29,6 @@ PONG = Answer(b'{"pong": true}')
 #: What a probe or curl accepts; anything else is negotiated like every other answer.
 PLAIN = (None, "*/*", "application/json")
 METHODS = ["get", "head", "options"]
-
-# Who serves answers also tells what changes, and draws what was.
-engine.observers += [notifications.observe, history.observe]
 
 
 class Refusal(StatusError):
