@@ -1,12 +1,12 @@
-"""A link from the admin's index to the status pages. Django imports this file where the admin is installed."""
+"""A link from the index of the admin to the status pages. Django imports this file where the admin is installed."""
 
 from __future__ import annotations
 
 from django.contrib.admin import site
 
-#: Extends whatever ``admin/index.html`` the project has, so no template of the project is replaced; where a project's
-#: template loaders do not find ours, the admin takes its own. A project that names its own index template keeps it.
-TEMPLATES = ["status/admin_index.html", "admin/index.html"]
+#: The first extends whatever ``admin/index.html`` the project has; where the project's template loaders do not find it,
+#: the admin takes the second. A project that names its own index template keeps it.
+INDEX_TEMPLATES = ["status/admin_index.html", "admin/index.html"]
 
 if site.index_template is None:
-    site.index_template = TEMPLATES  # type: ignore[assignment]  # TemplateResponse takes a list, too
+    site.index_template = INDEX_TEMPLATES  # type: ignore[assignment]  # TemplateResponse takes a list, too
