@@ -73,7 +73,7 @@ class Setting:
         if conf is None:
             return self
         value = conf.read(self.name, self.default)
-        return value if self.valid(value) else self.default
+        return value if value is self.default or self.valid(value) else self.default
 
 
 def found(value: Any) -> str:
