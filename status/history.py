@@ -31,7 +31,7 @@ SLOT_SECONDS = 10.0
 #: Seconds between two exchanges with the shared cache.
 EXCHANGE_EVERY = 5.0
 #: Seconds that the shared cache keeps the outcomes of a check that nobody runs any more.
-CACHE_SECONDS = 24 * 3600
+SHARED_SECONDS = 24 * 3600
 #: Of two outcomes that cannot both be drawn, the later one in this row is.
 STATES = ("info", "pass", "warn", "fail")
 
@@ -174,7 +174,7 @@ class History:
                         memory.slots[key] = slots
                         news[name] = encode(slots)
             if news := {name: text for name, text in news.items() if text != shared.get(name)}:
-                caches[alias].set_many(news, CACHE_SECONDS)
+                caches[alias].set_many(news, SHARED_SECONDS)
         except Exception as error:
             what = f'STATUS_HISTORY_CACHE "{alias}" cannot be used ({type(error).__name__})'
             log_once(f"{what}; strips show this process only.")

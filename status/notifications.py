@@ -115,22 +115,20 @@ def observe(check: Check, result: Result) -> None:
 
 
 def _log(old: State | None, result: Result) -> None:
+    """Log the change in one line, whatever the components are called, with the safe sentences of the result."""
     address = f"{result.resource}/{result.name}"
     if result.state == "pass":
         logger.info("%s recovered", address)
-    elif result.state == "fail":
-        logger.error("%s is failing: %s", address, _why(result))
-    else:
-        logger.warning("%s is failing, which only warns: %s", address, _why(result))
-
-
-def _why(result: Result) -> str:
-    """Return the safe sentences of the result in one line, whatever its components are called."""
+        return
     failing = [part for part in components(result, details=True) if part.state in ("fail", "warn")]
     told = [": ".join(one_line(text) for text in (part.name, part.output) if text) for part in failing[:MAX_NAMED]]
     if len(failing) > MAX_NAMED:
         told.append(f"and {len(failing) - MAX_NAMED} more")
-    return ", ".join(filter(None, told)) or "its answer holds false or null"
+    why = ", ".join(filter(None, told)) or "its answer holds false or null"
+    if result.state == "fail":
+        logger.error("%s is failing: %s", address, why)
+    else:
+        logger.warning("%s is failing, which only warns: %s", address, why)
 
 
 def _send_signal(old: State | None, result: Result) -> None:

@@ -24,7 +24,7 @@ MIN_LENGTH = 8
 #: From this length on a text is no word, whatever it is made of.
 MAX_WORD = 32
 #: Longer settings and variables hold data, not a secret.
-MAX_LENGTH = 65_536
+MAX_SETTING = 65_536
 #: Containers in a setting are looked through to this depth.
 MAX_NESTING = 8
 #: A word or number such as OperationalError, PostgreSQL15, 24T10: it may begin and end with a few digits.
@@ -115,7 +115,7 @@ def _secrets_in(value: Any, hidden: bool, depth: int = 0) -> Iterator[str]:
     """Yield the texts in a setting that are ``hidden`` by its name, and the passwords in any other."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
-    if isinstance(value, str) and len(value) <= MAX_LENGTH:
+    if isinstance(value, str) and len(value) <= MAX_SETTING:
         if hidden:
             yield str(value)
         found = NAMED_PASSWORD.findall(value) if "=" in value or ":" in value else []
