@@ -1,15 +1,22 @@
-"""What an answer is: frozen values that say what was asked, what came, how it is judged, why, how long and when."""
+"""Result, Report, Component, and the rule by which an answer is judged."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from status.serialization import JSON
 
-#: ``running``: asked by a caller who would not wait for it; nobody knows yet.
+#: ``running``: the caller did not wait for the end, so the state is unknown.
 State = Literal["pass", "warn", "fail", "running", "info"]
+#: The entries of one answer that are reported one by one; further ones are only counted.
+MAX_COMPONENTS = 500
+#: Characters of a name or a sentence that are written. Names may come from anywhere, for example from a Celery worker.
+MAX_LENGTH = 200
+#: Control characters and Unicode's line ends: they end a line somewhere, or are invisible.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Result(NamedTuple):
@@ -17,7 +24,7 @@ class Result(NamedTuple):
 
     resource, name: what was asked.
     answer: what the classic JSON shows; ``{"ok": False, "error": ...}`` when the provider itself failed.
-    public_answer: the part of it that a stranger may see.
+    public_answer: the part of it that an anonymous caller may see.
     sound: no failure of its own, and neither ``false`` nor ``null`` anywhere in the answer.
     judged: False in resources that only inform (``STATUS_INFORMATIONAL``).
     critical: False where a failure is a warning (option ``critical``).
@@ -51,18 +58,30 @@ class Result(NamedTuple):
 
     @property
     def state(self) -> State:
-        """The judging rule: what fails, what only warns, what only informs."""
+        """Return whether the provider passes, warns, fails, informs, or still runs."""
         if self.running:
             return "running"
+        state = self.state_if(self.sound)
+        return "warn" if state == "pass" and self.warnings else state
+
+    def state_if(self, sound: bool) -> State:
+        """Apply the judging rule to the answer or to a part of it that is ``sound`` or not."""
         if not self.judged:
             return "info"
-        if self.sound:
-            return "warn" if self.warnings else "pass"
+        if sound:
+            return "pass"
         return "fail" if self.critical else "warn"
 
     def answer_for(self, details: bool) -> JSON:
-        """The answer as a caller may see it; ``details`` is True for one with authority."""
+        """Return the answer as a caller may see it; ``details`` is True for an authorized one."""
         return self.answer if details else self.public_answer
+
+    def error_for(self, details: bool) -> str | None:
+        """Return why the provider itself failed, as a caller may know it."""
+        if self.error is None or details:
+            return self.error
+        error = self.public_answer.get("error") if isinstance(self.public_answer, dict) else None
+        return error if isinstance(error, str) else None
 
 
 class Report(NamedTuple):
@@ -79,7 +98,7 @@ class Report(NamedTuple):
 
     @property
     def state(self) -> Literal["pass", "warn", "fail"]:
-        """``fail`` when anything critical and judged fails, else ``warn``, else ``pass``."""
+        """Return ``fail`` when anything critical and judged fails, else ``warn``, else ``pass``."""
         states = {result.state for result in self.results}
         if "fail" in states:
             return "fail"
@@ -90,10 +109,11 @@ class Report(NamedTuple):
         return any(result.state == "fail" for result in self.results)
 
     def of(self, resource: str) -> tuple[Result, ...]:
+        """Return the results of one resource."""
         return tuple(result for result in self.results if result.resource == resource)
 
     def document(self, details: bool) -> JSON:
-        """The classic document: one answer, or provider -> answer, or resource -> provider -> answer."""
+        """Return the classic document: an answer, provider -> answer, or resource -> provider -> answer."""
         if self.provider is not None:
             return self.results[0].answer_for(details)
         if self.resource is not None:
@@ -104,8 +124,101 @@ class Report(NamedTuple):
         }
 
 
+class Component(NamedTuple):
+    """One entry of a provider's answer, as a caller may see it.
+
+    name: the entry's key; None where the provider as a whole is meant.
+    value: None where the provider failed itself or still runs.
+    state: by the same rule as the result's own.
+    output: a safe sentence: why it fails, or that it still runs; None otherwise, and where it may not be shown.
+    """
+
+    result: Result
+    name: str | None
+    value: JSON
+    state: State
+    output: str | None = None
+
+    @property
+    def address(self) -> str:
+        """Return ``resource/provider/component`` in one word: spaces and unprintable characters become ``_``."""
+        names = (self.result.resource, self.result.name, self.name)
+        return "/".join(re.sub(r"\s", "_", one_line(name)) for name in names if name is not None)
+
+
+def components(result: Result, details: bool) -> Iterator[Component]:
+    """Yield the entries of the answer as a caller may see it; the provider as a whole where there are none.
+
+    The whole also follows the entries where none of those shown has the provider's state, so that a failure never
+    disappears with the part of an answer that is for authorized callers only, or too long.
+    """
+    if result.running:
+        yield Component(result, None, None, "running", "still running")
+        return
+    if result.error is not None:
+        yield Component(result, None, None, result.state, result.error_for(details))
+        return
+    answer = result.answer_for(details)
+    reasons = result.reasons if details else {}
+    entries = list(answer.items()) if isinstance(answer, dict) else []
+    hidden = len(entries) - MAX_COMPONENTS
+    if hidden > 0:
+        entries.sort(key=lambda entry: is_sound(entry[1]))
+    explained = False
+    for name, value in entries[:MAX_COMPONENTS]:
+        state = result.state_if(is_sound(value))
+        explained = explained or state == result.state
+        yield Component(result, name, value, state, reasons.get(name) if state in ("fail", "warn") else None)
+    if hidden > 0:
+        yield Component(result, None, None, result.state, f"{hidden:,} more not shown")
+    elif not explained:
+        output = "; ".join(reasons.values()) if result.state in ("fail", "warn") else ""
+        yield Component(result, None, answer, result.state, output or None)
+
+
+def overall(report: Report) -> Literal["pass", "warn", "fail"]:
+    """Return the report in one word.
+
+    What still runs makes it ``warn``: it is no pass, and no outage either, so the HTTP status stays.
+    """
+    if report.state == "pass" and any(result.running for result in report.results):
+        return "warn"
+    return report.state
+
+
+def summary(report: Report) -> str:
+    """Return the report in half a sentence for everyone: how many checks fail, and which."""
+    judged = [result for result in report.results if result.judged]
+    parts = []
+    for state, word, among in (
+        ("fail", "failing", judged),
+        ("warn", "warning", judged),
+        ("running", "still running", report.results),
+    ):
+        names = [one_line(f"{result.resource}/{result.name}") for result in among if result.state == state]
+        if names:
+            shown = ", ".join([*names[:5], "..."] if len(names) > 5 else names)
+            parts.append(f"{len(names)} of {_number_of_checks(len(among))} {word}: {shown}")
+    if parts:
+        return "; ".join(parts)
+    return f"{_number_of_checks(len(judged))} passed" if judged else "nothing is judged here"
+
+
+def _number_of_checks(number: int) -> str:
+    return f"{number} check" if number == 1 else f"{number} checks"
+
+
+def one_line(text: str) -> str:
+    """Return text that stays in its line: unprintable characters become ``_``; cut at ``MAX_LENGTH`` characters."""
+    printable = _UNPRINTABLE.sub("_", text[: MAX_LENGTH + 1])
+    return printable if len(printable) <= MAX_LENGTH else f"{printable[: MAX_LENGTH - 1]}…"
+
+
 def is_sound(value: JSON) -> bool:
-    """Neither ``false`` nor ``null`` at any depth. Numbers, strings and empty containers never fail."""
+    """Return whether there is neither ``false`` nor ``null`` at any depth.
+
+    Numbers, strings and empty containers never fail.
+    """
     if value is None or value is False:
         return False
     if isinstance(value, dict):
@@ -116,5 +229,5 @@ def is_sound(value: JSON) -> bool:
 
 
 def failure(reason: str) -> dict[str, JSON]:
-    """The answer that stands in for that of a provider which failed itself."""
+    """Return the answer that stands in for that of a provider which failed itself."""
     return {"ok": False, "error": reason}

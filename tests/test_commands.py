@@ -33,8 +33,8 @@ from status.cli.command import leave, standard_streams
 from status.cli.output import CLEAR_LINE, CLEAR_SCREEN, Terminal, human_text
 from status.cli.wait import Wait
 from status.engine import engine
-from status.formats.components import summary
 from status.providers.base import Answer
+from status.report import summary
 from tests.commandline import PATIENCE, Asked, Screen, ask, bare, command
 from tests.readme_commands import END, README, START, section
 from tests.reports import MIXED, report, result

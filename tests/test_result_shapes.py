@@ -20,7 +20,7 @@ from django.utils.functional import lazy, lazystr
 
 from status import views
 from status.engine import engine
-from status.formats import json
+from status.formats import FORMATS
 from status.report import Report, Result
 from tests import probes
 
@@ -191,7 +191,7 @@ class ResultShapesTests(SimpleTestCase):
     def test_the_writer_itself_would_rather_fail_than_write_what_is_not_json(self) -> None:
         result = Result("health", "odd", answer={"value": math.nan}, public_answer={}, sound=True)
         with self.assertRaises(ValueError):
-            json.render(Report((result,), ("health",)), details=True)
+            FORMATS["json"].render(Report((result,), ("health",)), True)
 
     def test_what_is_too_long_is_cut_and_says_so(self) -> None:
         for name, answer in {

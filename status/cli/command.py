@@ -20,7 +20,7 @@ from status.cli.target import Instance, Local, Target
 from status.cli.wait import Wait
 from status.engine import engine
 from status.formats import FORMATS, nagios
-from status.formats.components import overall
+from status.report import overall
 from status.logs import logger
 from status.registry import registry
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, TextIO
 
 from status.cli.arguments import CannotAsk
 from status.engine.worker import start_call, wait
-from status.formats.components import components, one_line, overall, summary
+from status.report import components, one_line, overall, summary
 from status.report import Report, Result, State
 from status.serialization import JSON
 

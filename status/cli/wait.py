@@ -7,7 +7,7 @@ from time import monotonic, sleep
 from status.cli.arguments import CannotAsk, Options
 from status.cli.output import Terminal, human_text
 from status.cli.target import Reply, Target
-from status.formats.components import summary
+from status.report import summary
 
 
 class Wait:

@@ -1,4 +1,4 @@
-"""Which format a request wants: ``?format=`` first, else ``Accept``, read tolerantly."""
+"""Which format a request wants: ``?format=`` first, else the ``Accept`` header, read tolerantly."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from status.exceptions import StatusError
-from status.formats import FORMATS, JSON, Format
+from status.formats import FORMATS, Format
 
-_OFFERED = tuple(known for known in FORMATS.values() if known.http)
-_VERSION = r';\s*version="?([^";\s]+)'
+OFFERED = tuple(known for known in FORMATS.values() if known.http)
 #: One element of a list header: up to a comma that stands in no quotes (an opened quote ends with the header at last).
 _ELEMENT = r'(?:[^,"]|"[^"]*"?)+'
+_VERSION = re.compile(r';\s*version="?([^";\s]+)', re.IGNORECASE)
 
 
 class NotAcceptable(StatusError):
-    """No format of ours is what the request asks for.
+    """The request asks for no format that there is.
 
     known: the names of the formats there are, as ``?format=`` takes them.
     """
 
-    def __init__(self, known: tuple[str, ...]) -> None:
-        self.known = known
-        super().__init__(f"The format should be one of {', '.join(known)}.")
+    def __init__(self) -> None:
+        self.known = tuple(offer.name for offer in OFFERED)
+        super().__init__(f"The format should be one of {', '.join(self.known)}.")
 
 
-class _Range(NamedTuple):
+class MediaRange(NamedTuple):
     """One media range of an ``Accept`` header: ``text/plain``, ``text/*`` or ``*/*``."""
 
     type: str
@@ -37,8 +37,9 @@ class _Range(NamedTuple):
     position: int
 
     @property
-    def precision(self) -> int:
-        return (self.type != "*") + (self.subtype != "*") + (self.version is not None)
+    def precision(self) -> tuple[int, int]:
+        """Sort by how much the range says, then by its place in the header."""
+        return (self.type != "*") + (self.subtype != "*") + (self.version is not None), -self.position
 
     def admits(self, offer: Format) -> bool:
         """Parameters other than ``version`` do not matter: ``application/json; charset=utf-8`` is JSON."""
@@ -52,7 +53,7 @@ class _Range(NamedTuple):
 
 @lru_cache(maxsize=64)  # probes send the same few headers for ever
 def choose(request_format: str | None, accept: str | None) -> Format:
-    """The format to answer with.
+    """Return the format to answer with.
 
     request_format: the value of ``?format=``, if any; names the format as the command line does.
     accept: the ``Accept`` header, if any. No header, an empty one, and one without a readable media range mean the
@@ -61,55 +62,41 @@ def choose(request_format: str | None, accept: str | None) -> Format:
     Raises ``NotAcceptable`` when there is no such format.
     """
     if request_format:
-        return _named(request_format)
-    ranges = list(_ranges(accept or ""))
+        # In a query, a plus sign that was not escaped has become a space: ``health json``.
+        named = FORMATS.get(request_format.strip().lower().replace(" ", "+"))
+        if named is None or not named.http:
+            raise NotAcceptable
+        return named
+    ranges = list(_media_ranges(accept or ""))
     if not ranges:
-        return JSON
-    best: tuple[float, int, int] | None = None
-    chosen = JSON
-    for offer in _OFFERED:
-        rank = _rank(offer, ranges)
-        if rank is not None and (best is None or rank > best):
-            best, chosen = rank, offer
-    if best is None:
-        raise NotAcceptable(tuple(known.name for known in _OFFERED))
-    return chosen
+        return OFFERED[0]
+    ranked = []
+    for offer in OFFERED:
+        admitting = [candidate for candidate in ranges if candidate.admits(offer)]
+        if admitting:
+            # The most precise range that admits a format decides about it (RFC 9110, section 12.5.1). Among formats
+            # wanted equally, what is named wins over what a wildcard admits, then what is named first.
+            decisive = max(admitting, key=lambda candidate: candidate.precision)
+            if decisive.quality > 0:
+                ranked.append(((decisive.quality, *decisive.precision), offer))
+    if not ranked:
+        raise NotAcceptable
+    return max(ranked, key=lambda ranking: ranking[0])[1]
 
 
-def _named(name: str) -> Format:
-    """The format of that name. In a query, a plus sign that was not escaped has become a space: ``health json``."""
-    chosen = FORMATS.get(name.strip().lower().replace(" ", "+"))
-    if chosen is None or not chosen.http:
-        raise NotAcceptable(tuple(known.name for known in _OFFERED))
-    return chosen
-
-
-def _rank(offer: Format, ranges: list[_Range]) -> tuple[float, int, int] | None:
-    """How much the header wants ``offer``, greater is more; None where it does not.
-
-    The most precise range that admits it decides (RFC 9110, section 12.5.1). Among formats wanted equally, what is
-    named wins over what a wildcard admits, then what is named first.
-    """
-    admitting = [candidate for candidate in ranges if candidate.admits(offer)]
-    if not admitting:
-        return None
-    decisive = max(admitting, key=lambda candidate: (candidate.precision, -candidate.position))
-    return (decisive.quality, decisive.precision, -decisive.position) if decisive.quality > 0 else None
-
-
-def _ranges(accept: str) -> Iterator[_Range]:
-    """The readable media ranges of the header; the others are passed over."""
+def _media_ranges(accept: str) -> Iterator[MediaRange]:
+    """Yield the readable media ranges of the header; the others are passed over."""
     for position, element in enumerate(re.findall(_ELEMENT, accept)):
         media, _, parameters = element.partition(";")
         # Java's own client sends a bare asterisk.
         type_, slash, subtype = ("*/*" if media.strip() == "*" else media).strip().lower().partition("/")
         quality = _quality(parameters)
         if slash and type_ and subtype and quality is not None:
-            yield _Range(type_, subtype, _version(f";{parameters}"), quality, position)
+            yield MediaRange(type_, subtype, _version(f";{parameters}"), quality, position)
 
 
 def _quality(parameters: str) -> float | None:
-    """The weight among the parameters, 0 to 1; 1 where there is none, None where it is not a number."""
+    """Return the weight among the parameters, 0 to 1; 1 where there is none, None where it is not a number."""
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "q":
@@ -123,5 +110,5 @@ def _quality(parameters: str) -> float | None:
 
 
 def _version(parameters: str) -> str | None:
-    found = re.search(_VERSION, parameters, re.IGNORECASE)
+    found = _VERSION.search(parameters)
     return found[1] if found else None

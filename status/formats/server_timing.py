@@ -1,4 +1,4 @@
-"""The ``Server-Timing`` header: where the time went, in the browser's own tools (https://www.w3.org/TR/server-timing/)."""
+"""The ``Server-Timing`` header, which the browser's tools show (https://www.w3.org/TR/server-timing/)."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 
 from status.report import Report
 
-#: Characters of the whole header; servers and proxies refuse answers with longer ones.
-MAX_LENGTH = 4096
+#: Characters of the whole header; servers and proxies refuse responses with longer ones.
+MAX_HEADER = 4096
 _NOT_TOKEN = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
 
 
 def server_timing(report: Report) -> str:
-    """``databases;dur=3.2, caches;dur=0.9``: how many milliseconds each run took. Only for callers who may see details.
+    """Return ``databases;dur=3.2, caches;dur=0.9``: the milliseconds of each run. Only for callers who may see details.
 
     A name is ``resource.provider`` where the report covers more than one resource, with ``_`` for what a header's token
     may not hold. Empty for an empty report. Metrics beyond the length limit are left out.
     """
     metrics: list[str] = []
-    room = MAX_LENGTH
+    room = MAX_HEADER
     for result in report.results:
         name = result.name if report.resource is not None else f"{result.resource}.{result.name}"
         reused = ';desc="reused"' if result.age else ""

@@ -13,7 +13,7 @@ from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy, ngettext, ngettext_lazy
 
-from status.formats.components import components
+from status.report import components
 from status.history import Slot, since
 from status.pages import charts, units
 from status.pages.tree import leaf, tree

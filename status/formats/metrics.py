@@ -1,0 +1,99 @@
+"""Metrics for scrapers: OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/) and Prometheus' own
+text format 0.0.4, for scrapers that do not know OpenMetrics.
+
+Both have the same samples to the letter, so that a series goes on when a scraper changes the format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from status import __version__
+from status.report import Report, components, one_line
+
+STATES = ("pass", "warn", "fail", "running", "info")
+Labels = tuple[tuple[str, str], ...]
+
+
+class Family:
+    """One metric family.
+
+    name, type: as OpenMetrics has them; the name is without the suffix of an info.
+    help: one line.
+    unit: the suffix of the name, or empty.
+    samples: label set -> value. A label set that comes twice keeps the lower value, so that no failure is lost.
+    """
+
+    def __init__(self, name: str, type: Literal["gauge", "stateset", "info"], help: str, unit: str = "") -> None:
+        self.name, self.type, self.help, self.unit = name, type, help, unit
+        self.samples: dict[Labels, float] = {}
+
+    @property
+    def sample_name(self) -> str:
+        return f"{self.name}_info" if self.type == "info" else self.name
+
+    def add(self, value: float, *labels: tuple[str, str]) -> None:
+        printable = tuple((name, one_line(text)) for name, text in labels)
+        self.samples[printable] = min(value, self.samples.get(printable, value))
+
+    def lines(self) -> Iterator[str]:
+        """Yield a line for each sample: seconds to the microsecond, whole numbers without a fraction."""
+        for labels, value in self.samples.items():
+            # ``one_line`` has removed the line ends, the third character that would need an escape.
+            escaped = ((name, text.replace("\\", r"\\").replace('"', r"\"")) for name, text in labels)
+            listed = ",".join(f'{name}="{text}"' for name, text in escaped)
+            yield f"{self.sample_name}{{{listed}}} {f'{value:.6f}'.rstrip('0').rstrip('.')}"
+
+
+def render_openmetrics(report: Report, details: bool) -> str:
+    """Return TYPE, UNIT, HELP and samples of each family, no empty line, and ``# EOF`` at the end."""
+    lines: list[str] = []
+    for family in families(report, details):
+        lines.append(f"# TYPE {family.name} {family.type}")
+        if family.unit:
+            lines.append(f"# UNIT {family.name} {family.unit}")
+        lines += [f"# HELP {family.name} {family.help}", *family.lines()]
+    return "".join(f"{line}\n" for line in [*lines, "# EOF"])
+
+
+def render_prometheus(report: Report, details: bool) -> str:
+    """Return HELP, TYPE and samples of each family. This format knows gauges, but neither info nor stateset."""
+    lines: list[str] = []
+    for family in families(report, details):
+        name = family.sample_name
+        lines += [f"# HELP {name} {family.help}", f"# TYPE {name} gauge", *family.lines()]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def families(report: Report, details: bool) -> list[Family]:
+    """Return every family that has a sample. Durations and our version are for callers who may see details."""
+    up = Family("django_status_up", "gauge", "1 unless a critical check of the resource fails.")
+    check_up = Family("django_status_check_up", "gauge", "1 if the check passes, 0 if it fails or warns.")
+    states = Family("django_status_check_state", "stateset", "The state of the check; info is never judged.")
+    part_up = Family("django_status_component_up", "gauge", "1 if this part of the check's answer passes.")
+    durations = Family(
+        "django_status_check_duration_seconds", "gauge", "How long the check's last run took.", "seconds"
+    )
+    ages = Family("django_status_check_age_seconds", "gauge", "How old the check's answer is.", "seconds")
+    build = Family("django_status_build", "info", "The version of django-status.")
+    for resource in report.resources:
+        results = report.of(resource)
+        if not results or any(result.judged for result in results):
+            up.add(not any(result.state == "fail" for result in results), ("resource", resource))
+    for result in report.results:
+        labels = ("resource", result.resource), ("check", result.name)
+        for state in STATES:
+            states.add(result.state == state, *labels, (states.name, state))
+        if details:
+            durations.add(result.duration, *labels)
+        if not result.running:
+            ages.add(result.age, *labels)
+            if result.judged:
+                check_up.add(result.sound, *labels)
+        for component in components(result, details):
+            if result.judged and component.name is not None:
+                part_up.add(component.state == "pass", *labels, ("component", component.name))
+    if details:
+        build.add(1, ("version", __version__))
+    return [family for family in (up, check_up, states, part_up, durations, ages, build) if family.samples]
