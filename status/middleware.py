@@ -1,13 +1,12 @@
-"""The front door: answers the app's own addresses before anything else in the stack sees the request.
+"""The middleware: it answers the app's own addresses before anything else in the stack sees the request.
 
-Put it first in ``MIDDLEWARE``. A probe by IP address, over plain HTTP, without a login or with a dead session database
-then gets its answer, instead of a 400, a redirect or an error from what stands behind.
+Put it first in ``MIDDLEWARE``. A probe by IP address, over plain HTTP, without a login or with a session database that
+is down then gets its answer, instead of a 400, a redirect or an error from what stands behind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
@@ -15,41 +14,22 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_asy
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver, get_resolver
+from django.urls import Resolver404, URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import LocalePrefixPattern
 from django.utils import translation
 
-from status.api.urls import Addresses, report
-from status.api.views import PONG, ReportView, is_ping
-from status.http import answer_of, complete, remember_answer
+from status.api.views import ReportView, is_ping
+from status.http import keep_response, kept_response
 from status.logs import log_once
 
-#: With all that it needs: nothing else in the stack sees it.
-COMPLETE_PONG = complete(PONG.again())
-FAILED = "What stands behind the front door failed, so whoever is logged in is nobody here"
-
-
-class Place(NamedTuple):
-    """What one path of the app's is about.
-
-    view, kwargs: as the urlconf resolves it.
-    language: the one that the path names, where it is mounted below a language prefix.
-    """
-
-    view: Callable[..., HttpResponse]
-    kwargs: Mapping[str, Any]
-    language: str | None
-
-    @property
-    def is_report(self) -> bool:
-        return self.view is report
+FAILED = "What stands behind the middleware failed, so whoever is logged in is anonymous here"
 
 
 class StatusMiddleware:
     """Answers what ``status.urls`` or ``status.api.urls`` is mounted for, wherever and how often; passes the rest on.
 
     Who brings a cookie may be logged in. Such requests go the ordinary way, where sessions and users are looked up; if
-    that leads anywhere else than to the view, they are answered here after all, as a stranger's.
+    that leads anywhere else than to the view, they are answered here after all, as an anonymous caller's.
     """
 
     sync_capable = True
@@ -62,71 +42,93 @@ class StatusMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        place = ours(request)
+        place = find_place(request)
         if self.is_async:
             return self.acall(request, place)
         if place is None:
             return cast("HttpResponseBase", self.get_response(request))
-        if place.is_report and is_ping(request, **place.kwargs):
-            return COMPLETE_PONG.again()
-        answer: HttpResponseBase | None = None
-        if may_be_logged_in(request):
-            remember_answer(request)
+        response: HttpResponseBase | None = None
+        if place.depends_on_user(request):
+            keep_response(request)
             try:
-                answer = self.get_response(request)
-            except Exception as error:  # Django's page for errors may need what is out as well
+                response = self.get_response(request)
+            except Exception as error:  # Django's page for errors may need what is down as well
                 log_once(FAILED, error)
-            answer = settled(request, answer)
-        return answer or complete(place.view(speaking(request, place), **place.kwargs))
+            response = choose_response(request, response)
+        return response or place.answer(request)
 
     async def acall(self, request: HttpRequest, place: Place | None) -> HttpResponseBase:
+        """Do the same on an event loop."""
         if place is None:
             return cast("HttpResponseBase", await self.get_response(request))
-        if place.is_report and is_ping(request, **place.kwargs):
-            return COMPLETE_PONG.again()
-        answer: HttpResponseBase | None = None
-        if may_be_logged_in(request):
-            remember_answer(request)
+        response: HttpResponseBase | None = None
+        if place.depends_on_user(request):
+            keep_response(request)
             try:
-                answer = await self.get_response(request)
-            except Exception as error:  # as above
+                response = await self.get_response(request)
+            except Exception as error:  # the same as in ``__call__``
                 log_once(FAILED, error)
-            answer = settled(request, answer)
-        return answer or complete(await self.aanswer(speaking(request, place), place))
-
-    async def aanswer(self, request: HttpRequest, place: Place) -> HttpResponse:
-        if place.is_report:
-            return await ReportView().adispatch(request, **place.kwargs)
-        # A page. Its template is rendered off the event loop, on the thread that belongs to this request.
-        return await sync_to_async(place.view, thread_sensitive=True)(request, **place.kwargs)
+            response = choose_response(request, response)
+        return response or await place.aanswer(request)
 
 
-def may_be_logged_in(request: HttpRequest) -> bool:
-    return bool(request.META.get("HTTP_COOKIE") or request.META.get("REMOTE_USER"))
+def choose_response(request: HttpRequest, response: HttpResponseBase | None) -> HttpResponseBase | None:
+    """Return the response to a request that went the ordinary way.
 
-
-def settled(request: HttpRequest, response: HttpResponseBase | None) -> HttpResponseBase | None:
-    """What a request gets that went the ordinary way; None where it met a login page, a redirect or an error instead.
-
-    An error may also come after the view, for example from a session that cannot be saved: the view's answer counts.
+    None where it met a login page, a redirect or an error before it reached the view. An error may also come after the
+    view, for example from a session that cannot be saved: then the view's response counts.
     """
-    answer = answer_of(request)
-    if answer is None:
+    kept = kept_response(request)
+    if kept is None:
         # What stands behind would not let this user through, so whoever it is has no rights here either.
         vars(request).pop("user", None)
         return None
-    return response if response and response.status_code == answer.status_code else complete(answer)
+    return response if response and response.status_code == kept.status_code else with_length(kept)
 
 
-def speaking(request: HttpRequest, place: Place) -> HttpRequest:
-    """``request`` in the language that its path names, as ``LocaleMiddleware`` would have it."""
-    if place.language is not None:
-        request.LANGUAGE_CODE = place.language
-    return request
+def with_length(response: HttpResponse) -> HttpResponse:
+    """Add the length, as ``CommonMiddleware`` does: a connection can then be used again without chunks."""
+    response.setdefault("Content-Length", str(len(response.content)))
+    return response
 
 
-def ours(request: HttpRequest) -> Place | None:
-    """The view of ours that ``request`` is for, if any. Does not ask for the host, which may be one nobody allows."""
+class Place(NamedTuple):
+    """What one path of the app is about.
+
+    view, kwargs: as the urlconf resolves it.
+    language: the one that the path names, where the app is mounted below a language prefix.
+    """
+
+    view: Callable[..., HttpResponse]
+    kwargs: Mapping[str, Any]
+    language: str | None
+
+    @property
+    def is_report(self) -> bool:
+        # By the class, which a monitoring agent's wrapper of the view passes on as well.
+        return issubclass(getattr(self.view, "view_class", object), ReportView)
+
+    def depends_on_user(self, request: HttpRequest) -> bool:
+        """Return whether the request may be that of somebody who is logged in, and asks for more than a ping."""
+        if not (request.META.get("HTTP_COOKIE") or request.META.get("REMOTE_USER")):
+            return False
+        return not (self.is_report and is_ping(request, **self.kwargs))
+
+    def answer(self, request: HttpRequest) -> HttpResponse:
+        """Call the view, in the language that the path names, as ``LocaleMiddleware`` would have it."""
+        if self.language is not None:
+            request.LANGUAGE_CODE = self.language
+        return with_length(self.view(request, **self.kwargs))
+
+    async def aanswer(self, request: HttpRequest) -> HttpResponse:
+        """Do the same on an event loop. A page is rendered off it, on the thread that belongs to this request."""
+        if self.is_report:
+            return with_length(await ReportView().adispatch(request, **self.kwargs))
+        return await sync_to_async(self.answer, thread_sensitive=True)(request)
+
+
+def find_place(request: HttpRequest) -> Place | None:
+    """Return what the path is about where it is one of the app's. Does not ask for the host, which may be unknown."""
     try:
         return place_of(get_resolver(), request.path_info)
     except Resolver404:
@@ -135,38 +137,35 @@ def ours(request: HttpRequest) -> Place | None:
 
 @lru_cache(maxsize=128)
 def place_of(resolver: URLResolver, path: str) -> Place:
-    """What ``path`` is about. Raises ``Resolver404`` for any other path of the site, which is then not remembered."""
+    """Return what ``path`` is about. Raises ``Resolver404`` for other paths of the site, which are not remembered."""
     mounts = mounts_of(resolver)
-    language = translation.get_language_from_path(path) if any(mount.translated for mount in mounts) else None
-    with _language(language, mounts):
-        match = _resolve(resolver, path)
-    if not getattr(match.func, "front_door", False):
+    if not any(mount.translated for mount in mounts):
+        return _resolve(resolver, mounts, path, None)
+    # Nobody else has looked at the language of the path yet.
+    language = translation.get_language_from_path(path)
+    with translation.override(language or settings.LANGUAGE_CODE):
+        return _resolve(resolver, mounts, path, language)
+
+
+def _resolve(resolver: URLResolver, mounts: tuple[Mount, ...], path: str, language: str | None) -> Place:
+    """Resolve ``path``, after a cheap look at whether it can be the app's."""
+    if any(mount.leads_to(path) for mount in mounts):
+        match = resolver.resolve(path)
+    # The mount point itself answers without its slash too, which no pattern below it can see.
+    elif not path.endswith("/") and any(mount.leads_to(f"{path}/") for mount in mounts):
+        try:
+            match = resolver.resolve(path)
+        except Resolver404:
+            match = resolver.resolve(f"{path}/")
+    else:
+        raise Resolver404
+    if not hasattr(match.func, "answered_by_middleware"):
         raise Resolver404
     return Place(match.func, match.kwargs, language)
 
 
-def _resolve(resolver: URLResolver, path: str) -> ResolverMatch:
-    """What the urlconf has for ``path``, after a cheap look at whether it can be ours. Raises ``Resolver404``."""
-    mounts = mounts_of(resolver)
-    if any(mount.leads(path) for mount in mounts):
-        return resolver.resolve(path)
-    # The mount point itself answers without its slash too, which no pattern below it can see.
-    if path.endswith("/") or not any(mount.leads(f"{path}/") for mount in mounts):
-        raise Resolver404
-    with suppress(Resolver404):
-        return resolver.resolve(path)
-    return resolver.resolve(f"{path}/")
-
-
-def _language(language: str | None, mounts: tuple[Mount, ...]) -> AbstractContextManager[None]:
-    """Where addresses depend on the language, the one of the path, which nobody else has looked at yet."""
-    if not any(mount.translated for mount in mounts):
-        return nullcontext()
-    return translation.override(language or settings.LANGUAGE_CODE)
-
-
 class Mount(NamedTuple):
-    """One place in the urlconf where views of ours are.
+    """One place in the urlconf where views of the app are.
 
     way: the patterns from the root to there.
     ends: the patterns of the views themselves.
@@ -179,8 +178,8 @@ class Mount(NamedTuple):
     def translated(self) -> bool:
         return any(isinstance(pattern, LocalePrefixPattern) for pattern in self.way)
 
-    def leads(self, path: str) -> bool:
-        """Whether ``path`` may be one of ours: a first and cheap look at every request."""
+    def leads_to(self, path: str) -> bool:
+        """Return whether ``path`` may be one of the app's: the cheap look at every request."""
         for pattern in self.way:
             found = pattern.match(path)
             if not found:
@@ -191,17 +190,18 @@ class Mount(NamedTuple):
 
 @lru_cache(maxsize=8)
 def mounts_of(resolver: URLResolver) -> tuple[Mount, ...]:
-    return tuple(_mounts(resolver, ()))
+    return tuple(_find_mounts(resolver, ()))
 
 
-def _mounts(resolver: URLResolver, way: tuple[Any, ...]) -> Iterator[Mount]:
+def _find_mounts(resolver: URLResolver, way: tuple[Any, ...]) -> Iterator[Mount]:
     way = (*way, resolver.pattern)
-    patterns: Iterable[Any] = resolver.url_patterns
-    if isinstance(patterns, Addresses):
-        patterns = patterns.patterns  # the others of it are names for the same
-    ends = [each.pattern for each in patterns if isinstance(each, URLPattern) and hasattr(each.callback, "front_door")]
+    ends = [
+        each.pattern
+        for each in resolver.url_patterns
+        if isinstance(each, URLPattern) and hasattr(each.callback, "answered_by_middleware")
+    ]
     if ends:
         yield Mount(way, tuple(ends))
-    for each in patterns:
+    for each in resolver.url_patterns:
         if isinstance(each, URLResolver):
-            yield from _mounts(each, way)
+            yield from _find_mounts(each, way)

@@ -21,7 +21,7 @@ from status.conf import conf
 from status.engine import engine
 from status.formats import FORMATS
 from status.history import history
-from status.http import HEADERS, expected
+from status.http import HEADERS, StatusResponse
 from status.pages.page import Page, RefusedPage
 from status.pages.rendering import render_page
 from status.registry import registry
@@ -117,14 +117,12 @@ class PageView(View):
             ],
             "live": request.GET.get("live") != "no",
         }
-        headers = {
-            **HEADERS,
-            "Vary": f"{HEADERS['Vary']}, Accept-Language",
-            "Content-Language": translation.get_language() or "en",
-        }
+        response = StatusResponse(render_page(request, page, context), status=code)
+        response["Vary"] = f"{HEADERS['Vary']}, Accept-Language"
+        response["Content-Language"] = translation.get_language() or "en"
         if conf.page_policy is not None:
-            headers["Content-Security-Policy"] = conf.page_policy
-        return expected(HttpResponse(render_page(request, page, context), status=code, headers=headers))
+            response["Content-Security-Policy"] = conf.page_policy
+        return response
 
     def root(self, request: HttpRequest) -> str:
         """Return the path of the overview, with its slash, taken from this request: the app may be mounted twice."""

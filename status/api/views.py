@@ -1,11 +1,9 @@
-"""Addresses that answer with checks: authorise, choose a format, ask, write it down."""
+"""Addresses that answer with checks: authorize the caller, choose a format, run the checks, render the report."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from functools import update_wrapper
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, TooManyFieldsSent
@@ -21,79 +19,39 @@ from status.exceptions import StatusError
 from status.formats import Format
 from status.formats.negotiation import NotAcceptable, choose
 from status.formats.server_timing import server_timing
-from status.http import Answer, expected
+from status.http import StatusResponse
 from status.registry import Selection, UnknownName, registry
 from status.report import Report
 
-PONG = Answer(b'{"pong": true}')
-#: What a probe or curl accepts; anything else is negotiated like every other answer.
-PLAIN = (None, "*/*", "application/json")
+PONG = b'{"pong": true}'
 METHODS = ["get", "head", "options"]
 
 
 class Refusal(StatusError):
     """The request is not answered with checks. ``response`` says why."""
 
-    def __init__(self, response: HttpResponse) -> None:
+    def __init__(self, response: StatusResponse) -> None:
         super().__init__(response.status_code)
         self.response = response
 
 
-class Question(NamedTuple):
-    """What a request asks, once it is known that it may."""
-
-    selection: Selection
-    format: Format
-    access: Access
+def problem(status: int, **body: object) -> StatusResponse:
+    """Return a JSON response that says what is wrong with the request."""
+    return StatusResponse(json.dumps(body), "application/json", status)
 
 
-def problem(status: int, **body: object) -> Answer:
-    """An answer that says what is wrong with the request."""
-    return expected(Answer(json.dumps(body).encode(), status=status))
+def authorize(access: Access, resource: str | None, provider: str | None = None) -> Access:
+    """Return ``access`` where it reaches this address.
 
-
-def prepare(
-    request: HttpRequest, access: Access, resource: str | None, provider: str | None
-) -> Question | HttpResponse:
-    """What ``request`` asks, or the answer where nothing has to be run for it."""
-    try:
-        if request.method == "OPTIONS":
-            return listing(request, access, resource, provider)
-        return question(request, access, resource, provider)
-    except Refusal as refusal:
-        return refusal.response
-    except TooManyFieldsSent:  # by request.GET; Django would log it as an error and mail the admins
-        return problem(400, error="The query has too many fields.")
-
-
-def question(
-    request: HttpRequest, access: Access, resource: str | None = None, provider: str | None = None
-) -> Question:
-    """What ``request`` asks. Raises ``Refusal`` when it may not, or makes no sense."""
-    authorise(access, resource, provider)
-    try:
-        format = choose(_last(_query(request, "format")), request.META.get("HTTP_ACCEPT"))
-    except NotAcceptable as error:
-        raise Refusal(problem(406, error=str(error), formats=error.known)) from error
-    return Question(select(request, access, resource, provider), format, access)
-
-
-def _query(request: HttpRequest, name: str) -> list[str]:
-    """What the query says under ``name``. ``request.GET`` is slow to build, and most probes have no query at all."""
-    return request.GET.getlist(name) if request.META.get("QUERY_STRING") else []
-
-
-def _last(values: list[str]) -> str | None:
-    return values[-1] if values else None
-
-
-def authorise(access: Access, resource: str | None, provider: str | None = None) -> None:
-    """Raises ``Refusal``, before any name is looked up, so that it tells nothing about which names there are."""
+    Raises ``Refusal`` otherwise, before any name is looked up, so that it does not tell which names there are.
+    """
     if not access.may_ask(resource, provider):
         raise Refusal(refused(access))
+    return access
 
 
-def refused(access: Access) -> Answer:
+def refused(access: Access) -> StatusResponse:
+    """Return the response for a caller who may not ask: 401 where a bearer token could help, else 403."""
     if not access.challenge:
         return problem(403, error="You may not ask here.")
     response = problem(401, error="This needs a bearer token: Authorization: Bearer <token>.")
@@ -101,33 +59,14 @@ def refused(access: Access) -> Answer:
     return response
 
 
-def select(request: HttpRequest, access: Access, resource: str | None, provider: str | None = None) -> Selection:
-    """The checks that the address and the query name. Raises ``Refusal`` for unknown names."""
-    # The way to ping is always open, also where the rest of its resource is closed.
-    among = access.resources if access.may_ask(resource) else None
-    only, skip = _query(request, "check"), _query(request, "skip")
-    try:
-        return registry.select(resource, provider, only=only, skip=skip, among=among)
-    except UnknownName as error:
-        authorise(access, resource)  # where only the way to ping is open, nobody is told what else there is
-        raise Refusal(problem(404, error=str(error), **{f"{error.kind}s": error.known})) from error
-
-
-def respond(question: Question, report: Report) -> Answer:
-    """``report`` in the format and with the rights of the question."""
-    failing = report.failing and not question.format.always_ok
-    response = Answer(
-        question.format.render(report, question.access.details).encode(),
-        question.format.content_type,
-        conf.error_code if failing else 200,
-    )
-    if question.access.details:
-        response["Server-Timing"] = server_timing(report)
-    return expected(response)
+def allow(response: StatusResponse) -> StatusResponse:
+    """Add the ``Allow`` header."""
+    response["Allow"] = "GET, HEAD, OPTIONS"
+    return response
 
 
 def origin(request: HttpRequest) -> str:
-    """``https://example.com`` where the project names that host, else nothing: whoever asks could write anything."""
+    """Return ``https://example.com`` where the project names that host, else nothing: callers can write any host."""
     try:
         host = request.get_host()
     except DisallowedHost:
@@ -138,71 +77,133 @@ def origin(request: HttpRequest) -> str:
     return f"{request.scheme}://{host}" if validate_host(split_domain_port(host)[0], named) else ""
 
 
-def api_path(request: HttpRequest, resource: str | None, provider: str | None) -> str:
-    """The path of the API's root, wherever and however often it is mounted, taken from the address that was asked."""
-    path = request.path.rstrip("/")
-    for name in (provider, resource):
-        if name is not None:
-            path = path[: path.rindex("/")]
-    return escape_uri_path(path)
-
-
-def listing(request: HttpRequest, access: Access, resource: str | None, provider: str | None) -> Answer:
-    """The addresses there are below this one. Runs nothing. Raises ``Refusal``."""
-    authorise(access, resource, provider)
-    selection = select(request, access, resource, provider)
-    root = origin(request) + api_path(request, resource, provider)
-    addresses: dict[str, dict[str, str]] = {name: {} for name in selection.resources}
-    for check in selection.checks:
-        addresses[check.resource][check.name] = f"{root}/{check.resource}/{check.name}"
-    return allow(Answer(json.dumps(addresses if resource is None else addresses[resource]).encode()))
-
-
-def allow(response: Answer) -> Answer:
-    response["Allow"] = "GET, HEAD, OPTIONS"
-    return response
+def query_values(request: HttpRequest, name: str) -> list[str]:
+    """Return what the query says under ``name``. Raises ``Refusal`` for a query that Django does not read."""
+    try:
+        return request.GET.getlist(name)
+    except TooManyFieldsSent as error:  # Django would log it as an error and mail the admins
+        raise Refusal(problem(400, error="The query has too many fields.")) from error
 
 
 def is_ping(request: HttpRequest, resource: str | None = None, provider: str | None = None) -> bool:
-    """Whether the answer is ``PONG``, whoever asks: no provider, no thread, no look at who it is."""
+    """Return whether the answer is that of the built-in ping, whoever asks: nothing is run or looked up for it."""
+    check = registry.get(str(resource), {}).get("ping") if provider == "ping" else None
     return (
-        provider == "ping"
+        check is not None
+        and check.is_ping
         and request.method in ("GET", "HEAD")
         and not request.META.get("QUERY_STRING")
-        and request.META.get("HTTP_ACCEPT") in PLAIN
-        and resource in registry.pings
+        # What probes and curl accept. Anything else is negotiated like every other answer.
+        and request.META.get("HTTP_ACCEPT") in (None, "*/*", "application/json")
     )
 
 
 class ReportView(View):
-    """Answers every resource, one resource, or one provider, as the address says."""
+    """Answers every resource, one resource, or one provider, as the address says. Its hooks can be overridden."""
 
     http_method_names = METHODS
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return cast("HttpResponse", super().dispatch(request, *args, **kwargs))
+        except Refusal as refusal:
+            return refusal.response
+
+    async def adispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Do the same as ``dispatch`` on an event loop, without blocking it. The middleware calls it under ASGI."""
+        handlers = {"GET": self.aget, "HEAD": self.aget, "OPTIONS": self.aoptions}
+        try:
+            if request.method in handlers:
+                return await handlers[request.method](request, *args, **kwargs)
+            return self.http_method_not_allowed(request)
+        except Refusal as refusal:
+            return refusal.response
+
     def get(self, request: HttpRequest, resource: str | None = None, provider: str | None = None) -> HttpResponse:
-        asked = prepare(request, access_for(request), resource, provider)
-        return asked if isinstance(asked, HttpResponse) else respond(asked, engine.report(asked.selection))
+        if is_ping(request, resource, provider):
+            return StatusResponse(PONG, "application/json")
+        access = self.get_access(request, resource, provider)
+        format = self.get_format(request)
+        selection = self.get_selection(request, access, resource, provider)
+        return self.render_report(engine.report(selection), format, access)
 
-    # Else Django gives each view a ``head`` that knows the view: a circle that keeps the request until it is collected.
-    head = options = get
-
-    @classmethod
-    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponse]:
-        view = super().as_view(**initkwargs)
-
-        def report(request: HttpRequest, **kwargs: str) -> HttpResponse:
-            return PONG.again() if is_ping(request, **kwargs) else view(request, **kwargs)  # type: ignore[return-value]
-
-        return update_wrapper(report, view)
-
-    async def adispatch(
+    async def aget(
         self, request: HttpRequest, resource: str | None = None, provider: str | None = None
     ) -> HttpResponse:
-        """``dispatch`` on an event loop, without blocking it. The front door calls it under ASGI, but for ping."""
-        if str(request.method).lower() not in self.http_method_names:
-            return self.http_method_not_allowed(request)
-        asked = prepare(request, await aaccess_for(request), resource, provider)
-        return asked if isinstance(asked, HttpResponse) else respond(asked, await engine.areport(asked.selection))
+        if is_ping(request, resource, provider):
+            return StatusResponse(PONG, "application/json")
+        access = await self.aget_access(request, resource, provider)
+        format = self.get_format(request)
+        selection = self.get_selection(request, access, resource, provider)
+        return self.render_report(await engine.areport(selection), format, access)
 
-    def http_method_not_allowed(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+    # Else Django gives each view a ``head`` that refers to the view: a cycle that keeps the request until the garbage
+    # collector comes.
+    head = get
+
+    def options(self, request: HttpRequest, resource: str | None = None, provider: str | None = None) -> HttpResponse:
+        """Answer the addresses there are below this one. Runs nothing."""
+        return self.render_addresses(request, self.get_access(request, resource, provider), resource, provider)
+
+    async def aoptions(
+        self, request: HttpRequest, resource: str | None = None, provider: str | None = None
+    ) -> HttpResponse:
+        return self.render_addresses(request, await self.aget_access(request, resource, provider), resource, provider)
+
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return allow(problem(405, error="Ask with GET, HEAD or OPTIONS."))
+
+    def get_access(self, request: HttpRequest, resource: str | None, provider: str | None) -> Access:
+        """Return the caller's rights. Raises ``Refusal`` where they do not reach this address."""
+        return authorize(access_for(request), resource, provider)
+
+    async def aget_access(self, request: HttpRequest, resource: str | None, provider: str | None) -> Access:
+        """Do the same on an event loop, without blocking it."""
+        return authorize(await aaccess_for(request), resource, provider)
+
+    def get_format(self, request: HttpRequest) -> Format:
+        """Return the format to answer in. Raises ``Refusal`` where there is none that the caller accepts."""
+        asked = query_values(request, "format")
+        try:
+            return choose(asked[-1] if asked else None, request.META.get("HTTP_ACCEPT"))
+        except NotAcceptable as error:
+            raise Refusal(problem(406, error=str(error), formats=error.known)) from error
+
+    def get_selection(
+        self, request: HttpRequest, access: Access, resource: str | None, provider: str | None
+    ) -> Selection:
+        """Return the checks that the address and the query name. Raises ``Refusal`` for unknown names."""
+        # The way to ping is always open, also where the rest of its resource is closed.
+        among = access.resources if access.may_ask(resource) else None
+        only, skip = query_values(request, "check"), query_values(request, "skip")
+        try:
+            return registry.select(resource, provider, only=only, skip=skip, among=among)
+        except UnknownName as error:
+            authorize(access, resource)  # where only the way to ping is open, nobody is told what else there is
+            raise Refusal(problem(404, error=str(error), **{f"{error.kind}s": error.known})) from error
+
+    def render_report(self, report: Report, format: Format, access: Access) -> HttpResponse:
+        """Return the report in the format, as far as the caller may see it."""
+        failing = report.failing and not format.always_ok
+        content = format.render(report, access.details).encode()
+        response = StatusResponse(content, format.content_type, conf.error_code if failing else 200)
+        if access.details:
+            response["Server-Timing"] = server_timing(report)
+        return response
+
+    def render_addresses(
+        self, request: HttpRequest, access: Access, resource: str | None, provider: str | None
+    ) -> HttpResponse:
+        """Return ``{resource: {provider: address}}``, or ``{provider: address}`` below one resource."""
+        # The API's root, wherever and however often it is mounted, is found in the path that was asked.
+        root = request.path.rstrip("/")
+        for name in (provider, resource):
+            if name is not None:
+                root = root[: root.rindex("/")]
+        root = origin(request) + escape_uri_path(root)
+        selection = self.get_selection(request, access, resource, provider)
+        addresses: dict[str, dict[str, str]] = {name: {} for name in selection.resources}
+        for check in selection.checks:
+            addresses[check.resource][check.name] = f"{root}/{check.resource}/{check.name}"
+        document = addresses if resource is None else addresses[resource]
+        return allow(StatusResponse(json.dumps(document), "application/json"))
