@@ -1,6 +1,6 @@
 """Who may see what: the one rule that API, pages, OPTIONS and formats obey.
 
-A caller has authority by a bearer token, a network, a callable of the project's own, or as a staff user, tried in this
+A caller is authorized by a bearer token, a network, a callable of the project's own, or as a staff user, tried in this
 order: the first two read the request alone, the last one may need the database that is down. Whatever goes wrong on the
 way is a refusal, and never an error.
 """
@@ -27,14 +27,14 @@ from status.logs import log_once
 
 #: Open to everyone whatever ``STATUS_PUBLIC`` says: liveness probes carry no token.
 ALWAYS_OPEN = ("health", "ping")
-#: Shorter tokens can be guessed, and are not accepted.
+#: Characters. Shorter tokens can be guessed, and are not accepted.
 MIN_TOKEN = 32
 #: What a token in the settings begins with when it is given as its SHA-256, in 64 hexadecimal digits.
 HASHED = "sha256:"
-#: The permission that gives authority to users who are not staff.
+#: The permission that authorizes users who are not staff.
 PERMISSION = "status.view_status"
-#: Who somebody is may take a database that hangs.
-_lookups = LimitedCalls("status-access", limit=8, timeout=1.0)
+#: Calls that find out who somebody is: they may wait for a database that hangs.
+user_lookups = LimitedCalls("status-access", limit=8, timeout=1.0)
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -52,49 +52,46 @@ class Access(NamedTuple):
 
     @property
     def challenge(self) -> bool:
-        """Whether a bearer token could help a caller who is refused."""
-        return bool(_known_digests())
+        """Return whether a bearer token could help a caller who is refused."""
+        return bool(_accepted_digests())
 
     def may_ask(self, resource: str | None, provider: str | None = None) -> bool:
-        """Whether the caller may ask at this address; decided by names alone, so that refusals betray nothing."""
+        """Return whether the caller may ask at this address: decided by names alone, so a refusal tells nothing."""
         if self.resources is None or (resource, provider) == ALWAYS_OPEN:
             return True
         return bool(self.resources) if resource is None else resource in self.resources
 
 
 def access_for(request: HttpRequest) -> Access:
-    """The rights of whoever sent ``request``."""
-    authority = admits(has_token, request) or admits(is_near, request)
-    if not authority and may_be_known(request):
-        knows = partial(is_known, request)
-        authority = knows() if conf.synchronous else _lookups.call(knows, False)
-    return _access(authority)
+    """Return the rights of whoever sent ``request``. Takes a second at most."""
+    authorized = admits(has_token, request) or admits(is_near, request)
+    if not authorized and may_be_known(request):
+        lookup = partial(is_known, request)
+        authorized = lookup() if conf.synchronous else user_lookups.call(lookup, False)
+    return access_of(authorized)
 
 
 async def aaccess_for(request: HttpRequest) -> Access:
-    """The same on an event loop, without blocking it."""
-    authority = admits(has_token, request) or admits(is_near, request)
-    if not authority and may_be_known(request):
-        authority = await _lookups.acall(partial(is_known, request), False)
-    return _access(authority)
+    """Do the same on an event loop, without blocking it."""
+    authorized = admits(has_token, request) or admits(is_near, request)
+    if not authorized and may_be_known(request):
+        authorized = await user_lookups.acall(partial(is_known, request), False)
+    return access_of(authorized)
 
 
-def _access(authority: bool) -> Access:
-    authority = authority or settings.DEBUG
-    details = conf.show_details == "always" or (authority and conf.show_details == "when-authorized")
-    return Access(details, None if authority else _open_to_all())
-
-
-def _open_to_all() -> Collection[str] | None:
-    """``STATUS_PUBLIC``. One with a mistake in it opens nothing: whoever wrote it meant to close something."""
+def access_of(authorized: bool) -> Access:
+    """Return the rights of an authorized or an anonymous caller."""
+    authorized = authorized or settings.DEBUG
+    details = conf.show_details == "always" or (authorized and conf.show_details == "when-authorized")
     public = conf.public
-    if public is None and conf.read("STATUS_PUBLIC", None) is None:
-        return None
-    return frozenset(public or ())
+    if authorized or (public is None and conf.read("STATUS_PUBLIC", None) is None):
+        return Access(details, None)
+    # A mistake in ``STATUS_PUBLIC`` opens nothing: whoever wrote it meant to close something.
+    return Access(details, frozenset(public or ()))
 
 
 def admits(rule: Callable[[HttpRequest], bool], request: HttpRequest) -> bool:
-    """Whether ``rule`` says True. Whatever it raises is a refusal, and goes to the log: some are the project's own."""
+    """Return whether ``rule`` says True. Whatever it raises is a refusal, which is logged: it may be the project's."""
     try:
         return rule(request) is True
     except BaseException as error:
@@ -103,30 +100,34 @@ def admits(rule: Callable[[HttpRequest], bool], request: HttpRequest) -> bool:
 
 
 def has_token(request: HttpRequest) -> bool:
-    """Whether the request carries one of ``STATUS_TOKENS`` as a bearer token (RFC 6750)."""
+    """Return whether the request carries one of ``STATUS_TOKENS`` as a bearer token (RFC 6750)."""
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
-    if scheme.lower() != "bearer" or not (known := _known_digests()):
+    if scheme.lower() != "bearer" or not (accepted := _accepted_digests()):
         return False
     digest = _digest(token)
-    # Every one of them, in constant time: how long it takes tells nothing about which was close.
-    if sum([constant_time_compare(digest, one) for one in known]):
+    # Every one of them, in constant time: how long it takes does not tell which was close.
+    if sum([constant_time_compare(digest, one) for one in accepted]):
         return True
     log_once("A wrong bearer token was sent")
     return False
 
 
-def _known_digests() -> tuple[str, ...]:
-    return digests(tuple(conf.tokens), *_secret_keys())
+def _accepted_digests() -> tuple[str, ...]:
+    try:
+        keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    except ImproperlyConfigured:  # a project without one
+        keys = ()
+    return digests(tuple(conf.tokens), *(key.strip() for key in keys if isinstance(key, str)))
 
 
 @lru_cache(maxsize=8)
-def digests(tokens: tuple[str, ...], *other_doors: str) -> tuple[str, ...]:
-    """The SHA-256 of each usable token; what could be guessed, or opens other doors too, is not usable."""
+def digests(tokens: tuple[str, ...], *secret_keys: str) -> tuple[str, ...]:
+    """Return the SHA-256 of each usable token: not one that can be guessed, or that is a secret key."""
     usable = []
     for token in map(str.strip, tokens):
         if token.startswith(HASHED) and is_digest(token.removeprefix(HASHED)):
             usable.append(token.removeprefix(HASHED).lower())
-        elif not token.startswith(HASHED) and len(token) >= MIN_TOKEN and token not in other_doors:
+        elif not token.startswith(HASHED) and len(token) >= MIN_TOKEN and token not in secret_keys:
             usable.append(_digest(token))
     return tuple(usable)
 
@@ -136,27 +137,20 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.strip().encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _secret_keys() -> tuple[str, ...]:
-    try:
-        keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    except ImproperlyConfigured:  # a project without one
-        return ()
-    return tuple(key.strip() for key in keys if isinstance(key, str))
-
-
 def is_digest(text: str) -> bool:
+    """Return whether the text is a SHA-256 in hexadecimal digits."""
     return len(text) == 64 and set(text.lower()) <= set("0123456789abcdef")
 
 
 def is_near(request: HttpRequest) -> bool:
-    """Whether the request comes from one of ``STATUS_NETWORKS``."""
+    """Return whether the request comes from one of ``STATUS_NETWORKS``."""
     near = networks(tuple(conf.networks))
-    address = client(request) if near else None
+    address = client_address(request) if near else None
     return address is not None and any(address in network for network in near)
 
 
-def client(request: HttpRequest) -> Address | None:
-    """Where the request comes from: the peer, or what stands behind ``STATUS_TRUSTED_PROXIES``.
+def client_address(request: HttpRequest) -> Address | None:
+    """Return where the request comes from: the peer, or what stands behind ``STATUS_TRUSTED_PROXIES``.
 
     ``X-Forwarded-For`` is read from the right, past the proxies that are trusted: what is further left can be made up.
     None where there is no address (a Unix socket) or no readable one.
@@ -170,14 +164,14 @@ def client(request: HttpRequest) -> Address | None:
         hops += [hop for hop in reversed(forwarded.split(",")) if hop.strip()]
     address = None
     for hop in hops:
-        address = parse(hop)
+        address = parse_address(hop)
         if address is None or not any(address in network for network in trusted):
             return address
     return address
 
 
-def parse(hop: str) -> Address | None:
-    """An address, also with a port as some proxies write it, and IPv4 in its IPv6 clothes as IPv4."""
+def parse_address(hop: str) -> Address | None:
+    """Return the address, also with a port as some proxies write it; an IPv4-mapped IPv6 address as IPv4."""
     text = hop.strip()
     if text.startswith("[") and "]" in text:
         text = text[1:].partition("]")[0]
@@ -192,36 +186,32 @@ def parse(hop: str) -> Address | None:
 
 @lru_cache(maxsize=8)
 def networks(cidrs: tuple[str, ...]) -> tuple[Network, ...]:
-    """The readable ones among ``cidrs``."""
-    readable = []
+    """Return the readable ones among ``cidrs``; IPv4-mapped IPv6 as IPv4, like the addresses compared with them."""
+    readable: list[Network] = []
     for cidr in cidrs:
         try:
-            readable.append(_plain(ip_network(cidr.strip(), strict=False)))
+            network = ip_network(cidr.strip(), strict=False)
         except ValueError:
             continue
+        mapped = getattr(network.network_address, "ipv4_mapped", None)
+        readable.append(network if mapped is None else IPv4Network((mapped, network.prefixlen - 96)))
     return tuple(readable)
 
 
-def _plain(network: Network) -> Network:
-    """IPv4 in its IPv6 clothes as IPv4, like the addresses that are compared with it."""
-    mapped = getattr(network.network_address, "ipv4_mapped", None)
-    return network if mapped is None else IPv4Network((mapped, network.prefixlen - 96))
-
-
 def may_be_known(request: HttpRequest) -> bool:
-    """Whether it is worth asking who this is: probes carry nothing that could tell."""
+    """Return whether it is worth asking who this is: probes carry nothing that could tell."""
     if conf.permission is not None:
         return True
     return hasattr(request, "user") and bool(request.COOKIES or request.META.get("REMOTE_USER"))
 
 
 def is_known(request: HttpRequest) -> bool:
-    """Whether ``STATUS_PERMISSION`` admits the request, or its user is trusted. May hang."""
+    """Return whether ``STATUS_PERMISSION`` admits the request, or its user is trusted. May hang."""
     return admits(is_permitted, request) or admits(is_trusted_user, request)
 
 
 def is_permitted(request: HttpRequest) -> bool:
-    """What ``STATUS_PERMISSION`` says. May raise, and may hang."""
+    """Return what ``STATUS_PERMISSION`` says. May raise anything, and may hang."""
     permission = conf.permission
     if permission is None:
         return False
@@ -229,7 +219,7 @@ def is_permitted(request: HttpRequest) -> bool:
         # Late: its models can only be imported where it is installed.
         from django.contrib.auth.models import AnonymousUser
 
-        request.user = AnonymousUser()  # at the front door nobody has looked; what asks for a user gets one
+        request.user = AnonymousUser()  # no middleware has run; a permission that asks for a user gets one
     judge = import_string(permission) if isinstance(permission, str) else permission
     verdict = judge(request)
     if iscoroutine(verdict):
@@ -240,6 +230,6 @@ def is_permitted(request: HttpRequest) -> bool:
 
 
 def is_trusted_user(request: HttpRequest) -> bool:
-    """Whether the request's user is staff or has the permission. May raise, and may hang: the database may be down."""
+    """Return whether the user is staff or has the permission. May raise, and may hang: the database may be down."""
     user = getattr(request, "user", None)
     return user is not None and bool(user.is_active and (user.is_staff or user.has_perm(PERMISSION)))

@@ -45,6 +45,8 @@ def exempt(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse]
         # What ``FetchFromCacheMiddleware`` sets to True. Django 4.2 keeps a response that says "no-store".
         request._cache_update_cache = False  # type: ignore[attr-defined]
         response = cast("HttpResponse", view(request, *args, **kwargs))
+        # Only where the middleware asks for it: a request and a response that refer to each other are left to the
+        # garbage collector.
         if hasattr(request, "status_response"):
             request.status_response = response
         return response
@@ -54,16 +56,3 @@ def exempt(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse]
     # Private: ``transaction.non_atomic_requests`` takes the aliases one by one, and settings are not read at import.
     exempt_view._non_atomic_requests = AnyAlias()  # type: ignore[attr-defined]
     return exempt_view
-
-
-def keep_response(request: HttpRequest) -> None:
-    """Have an exempt view leave its response on the request, for ``kept_response``.
-
-    Only on demand: a request and a response that refer to each other are left to the garbage collector.
-    """
-    request.status_response = None  # type: ignore[attr-defined]
-
-
-def kept_response(request: HttpRequest) -> HttpResponse | None:
-    """Return what an exempt view has answered to ``request``; None where none was reached."""
-    return getattr(request, "status_response", None)

@@ -19,7 +19,6 @@ from django.urls.resolvers import LocalePrefixPattern
 from django.utils import translation
 
 from status.api.views import ReportView, is_ping
-from status.http import keep_response, kept_response
 from status.logs import log_once
 
 FAILED = "What stands behind the middleware failed, so whoever is logged in is anonymous here"
@@ -47,43 +46,42 @@ class StatusMiddleware:
             return self.acall(request, place)
         if place is None:
             return cast("HttpResponseBase", self.get_response(request))
+        if not place.depends_on_user(request):
+            return place.answer(request)
         response: HttpResponseBase | None = None
-        if place.depends_on_user(request):
-            keep_response(request)
-            try:
-                response = self.get_response(request)
-            except Exception as error:  # Django's page for errors may need what is down as well
-                log_once(FAILED, error)
-            response = choose_response(request, response)
-        return response or place.answer(request)
+        request.status_response = None  # type: ignore[attr-defined]
+        try:
+            response = self.get_response(request)
+        except Exception as error:  # Django's page for errors may need what is down as well
+            log_once(FAILED, error)
+        return choose_response(request, response) or place.answer(request)
 
     async def acall(self, request: HttpRequest, place: Place | None) -> HttpResponseBase:
         """Do the same on an event loop."""
         if place is None:
             return cast("HttpResponseBase", await self.get_response(request))
+        if not place.depends_on_user(request):
+            return await place.aanswer(request)
         response: HttpResponseBase | None = None
-        if place.depends_on_user(request):
-            keep_response(request)
-            try:
-                response = await self.get_response(request)
-            except Exception as error:  # the same as in ``__call__``
-                log_once(FAILED, error)
-            response = choose_response(request, response)
-        return response or await place.aanswer(request)
+        request.status_response = None  # type: ignore[attr-defined]
+        try:
+            response = await self.get_response(request)
+        except Exception as error:  # the same as in ``__call__``
+            log_once(FAILED, error)
+        return choose_response(request, response) or await place.aanswer(request)
 
 
 def choose_response(request: HttpRequest, response: HttpResponseBase | None) -> HttpResponseBase | None:
-    """Return the response to a request that went the ordinary way.
+    """Return the response to a request that went the ordinary way, or None where it did not reach the view.
 
-    None where it met a login page, a redirect or an error before it reached the view. An error may also come after the
-    view, for example from a session that cannot be saved: then the view's response counts.
+    An error may also come after the view, for example from a session that cannot be saved: the view's response counts.
     """
-    kept = kept_response(request)
-    if kept is None:
-        # What stands behind would not let this user through, so whoever it is has no rights here either.
+    answered: HttpResponse | None = request.status_response  # type: ignore[attr-defined]
+    if answered is None:
+        # A login page, a redirect or an error: whoever it is has no rights here either.
         vars(request).pop("user", None)
         return None
-    return response if response and response.status_code == kept.status_code else with_length(kept)
+    return response if response and response.status_code == answered.status_code else with_length(answered)
 
 
 def with_length(response: HttpResponse) -> HttpResponse:
@@ -93,9 +91,8 @@ def with_length(response: HttpResponse) -> HttpResponse:
 
 
 class Place(NamedTuple):
-    """What one path of the app is about.
+    """A view of the app that a path leads to.
 
-    view, kwargs: as the urlconf resolves it.
     language: the one that the path names, where the app is mounted below a language prefix.
     """
 
@@ -110,9 +107,8 @@ class Place(NamedTuple):
 
     def depends_on_user(self, request: HttpRequest) -> bool:
         """Return whether the request may be that of somebody who is logged in, and asks for more than a ping."""
-        if not (request.META.get("HTTP_COOKIE") or request.META.get("REMOTE_USER")):
-            return False
-        return not (self.is_report and is_ping(request, **self.kwargs))
+        carries_user = bool(request.META.get("HTTP_COOKIE") or request.META.get("REMOTE_USER"))
+        return carries_user and not (self.is_report and is_ping(request, **self.kwargs))
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """Call the view, in the language that the path names, as ``LocaleMiddleware`` would have it."""
@@ -123,7 +119,7 @@ class Place(NamedTuple):
     async def aanswer(self, request: HttpRequest) -> HttpResponse:
         """Do the same on an event loop. A page is rendered off it, on the thread that belongs to this request."""
         if self.is_report:
-            return with_length(await ReportView().adispatch(request, **self.kwargs))
+            return with_length(await ReportView().aget(request, **self.kwargs))
         return await sync_to_async(self.answer, thread_sensitive=True)(request)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, TooManyFieldsSent
@@ -35,19 +35,23 @@ class Refusal(StatusError):
         self.response = response
 
 
+class Question(NamedTuple):
+    """What a request asks, once it is known that it may."""
+
+    selection: Selection
+    format: Format
+    access: Access
+
+
 def problem(status: int, **body: object) -> StatusResponse:
     """Return a JSON response that says what is wrong with the request."""
     return StatusResponse(json.dumps(body), "application/json", status)
 
 
-def authorize(access: Access, resource: str | None, provider: str | None = None) -> Access:
-    """Return ``access`` where it reaches this address.
-
-    Raises ``Refusal`` otherwise, before any name is looked up, so that it does not tell which names there are.
-    """
+def authorize(access: Access, resource: str | None, provider: str | None = None) -> None:
+    """Raise ``Refusal``, before any name is looked up, so that it does not tell which names there are."""
     if not access.may_ask(resource, provider):
         raise Refusal(refused(access))
-    return access
 
 
 def refused(access: Access) -> StatusResponse:
@@ -103,63 +107,46 @@ class ReportView(View):
 
     http_method_names = METHODS
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        try:
-            return cast("HttpResponse", super().dispatch(request, *args, **kwargs))
-        except Refusal as refusal:
-            return refusal.response
-
-    async def adispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Do the same as ``dispatch`` on an event loop, without blocking it. The middleware calls it under ASGI."""
-        handlers = {"GET": self.aget, "HEAD": self.aget, "OPTIONS": self.aoptions}
-        try:
-            if request.method in handlers:
-                return await handlers[request.method](request, *args, **kwargs)
-            return self.http_method_not_allowed(request)
-        except Refusal as refusal:
-            return refusal.response
-
     def get(self, request: HttpRequest, resource: str | None = None, provider: str | None = None) -> HttpResponse:
         if is_ping(request, resource, provider):
             return StatusResponse(PONG, "application/json")
-        access = self.get_access(request, resource, provider)
-        format = self.get_format(request)
-        selection = self.get_selection(request, access, resource, provider)
-        return self.render_report(engine.report(selection), format, access)
+        asked = self.get_question(request, access_for(request), resource, provider)
+        if isinstance(asked, HttpResponse):
+            return asked
+        return self.render_report(engine.report(asked.selection), asked.format, asked.access)
 
     async def aget(
         self, request: HttpRequest, resource: str | None = None, provider: str | None = None
     ) -> HttpResponse:
+        """Do the same for any method on an event loop, without blocking it. The middleware calls it under ASGI."""
+        if str(request.method).lower() not in self.http_method_names:
+            return self.http_method_not_allowed(request)
         if is_ping(request, resource, provider):
             return StatusResponse(PONG, "application/json")
-        access = await self.aget_access(request, resource, provider)
-        format = self.get_format(request)
-        selection = self.get_selection(request, access, resource, provider)
-        return self.render_report(await engine.areport(selection), format, access)
+        asked = self.get_question(request, await aaccess_for(request), resource, provider)
+        if isinstance(asked, HttpResponse):
+            return asked
+        return self.render_report(await engine.areport(asked.selection), asked.format, asked.access)
 
-    # Else Django gives each view a ``head`` that refers to the view: a cycle that keeps the request until the garbage
-    # collector comes.
-    head = get
-
-    def options(self, request: HttpRequest, resource: str | None = None, provider: str | None = None) -> HttpResponse:
-        """Answer the addresses there are below this one. Runs nothing."""
-        return self.render_addresses(request, self.get_access(request, resource, provider), resource, provider)
-
-    async def aoptions(
-        self, request: HttpRequest, resource: str | None = None, provider: str | None = None
-    ) -> HttpResponse:
-        return self.render_addresses(request, await self.aget_access(request, resource, provider), resource, provider)
+    # Without its own ``head``, Django gives each view one that refers to the view: a cycle that keeps the request until
+    # the garbage collector comes.
+    head = options = get
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return allow(problem(405, error="Ask with GET, HEAD or OPTIONS."))
 
-    def get_access(self, request: HttpRequest, resource: str | None, provider: str | None) -> Access:
-        """Return the caller's rights. Raises ``Refusal`` where they do not reach this address."""
-        return authorize(access_for(request), resource, provider)
-
-    async def aget_access(self, request: HttpRequest, resource: str | None, provider: str | None) -> Access:
-        """Do the same on an event loop, without blocking it."""
-        return authorize(await aaccess_for(request), resource, provider)
+    def get_question(
+        self, request: HttpRequest, access: Access, resource: str | None, provider: str | None
+    ) -> Question | HttpResponse:
+        """Return what the request asks, or the response where nothing has to be run for it."""
+        try:
+            authorize(access, resource, provider)
+            if request.method == "OPTIONS":
+                return self.render_addresses(request, access, resource, provider)
+            format = self.get_format(request)
+            return Question(self.get_selection(request, access, resource, provider), format, access)
+        except Refusal as refusal:
+            return refusal.response
 
     def get_format(self, request: HttpRequest) -> Format:
         """Return the format to answer in. Raises ``Refusal`` where there is none that the caller accepts."""

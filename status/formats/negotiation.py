@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
 from status.exceptions import StatusError
 from status.formats import FORMATS, Format
 
 OFFERED = tuple(known for known in FORMATS.values() if known.http)
 #: One element of a list header: up to a comma that stands in no quotes (an opened quote ends with the header at last).
-_ELEMENT = r'(?:[^,"]|"[^"]*"?)+'
+_ELEMENT = re.compile(r'(?:[^,"]|"[^"]*"?)+')
 _VERSION = re.compile(r';\s*version="?([^";\s]+)', re.IGNORECASE)
+#: A media range without its parameters, ``text/plain``, ``text/*`` or ``*/*``, and its version where it names one.
+MediaRange = tuple[str, str | None]
 
 
 class NotAcceptable(StatusError):
@@ -25,30 +25,6 @@ class NotAcceptable(StatusError):
     def __init__(self) -> None:
         self.known = tuple(offer.name for offer in OFFERED)
         super().__init__(f"The format should be one of {', '.join(self.known)}.")
-
-
-class MediaRange(NamedTuple):
-    """One media range of an ``Accept`` header: ``text/plain``, ``text/*`` or ``*/*``."""
-
-    type: str
-    subtype: str
-    version: str | None
-    quality: float
-    position: int
-
-    @property
-    def precision(self) -> tuple[int, int]:
-        """Sort by how much the range says, then by its place in the header."""
-        return (self.type != "*") + (self.subtype != "*") + (self.version is not None), -self.position
-
-    def admits(self, offer: Format) -> bool:
-        """Parameters other than ``version`` do not matter: ``application/json; charset=utf-8`` is JSON."""
-        type_, _, subtype = offer.media_type.partition("/")
-        return (
-            self.type in ("*", type_)
-            and self.subtype in ("*", subtype)
-            and self.version in (None, _version(offer.content_type))
-        )
 
 
 @lru_cache(maxsize=64)  # probes send the same few headers for ever
@@ -67,32 +43,43 @@ def choose(request_format: str | None, accept: str | None) -> Format:
         if named is None or not named.http:
             raise NotAcceptable
         return named
-    ranges = list(_media_ranges(accept or ""))
+    ranges = media_ranges(accept or "")
     if not ranges:
         return OFFERED[0]
-    ranked = []
+    wanted = []
     for offer in OFFERED:
-        admitting = [candidate for candidate in ranges if candidate.admits(offer)]
-        if admitting:
-            # The most precise range that admits a format decides about it (RFC 9110, section 12.5.1). Among formats
-            # wanted equally, what is named wins over what a wildcard admits, then what is named first.
-            decisive = max(admitting, key=lambda candidate: candidate.precision)
-            if decisive.quality > 0:
-                ranked.append(((decisive.quality, *decisive.precision), offer))
-    if not ranked:
+        media, version = offer.media_type, _version(offer.content_type)
+        admitting = dict.fromkeys(
+            [("*/*", None), (f"{media.partition('/')[0]}/*", None), (media, None), (media, version)]
+        )
+        ranks = [(precision, *ranges[one]) for precision, one in enumerate(admitting) if one in ranges]
+        # The most precise range that admits a format decides about it (RFC 9110, section 12.5.1). Among formats wanted
+        # equally, what is named wins over what a wildcard admits, then what is named first.
+        if ranks and ranks[-1][1] > 0:
+            precision, quality, position = ranks[-1]
+            wanted.append(((quality, precision, -position), offer))
+    if not wanted:
         raise NotAcceptable
-    return max(ranked, key=lambda ranking: ranking[0])[1]
+    return max(wanted, key=lambda ranked: ranked[0])[1]
 
 
-def _media_ranges(accept: str) -> Iterator[MediaRange]:
-    """Yield the readable media ranges of the header; the others are passed over."""
-    for position, element in enumerate(re.findall(_ELEMENT, accept)):
+def media_ranges(accept: str) -> dict[MediaRange, tuple[float, int]]:
+    """Return the quality and the position of each readable media range of the header; the others are passed over.
+
+    Parameters other than ``version`` do not matter: ``application/json; charset=utf-8`` is JSON.
+    """
+    ranges: dict[MediaRange, tuple[float, int]] = {}
+    for position, element in enumerate(_ELEMENT.findall(accept)):
         media, _, parameters = element.partition(";")
-        # Java's own client sends a bare asterisk.
-        type_, slash, subtype = ("*/*" if media.strip() == "*" else media).strip().lower().partition("/")
+        media = media.strip().lower()
+        if media == "*":  # Java's own client
+            media = "*/*"
+        type_, _, subtype = media.partition("/")
         quality = _quality(parameters)
-        if slash and type_ and subtype and quality is not None:
-            yield MediaRange(type_, subtype, _version(f";{parameters}"), quality, position)
+        if type_ and subtype and quality is not None:
+            version = None if subtype == "*" else _version(f";{parameters}")
+            ranges.setdefault((media, version), (quality, position))
+    return ranges
 
 
 def _quality(parameters: str) -> float | None:
