@@ -7,7 +7,7 @@ import pathlib
 import textwrap
 
 from status.formats import FORMATS
-from status.formats.server_timing import server_timing
+from status.formats.metrics import server_timing
 from tests.reports import report, result
 
 README = pathlib.Path(__file__).resolve().parent.parent / "README.rst"

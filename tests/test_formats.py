@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
 
 from status.formats import FORMATS, nagios
-from status.formats.server_timing import server_timing
+from status.formats.metrics import server_timing
 from status.report import MAX_COMPONENTS
 from tests import services
 from tests.readme_formats import END, README, START, section

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, TooManyFieldsSent
@@ -15,10 +15,9 @@ from django.views.generic import View
 from status.access import Access, aaccess_for, access_for
 from status.conf import conf
 from status.engine import engine
-from status.exceptions import StatusError
 from status.formats import Format
+from status.formats.metrics import server_timing
 from status.formats.negotiation import NotAcceptable, choose
-from status.formats.server_timing import server_timing
 from status.http import StatusResponse
 from status.registry import Selection, UnknownName, registry
 from status.report import Report
@@ -27,31 +26,9 @@ PONG = b'{"pong": true}'
 METHODS = ["get", "head", "options"]
 
 
-class Refusal(StatusError):
-    """The request is not answered with checks. ``response`` says why."""
-
-    def __init__(self, response: StatusResponse) -> None:
-        super().__init__(response.status_code)
-        self.response = response
-
-
-class Question(NamedTuple):
-    """What a request asks, once it is known that it may."""
-
-    selection: Selection
-    format: Format
-    access: Access
-
-
 def problem(status: int, **body: object) -> StatusResponse:
     """Return a JSON response that says what is wrong with the request."""
     return StatusResponse(json.dumps(body), "application/json", status)
-
-
-def authorize(access: Access, resource: str | None, provider: str | None = None) -> None:
-    """Raise ``Refusal``, before any name is looked up, so that it does not tell which names there are."""
-    if not access.may_ask(resource, provider):
-        raise Refusal(refused(access))
 
 
 def refused(access: Access) -> StatusResponse:
@@ -81,14 +58,6 @@ def origin(request: HttpRequest) -> str:
     return f"{request.scheme}://{host}" if validate_host(split_domain_port(host)[0], named) else ""
 
 
-def query_values(request: HttpRequest, name: str) -> list[str]:
-    """Return what the query says under ``name``. Raises ``Refusal`` for a query that Django does not read."""
-    try:
-        return request.GET.getlist(name)
-    except TooManyFieldsSent as error:  # Django would log it as an error and mail the admins
-        raise Refusal(problem(400, error="The query has too many fields.")) from error
-
-
 def is_ping(request: HttpRequest, resource: str | None = None, provider: str | None = None) -> bool:
     """Return whether the answer is that of the built-in ping, whoever asks: nothing is run or looked up for it."""
     check = registry.get(str(resource), {}).get("ping") if provider == "ping" else None
@@ -110,10 +79,12 @@ class ReportView(View):
     def get(self, request: HttpRequest, resource: str | None = None, provider: str | None = None) -> HttpResponse:
         if is_ping(request, resource, provider):
             return StatusResponse(PONG, "application/json")
-        asked = self.get_question(request, access_for(request), resource, provider)
-        if isinstance(asked, HttpResponse):
-            return asked
-        return self.render_report(engine.report(asked.selection), asked.format, asked.access)
+        access = access_for(request)
+        question = self.get_question(request, access, resource, provider)
+        if isinstance(question, HttpResponse):
+            return question
+        selection, format = question
+        return self.render_report(engine.report(selection), format, access)
 
     async def aget(
         self, request: HttpRequest, resource: str | None = None, provider: str | None = None
@@ -123,10 +94,12 @@ class ReportView(View):
             return self.http_method_not_allowed(request)
         if is_ping(request, resource, provider):
             return StatusResponse(PONG, "application/json")
-        asked = self.get_question(request, await aaccess_for(request), resource, provider)
-        if isinstance(asked, HttpResponse):
-            return asked
-        return self.render_report(await engine.areport(asked.selection), asked.format, asked.access)
+        access = await aaccess_for(request)
+        question = self.get_question(request, access, resource, provider)
+        if isinstance(question, HttpResponse):
+            return question
+        selection, format = question
+        return self.render_report(await engine.areport(selection), format, access)
 
     # Without its own ``head``, Django gives each view one that refers to the view: a cycle that keeps the request until
     # the garbage collector comes.
@@ -137,37 +110,37 @@ class ReportView(View):
 
     def get_question(
         self, request: HttpRequest, access: Access, resource: str | None, provider: str | None
-    ) -> Question | HttpResponse:
-        """Return what the request asks, or the response where nothing has to be run for it."""
+    ) -> tuple[Selection, Format] | HttpResponse:
+        """Return what to run and how to render it, or the response where nothing has to be run."""
+        # Before any name is looked up, so that it does not tell which names there are.
+        if not access.may_ask(resource, provider):
+            return refused(access)
         try:
-            authorize(access, resource, provider)
             if request.method == "OPTIONS":
                 return self.render_addresses(request, access, resource, provider)
             format = self.get_format(request)
-            return Question(self.get_selection(request, access, resource, provider), format, access)
-        except Refusal as refusal:
-            return refusal.response
+            return self.get_selection(request, access, resource, provider), format
+        except NotAcceptable as error:
+            return problem(406, error=str(error), formats=error.known)
+        except UnknownName as error:
+            if not access.may_ask(resource):  # where only the way to ping is open
+                return refused(access)
+            return problem(404, error=str(error), **{f"{error.kind}s": error.known})
+        except TooManyFieldsSent:  # Django would log it as an error and mail the admins
+            return problem(400, error="The query has too many fields.")
 
     def get_format(self, request: HttpRequest) -> Format:
-        """Return the format to answer in. Raises ``Refusal`` where there is none that the caller accepts."""
-        asked = query_values(request, "format")
-        try:
-            return choose(asked[-1] if asked else None, request.META.get("HTTP_ACCEPT"))
-        except NotAcceptable as error:
-            raise Refusal(problem(406, error=str(error), formats=error.known)) from error
+        """Return the format to answer in. Raises ``NotAcceptable``."""
+        return choose(request.GET.get("format"), request.META.get("HTTP_ACCEPT"))
 
     def get_selection(
         self, request: HttpRequest, access: Access, resource: str | None, provider: str | None
     ) -> Selection:
-        """Return the checks that the address and the query name. Raises ``Refusal`` for unknown names."""
+        """Return the checks that the address and the query name. Raises ``UnknownName``."""
+        only, skip = request.GET.getlist("check"), request.GET.getlist("skip")
         # The way to ping is always open, also where the rest of its resource is closed.
         among = access.resources if access.may_ask(resource) else None
-        only, skip = query_values(request, "check"), query_values(request, "skip")
-        try:
-            return registry.select(resource, provider, only=only, skip=skip, among=among)
-        except UnknownName as error:
-            authorize(access, resource)  # where only the way to ping is open, nobody is told what else there is
-            raise Refusal(problem(404, error=str(error), **{f"{error.kind}s": error.known})) from error
+        return registry.select(resource, provider, only=only, skip=skip, among=among)
 
     def render_report(self, report: Report, format: Format, access: Access) -> HttpResponse:
         """Return the report in the format, as far as the caller may see it."""

@@ -1,18 +1,23 @@
-"""Metrics for scrapers: OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/) and Prometheus' own
-text format 0.0.4, for scrapers that do not know OpenMetrics.
+"""Metrics: OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/), Prometheus' own text format 0.0.4
+for scrapers that do not know OpenMetrics, and the ``Server-Timing`` header (https://www.w3.org/TR/server-timing/).
 
-Both have the same samples to the letter, so that a series goes on when a scraper changes the format.
+OpenMetrics and Prometheus have the same samples to the letter, so that a series goes on when a scraper changes the
+format.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
 from status import __version__
 from status.report import Report, components, one_line
 
-STATES = ("pass", "warn", "fail", "running", "info")
+CHECK_STATES = ("pass", "warn", "fail", "running", "info")
+#: Characters of the whole header; servers and proxies refuse responses with longer ones.
+MAX_HEADER = 4096
+_NOT_TOKEN = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -83,7 +88,7 @@ def families(report: Report, details: bool) -> list[Family]:
             up.add(not any(result.state == "fail" for result in results), ("resource", resource))
     for result in report.results:
         labels = ("resource", result.resource), ("check", result.name)
-        for state in STATES:
+        for state in CHECK_STATES:
             states.add(result.state == state, *labels, (states.name, state))
         if details:
             durations.add(result.duration, *labels)
@@ -97,3 +102,22 @@ def families(report: Report, details: bool) -> list[Family]:
     if details:
         build.add(1, ("version", __version__))
     return [family for family in (up, check_up, states, part_up, durations, ages, build) if family.samples]
+
+
+def server_timing(report: Report) -> str:
+    """Return ``databases;dur=3.2, caches;dur=0.9``: the milliseconds of each run. Only for callers who may see details.
+
+    A name is ``resource.provider`` where the report covers more than one resource, with ``_`` for what a header's token
+    may not hold. Empty for an empty report. Metrics beyond the length limit are left out.
+    """
+    metrics: list[str] = []
+    room = MAX_HEADER
+    for result in report.results:
+        name = result.name if report.resource is not None else f"{result.resource}.{result.name}"
+        reused = ';desc="reused"' if result.age else ""
+        metric = f"{_NOT_TOKEN.sub('_', name)};dur={result.duration * 1000:.1f}{reused}"
+        room -= len(metric) + 2
+        if room < 0:
+            break
+        metrics.append(metric)
+    return ", ".join(metrics)

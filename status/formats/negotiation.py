@@ -11,6 +11,7 @@ from status.formats import FORMATS, Format
 OFFERED = tuple(known for known in FORMATS.values() if known.http)
 #: One element of a list header: up to a comma that stands in no quotes (an opened quote ends with the header at last).
 _ELEMENT = re.compile(r'(?:[^,"]|"[^"]*"?)+')
+_QUALITY = re.compile(r";\s*q\s*(?:=|(?=;|$))([^;]*)", re.IGNORECASE)
 _VERSION = re.compile(r';\s*version="?([^";\s]+)', re.IGNORECASE)
 #: A media range without its parameters, ``text/plain``, ``text/*`` or ``*/*``, and its version where it names one.
 MediaRange = tuple[str, str | None]
@@ -64,9 +65,9 @@ def choose(request_format: str | None, accept: str | None) -> Format:
 
 
 def media_ranges(accept: str) -> dict[MediaRange, tuple[float, int]]:
-    """Return the quality and the position of each readable media range of the header; the others are passed over.
+    """Return the quality, 0 to 1, and the position of each readable media range; the others are passed over.
 
-    Parameters other than ``version`` do not matter: ``application/json; charset=utf-8`` is JSON.
+    Parameters other than ``q`` and ``version`` do not matter: ``application/json; charset=utf-8`` is JSON.
     """
     ranges: dict[MediaRange, tuple[float, int]] = {}
     for position, element in enumerate(_ELEMENT.findall(accept)):
@@ -75,25 +76,15 @@ def media_ranges(accept: str) -> dict[MediaRange, tuple[float, int]]:
         if media == "*":  # Java's own client
             media = "*/*"
         type_, _, subtype = media.partition("/")
-        quality = _quality(parameters)
-        if type_ and subtype and quality is not None:
+        weight = _QUALITY.search(f";{parameters}")
+        try:
+            quality = float(weight[1]) if weight else 1.0
+        except ValueError:
+            continue
+        if type_ and subtype and quality >= 0:  # and not NaN, to which no number compares
             version = None if subtype == "*" else _version(f";{parameters}")
-            ranges.setdefault((media, version), (quality, position))
+            ranges.setdefault((media, version), (min(quality, 1.0), position))
     return ranges
-
-
-def _quality(parameters: str) -> float | None:
-    """Return the weight among the parameters, 0 to 1; 1 where there is none, None where it is not a number."""
-    for parameter in parameters.split(";"):
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "q":
-            try:
-                quality = float(value)
-            except ValueError:
-                return None
-            # Not the other way round: a comparison with NaN is never true.
-            return min(quality, 1.0) if quality >= 0 else None
-    return 1.0
 
 
 def _version(parameters: str) -> str | None:
