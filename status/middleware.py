@@ -96,7 +96,7 @@ class Place(NamedTuple):
     language: the one that the path names, where the app is mounted below a language prefix.
     """
 
-    view: Callable[..., HttpResponse]
+    view: Any
     kwargs: Mapping[str, Any]
     language: str | None
 
@@ -119,7 +119,8 @@ class Place(NamedTuple):
     async def aanswer(self, request: HttpRequest) -> HttpResponse:
         """Do the same on an event loop. A page is rendered off it, on the thread that belongs to this request."""
         if self.is_report:
-            return with_length(await ReportView().aget(request, **self.kwargs))
+            view = self.view.view_class(**self.view.view_initkwargs)
+            return with_length(await view.aget(request, **self.kwargs))
         return await sync_to_async(self.answer, thread_sensitive=True)(request)
 
 
@@ -191,13 +192,14 @@ def mounts_of(resolver: URLResolver) -> tuple[Mount, ...]:
 
 def _find_mounts(resolver: URLResolver, way: tuple[Any, ...]) -> Iterator[Mount]:
     way = (*way, resolver.pattern)
+    patterns = list(resolver.url_patterns)
     ends = [
         each.pattern
-        for each in resolver.url_patterns
+        for each in patterns
         if isinstance(each, URLPattern) and hasattr(each.callback, "answered_by_middleware")
     ]
     if ends:
         yield Mount(way, tuple(ends))
-    for each in resolver.url_patterns:
+    for each in patterns:
         if isinstance(each, URLResolver):
             yield from _find_mounts(each, way)

@@ -112,6 +112,23 @@ class StatusResponseTests(SimpleTestCase):
             log_response("Service Unavailable", response=HttpResponse(status=503), request=HttpRequest())
 
 
+class RefusalTests(ResponseTestCase):
+    @override_settings(DATA_UPLOAD_MAX_NUMBER_FIELDS=2)
+    def test_query_with_too_many_fields_is_the_callers_mistake(self):
+        for method in ("GET", "OPTIONS"):
+            with self.assertNoLogs("django"):
+                response = self.client.generic(method, "/status/api/health?check=ping&check=bad&check=ping")
+            self.assertEqual(
+                (response.status_code, response.json()), (400, {"error": "The query has too many fields."})
+            )
+
+    @override_settings(STATUS_PUBLIC=(), STATUS_PROVIDERS={"health": [("secret", bool)]})
+    def test_open_way_to_a_ping_that_is_not_there_tells_no_names(self):
+        response = self.client.get("/status/api/health/ping")
+        self.assertEqual(response.status_code, 403)
+        self.assertNotIn("secret", response.content.decode())
+
+
 class HostTests(ResponseTestCase):
     EVIL = (
         "evil.example",

@@ -32,7 +32,10 @@ from django.utils.decorators import async_only_middleware
 from status import logs
 from status.access import user_lookups
 from status.api.urls import report
+from status.api.views import ReportView
 from status.engine import engine
+from status.formats import FORMATS, Format
+from status.http import exempt
 from status.middleware import StatusMiddleware, mounts_of, place_of
 
 DOOR = "status.middleware.StatusMiddleware"
@@ -61,6 +64,13 @@ class Urls:
 
     def __init__(self, *urlpatterns: Any) -> None:
         self.urlpatterns = list(urlpatterns)
+
+
+class TextView(ReportView):
+    """What a project may write: everything in plain text."""
+
+    def get_format(self, request: HttpRequest) -> Format:
+        return FORMATS["text"]
 
 
 def mounted(prefix: str, urls: str = "status.urls") -> Any:
@@ -391,6 +401,12 @@ class SyncInAsyncTests(DoorTestCase):
         self.assertEqual((await self.async_client.get("/status/api/nothing")).status_code, 404)
         self.assertEqual((await self.async_client.options("/status/api")).status_code, 200)
         self.assertEqual((await self.async_client.head("/status/api/health")).status_code, 200)
+
+    async def test_view_of_the_project_with_hooks_of_its_own(self):
+        urls = Urls(path("report", exempt(TextView.as_view()), {"resource": "health"}))
+        with override_settings(ROOT_URLCONF=urls):
+            response = await self.async_client.get("/report")
+        self.assertEqual(response.content.decode().splitlines()[-1], "STATUS PASS 2 checks passed")
 
     async def test_everything_else_is_passed_on(self):
         with override_settings(MIDDLEWARE=[DOOR, *BEHIND]):
