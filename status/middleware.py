@@ -6,7 +6,7 @@ is down then gets its answer, instead of a 400, a redirect or an error from what
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
@@ -187,19 +187,14 @@ class Mount(NamedTuple):
 
 @lru_cache(maxsize=8)
 def mounts_of(resolver: URLResolver) -> tuple[Mount, ...]:
-    return tuple(_find_mounts(resolver, ()))
-
-
-def _find_mounts(resolver: URLResolver, way: tuple[Any, ...]) -> Iterator[Mount]:
-    way = (*way, resolver.pattern)
-    patterns = list(resolver.url_patterns)
-    ends = [
-        each.pattern
-        for each in patterns
-        if isinstance(each, URLPattern) and hasattr(each.callback, "answered_by_middleware")
-    ]
-    if ends:
-        yield Mount(way, tuple(ends))
-    for each in patterns:
-        if isinstance(each, URLResolver):
-            yield from _find_mounts(each, way)
+    """Return every place below ``resolver`` where views of the app are."""
+    mounts = []
+    found: list[tuple[tuple[Any, ...], URLResolver]] = [((resolver.pattern,), resolver)]
+    for way, each in found:  # which grows meanwhile
+        patterns = list(each.url_patterns)
+        found += [((*way, one.pattern), one) for one in patterns if isinstance(one, URLResolver)]
+        views = [one for one in patterns if isinstance(one, URLPattern)]
+        ends = [view.pattern for view in views if hasattr(view.callback, "answered_by_middleware")]
+        if ends:
+            mounts.append(Mount(way, tuple(ends)))
+    return tuple(mounts)
