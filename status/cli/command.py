@@ -20,9 +20,9 @@ from status.cli.target import Instance, Local, Target
 from status.cli.wait import Wait
 from status.engine import engine
 from status.formats import FORMATS, nagios
-from status.report import overall
 from status.logs import logger
 from status.registry import registry
+from status.report import overall
 
 NAGIOS = "nagios"
 #: The exit code where the question could not be asked.

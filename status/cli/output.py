@@ -11,8 +11,7 @@ from typing import NamedTuple, TextIO
 
 from status.cli.arguments import CannotAsk
 from status.engine.worker import start_call, wait
-from status.report import components, one_line, overall, summary
-from status.report import Report, Result, State
+from status.report import Report, Result, State, components, one_line, overall, summary
 from status.serialization import JSON
 
 CLEAR_LINE = "\r\x1b[K"

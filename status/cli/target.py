@@ -17,9 +17,8 @@ from status.conf import conf
 from status.engine import engine
 from status.entries import Check
 from status.formats import FORMATS
-from status.report import one_line
 from status.registry import Selection, UnknownName, registry
-from status.report import Report, Result
+from status.report import Report, Result, one_line
 from status.serialization import JSON, NotPlain, to_plain
 
 if TYPE_CHECKING:

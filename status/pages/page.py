@@ -13,11 +13,10 @@ from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy, ngettext, ngettext_lazy
 
-from status.report import components
 from status.history import Slot, since
 from status.pages import charts, units
 from status.pages.tree import leaf, tree
-from status.report import Report, Result
+from status.report import Report, Result, components
 from status.serialization import JSON
 
 #: The order on a page: what needs attention comes first.
