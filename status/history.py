@@ -100,7 +100,7 @@ class Memory:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.slots: dict[Key, list[Slot]] = {}
-        self.worker: Worker | None = None
+        self.worker = Worker("status-history")
         self.exchanging = False
         self.exchanged_at = -math.inf
 
@@ -143,22 +143,17 @@ class History:
             if alias is None or memory.exchanging or time.monotonic() < memory.exchanged_at + EXCHANGE_EVERY:
                 return
             job = partial(self._exchange, memory, alias, {*keys, *memory.slots})
-            if memory.worker is None or not memory.worker.submit(job):
-                memory.worker = Worker("status-history")
+            try:
                 memory.worker.submit(job)
-                try:
-                    memory.worker.start()
-                except RuntimeError:  # no thread can be had: the next page tries again
-                    memory.worker = None
-                    return
+            except RuntimeError:  # no thread can be had: the next page tries again
+                return
             memory.exchanging, memory.exchanged_at = True, time.monotonic()
 
     def close(self) -> None:
         """End the thread of the exchanges, and wait until the last one is over. Tests call it; a server need not."""
-        worker = self._memory.get().worker
-        if worker is not None:
-            worker.stop()
-            worker.join()
+        thread = self._memory.get().worker.stop()
+        if thread is not None:
+            thread.join()
 
     def _exchange(self, memory: Memory, alias: str, keys: set[Key]) -> None:
         """Add what the shared cache knows of these checks to the memory, and write back what it does not know."""

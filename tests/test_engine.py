@@ -360,12 +360,22 @@ class ThreadsEndTests(EngineTestCase):
         done = threading.Event()
         worker = Worker("late", idle_seconds=0.0)
         with worker._lock:
-            worker.start()
+            worker._thread = thread = threading.Thread(target=worker._run)
+            thread.start()
             self.assertFalse(done.wait(0.05))  # by now it is about to end, and waits for the lock
+            worker._jobs.put(None)
             worker._jobs.put(done.set)
         self.assertTrue(done.wait(5))
-        worker.join()
-        self.assertFalse(worker.submit(done.clear))
+        thread.join()
+
+    def test_worker_goes_on_after_it_was_stopped(self) -> None:
+        worker, done = Worker("late"), threading.Event()
+        self.assertIsNone(worker.stop())
+        worker.submit(done.set)
+        self.assertTrue(done.wait(5))
+        thread = worker.stop()
+        self.assertIsNotNone(thread)
+        thread.join(5)  # type: ignore[union-attr]
 
 
 class DjangoConnectionTests(EngineTestCase):

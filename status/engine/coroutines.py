@@ -19,6 +19,7 @@ from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync
 
 from status.conf import conf
 from status.engine.worker import Worker, close_old_connections, start_call
+from status.process import PerProcess
 from status.providers.base import Unavailable
 
 #: Calls in threads that cancelled runs of one check may leave behind before it is not run any more.
@@ -49,7 +50,8 @@ class SerialExecutor(Executor):
     """Runs calls one after the other in one warm daemon thread, which ends with the executor."""
 
     def __init__(self) -> None:
-        self._worker: Worker | None = None
+        self._worker = Worker("status-async")
+        self._used = False
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -61,26 +63,20 @@ class SerialExecutor(Executor):
             except BaseException as error:
                 future.set_exception(error)
 
-        self.run(call)
+        self._used = True
+        self._worker.submit(call)
         return future
 
-    def run(self, job: Callable[[], object]) -> None:
-        if self._worker is None or not self._worker.submit(job):
-            self._worker = Worker("status-async")
-            self._worker.submit(job)
-            self._worker.start()
-
     def close_old_connections(self) -> None:
-        """Close the thread's database connections as Django does around a request, where there is a thread."""
-        if self._worker is not None:
+        """Close the thread's database connections as Django does around a request, where it has been used."""
+        if self._used:
             self._worker.submit(close_old_connections)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Keep the thread for the next run."""
 
     def __del__(self) -> None:
-        if self._worker is not None:
-            self._worker.stop()
+        self._worker.stop()
 
 
 class _Thread(threading.local):
@@ -91,7 +87,8 @@ class _Thread(threading.local):
         self.others = DaemonExecutor()
 
 
-_thread = _Thread()
+#: For each process, as a forked child has none of its parent's threads.
+_thread = PerProcess(_Thread)
 
 
 def run_awaitable(value: Awaitable[Any], deadline: float) -> Any:
@@ -106,9 +103,10 @@ def run_awaitable(value: Awaitable[Any], deadline: float) -> Any:
 
     if conf.synchronous:
         return async_to_sync(within_deadline)()  # database work in this thread, and in the transaction of the test
-    coroutine = _isolated(within_deadline, _thread.database, _thread.others)
+    thread = _thread.get()
+    coroutine = _isolated(within_deadline, thread.database, thread.others)
     try:
-        if len(_thread.others.unfinished()) >= MAX_ABANDONED:
+        if len(thread.others.unfinished()) >= MAX_ABANDONED:
             raise Unavailable(f"{MAX_ABANDONED} threads of its earlier runs still hang")
         return _on_native_thread(asyncio.run, coroutine)
     finally:

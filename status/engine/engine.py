@@ -75,16 +75,13 @@ class SingleFlight:
         Raises RuntimeError where no thread can be started.
         """
         with self.lock:
-            if self.worker is not None and self.submitted is not None and self.submitted.outcome is None:
+            if self.submitted is not None and self.submitted.outcome is None and self.worker is not None:
                 self.worker.abandon()
                 self.worker = None
             self.submitted = execution
-            if self.worker is None or not self.worker.submit(job):
-                self.worker = None
-                worker = Worker(self.name, at_end)
-                worker.submit(job)
-                worker.start()
-                self.worker = worker
+            if self.worker is None:
+                self.worker = Worker(self.name, at_end)
+            self.worker.submit(job)
 
     def begin(self, execution: Execution) -> bool:
         """Return whether the caller is to execute it: nobody has begun or withdrawn it."""
@@ -108,13 +105,11 @@ class SingleFlight:
             self.noted = max(started, self.noted)
         return news
 
-    def stop(self) -> Worker | None:
-        """End the worker after what it does. Return it where it does nothing."""
+    def stop(self) -> threading.Thread | None:
+        """End the worker's thread after what it does. Return the thread where it does nothing."""
         with self.lock:
-            if self.worker is None:
-                return None
-            self.worker.stop()
-            return None if self.unfinished else self.worker
+            thread = None if self.worker is None else self.worker.stop()
+            return None if self.unfinished else thread
 
     def __del__(self) -> None:
         if self.worker is not None:
@@ -323,9 +318,9 @@ class Engine:
     def close(self) -> None:
         """End the threads that have nothing to do, and wait for them. Tests call it; a server need not."""
         state = self._state.get()
-        idle = [worker for flight in state.all() if (worker := flight.stop()) is not None]
-        for worker in idle:
-            worker.join()
+        idle = [thread for flight in state.all() if (thread := flight.stop()) is not None]
+        for thread in idle:
+            thread.join()
 
 
 def unloaded(check: Check) -> Execution:

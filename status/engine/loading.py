@@ -29,7 +29,7 @@ class Loader:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._worker: Worker | None = None
+        self._worker = Worker("status-loader", idle_seconds=0.0)
         #: The load that was begun last, and the call that does it once it is its turn.
         self._loads: WeakKeyDictionary[Check, Future[None]] = WeakKeyDictionary()
         self._calls: WeakKeyDictionary[Check, Future[None]] = WeakKeyDictionary()
@@ -42,17 +42,11 @@ class Loader:
                 load = self._loads[check] = Future()
                 load.set_running_or_notify_cancel()
                 try:
-                    self._submit(partial(self._load, check, load))
+                    self._worker.submit(partial(self._load, check, load))
                 except RuntimeError:
-                    self._worker, check.load_error = None, Unavailable(NO_THREAD)
+                    check.load_error = Unavailable(NO_THREAD)
                     load.set_result(None)
             return load
-
-    def _submit(self, job: partial[None]) -> None:
-        if self._worker is None or not self._worker.submit(job):
-            self._worker = Worker("status-loader", idle_seconds=0.0)
-            self._worker.submit(job)
-            self._worker.start()
 
     def _load(self, check: Check, load: Future[None]) -> None:
         try:

@@ -23,11 +23,11 @@ from status.process import PerProcess
 T = TypeVar("T")
 
 
-class Worker(threading.Thread):
-    """A daemon thread that runs jobs one after the other, and ends when there has been none for a while.
+class Worker:
+    """Runs jobs one after the other in a daemon thread, which begins with a job and ends after a time without one.
 
     at_end: called in the thread before it ends, unless it was abandoned.
-    idle_seconds: how long it waits for the next job; by default that of the class.
+    idle_seconds: how long the thread waits for the next job; by default that of the class.
     """
 
     idle_seconds = 60.0
@@ -35,33 +35,35 @@ class Worker(threading.Thread):
     def __init__(
         self, name: str, at_end: Callable[[], object] | None = None, idle_seconds: float | None = None
     ) -> None:
-        super().__init__(name=name, daemon=True)
+        self.name = name
         self._at_end = at_end
         if idle_seconds is not None:
             self.idle_seconds = idle_seconds
         self._jobs: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._ended = False
+        self._thread: threading.Thread | None = None
 
-    def submit(self, job: Callable[[], object]) -> bool:
-        """Run ``job`` after those submitted before. Return False when the worker has ended."""
+    def submit(self, job: Callable[[], object]) -> None:
+        """Run ``job`` after those submitted before. Raises RuntimeError where no thread can be started."""
         with self._lock:
-            if not self._ended:
-                self._jobs.put(job)
-            return not self._ended
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+                thread.start()
+                self._thread = thread
+            self._jobs.put(job)
 
-    def stop(self) -> None:
-        """End after the jobs submitted so far."""
+    def stop(self) -> threading.Thread | None:
+        """End the thread after the jobs submitted so far. Return it, where there is one."""
         with self._lock:
-            self._ended = True
             self._jobs.put(None)
+            return self._thread
 
     def abandon(self) -> None:
-        """Let it end after the job that hangs, and leave alone what its successor uses."""
+        """Let the thread end after the job that hangs, and leave alone what its successor uses."""
         self._at_end = None
         self.stop()
 
-    def run(self) -> None:
+    def _run(self) -> None:
         while (job := self._next()) is not None:
             call_safely(job)
             del job  # a thread that waits holds on to nothing
@@ -70,13 +72,16 @@ class Worker(threading.Thread):
         close_connections()
 
     def _next(self) -> Callable[[], object] | None:
+        """Return the next job, or None when the thread is to end."""
         with suppress(Empty):
-            return self._jobs.get(timeout=self.idle_seconds)
+            if (job := self._jobs.get(timeout=self.idle_seconds)) is not None:
+                return job
         with self._lock:
             # A job may have come in since.
-            with suppress(Empty):
-                return self._jobs.get_nowait()
-            self._ended = True
+            while not self._jobs.empty():
+                if (job := self._jobs.get()) is not None:
+                    return job
+            self._thread = None
         return None
 
 
