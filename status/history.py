@@ -18,10 +18,9 @@ from typing import NamedTuple
 from django.core.cache import caches
 
 from status.conf import conf
-from status.engine.worker import Worker, close_old_connections
+from status.engine.worker import PerProcess, Worker, close_old_connections
 from status.entries import Check
 from status.logs import log_once
-from status.process import PerProcess
 from status.report import Result
 
 #: Bars of a strip.

@@ -17,10 +17,9 @@ from time import monotonic
 from typing import NamedTuple
 
 from status.conf import conf
-from status.engine.worker import close_connections, start_call, wait
+from status.engine.worker import PerProcess, close_connections, start_call, wait
 from status.entries import Check
 from status.logs import call_safely, logger
-from status.process import PerProcess
 from status.report import Result, State, components, one_line
 
 #: Components that a log line names.

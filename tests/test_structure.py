@@ -25,7 +25,6 @@ LEVELS = {
     "status": 0,
     # What knows nothing of checks.
     "status.exceptions": 1,
-    "status.process": 1,
     "status.conf": 1,
     "status.redaction": 1,
     "status.logs": 1,

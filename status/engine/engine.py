@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
@@ -17,10 +17,9 @@ from asgiref.sync import sync_to_async
 from status.conf import conf
 from status.engine.execution import Asked, Execution, Outcome, contain, execute
 from status.engine.loading import NO_THREAD, Loader
-from status.engine.worker import Worker, await_future, close_old_connections, wait
+from status.engine.worker import PerProcess, Worker, await_future, close_old_connections, wait
 from status.entries import Check
 from status.logs import call_safely
-from status.process import PerProcess
 from status.providers.base import Part, Provider, Unavailable
 from status.registry import Selection
 from status.report import Report, Result
@@ -179,10 +178,9 @@ class Engine:
         """
         checks, asked = tuple(checks), monotonic()
         give_up = math.inf if patience is None else asked + patience
-        loads = self._begin_to_load(checks)
-        for load in loads.values():
+        for load in self._begin_to_load(checks):
             wait(load, _left(give_up))
-        started = self._start(checks, loads, asked, timeout, lambda check: not check.may_block())
+        started = self._start(checks, asked, timeout, lambda check: not check.may_block())
         for one in started:
             for execution in one.executions.values():
                 if left := execution.left(give_up):
@@ -197,13 +195,10 @@ class Engine:
             return await sync_to_async(self.run)(checks, timeout, patience)
         checks, asked = tuple(checks), monotonic()
         give_up = math.inf if patience is None else asked + patience
-        loads = self._begin_to_load(checks)
-        for load in loads.values():
+        for load in self._begin_to_load(checks):
             await await_future(load, _left(give_up))
         # Django refuses database work on the loop's own thread, so only what promises to do none runs there.
-        started = self._start(
-            checks, loads, asked, timeout, lambda check: not getattr(check.provider, "blocking", True)
-        )
+        started = self._start(checks, asked, timeout, lambda check: not getattr(check.provider, "blocking", True))
         for one in started:
             for execution in one.executions.values():
                 if left := execution.left(give_up):
@@ -213,61 +208,57 @@ class Engine:
     def load(self, checks: Iterable[Check]) -> bool:
         """Load the code of ``checks`` and wait until it is there, or overstays. Return whether all is there."""
         checks = tuple(checks)
-        for load in self._begin_to_load(checks).values():
+        for load in self._begin_to_load(checks):
             wait(load, None)
         return all(check.provider is not None for check in checks)
 
-    def _begin_to_load(self, checks: Iterable[Check]) -> dict[Check, Future[None]]:
-        """Return what to wait for before the code of each of ``checks`` is there."""
+    def _begin_to_load(self, checks: Iterable[Check]) -> list[Future[None]]:
+        """Return what to wait for before the code of ``checks`` is there."""
         missing = [check for check in checks if check.provider is None]
         if conf.synchronous:
             for check in missing:
                 check.try_to_load()
-            return {}
-        return {check: self._state.get().loader.load(check) for check in missing}
+            return []
+        return [self._state.get().loader.load(check) for check in missing]
 
     def _start(
-        self,
-        checks: Iterable[Check],
-        loads: Mapping[Check, Future[None]],
-        asked: float,
-        timeout: float | None,
-        in_place: Callable[[Check | Part], bool],
+        self, checks: Iterable[Check], asked: float, timeout: float | None, in_place: Callable[[Check | Part], bool]
     ) -> list[Asked]:
         """Start what is not under way or reusable: in threads, or in this one where ``in_place`` says so."""
-        state = self._state.get()
-        started: list[Asked] = []
-        tasks: list[Task] = []
-        here: list[Task] = []
+        new: list[Task] = []
         try:
-            for check in checks:
-                provider = check.provider
-                if provider is None:
-                    loading = check in loads and not loads[check].done()
-                    started.append(Asked(check, {None: Execution(math.inf) if loading else unloaded(check)}))
-                    continue
-                limit, max_age, parts = timeout or check.timeout, check.max_age, check.parts()
-                executions: dict[str | None, Execution] = {}
-                targets = {None: check} if parts is None else {part.name: part for part in parts}
-                for name, one in targets.items():
-                    flight = state.flight(one)
-                    executions[name], is_new = flight.join(asked, limit, max_age)
-                    if is_new:
-                        tasks.append(Task(check, one, provider, flight, executions[name]))
-                        if conf.synchronous or in_place(one):
-                            here.append(tasks[-1])
-                        else:
-                            self._submit(tasks[-1])
-                started.append(Asked(check, executions))
+            started = [self._join(check, asked, timeout, new) for check in checks]
+            here = []
+            for task in new:
+                if conf.synchronous or in_place(task.one):
+                    here.append(task)
+                else:
+                    self._submit(task)
             for task in here:
                 self._work_here(task)
         except BaseException:
             # What is raised into this thread is meant for the caller. Nobody else waits for what was not begun.
-            for task in tasks:
+            for task in new:
                 if task.flight.begin(task.execution):
                     task.flight.end(task.execution, Outcome.failed("was interrupted before it began"))
             raise
         return started
+
+    def _join(self, check: Check, asked: float, timeout: float | None, new: list[Task]) -> Asked:
+        """Return ``check`` with what answers it, and append to ``new`` what the caller has to start for that."""
+        state = self._state.get()
+        if check.provider is None:
+            loading = state.loader.is_loading(check)
+            return Asked(check, {None: Execution(math.inf) if loading else unloaded(check)})
+        limit, max_age, parts = timeout or check.timeout, check.max_age, check.parts()
+        targets = {None: check} if parts is None else {part.name: part for part in parts}
+        executions: dict[str | None, Execution] = {}
+        for name, one in targets.items():
+            flight = state.flight(one)
+            executions[name], is_new = flight.join(asked, limit, max_age)
+            if is_new:
+                new.append(Task(check, one, check.provider, flight, executions[name]))
+        return Asked(check, executions)
 
     def _submit(self, task: Task) -> None:
         try:

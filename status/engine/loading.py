@@ -48,6 +48,11 @@ class Loader:
                     load.set_result(None)
             return load
 
+    def is_loading(self, check: Check) -> bool:
+        """Return whether ``check`` is being loaded, and has not overstayed."""
+        load = self._loads.get(check)
+        return load is not None and not load.done()
+
     def _load(self, check: Check, load: Future[None]) -> None:
         try:
             call = start_call(check.try_to_load, f"status-load-{check.resource}-{check.name}")

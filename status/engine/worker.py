@@ -1,4 +1,4 @@
-"""Threads: a warm worker for each check, and calls of foreign code with a timeout.
+"""Threads and processes: a warm worker for each check, calls of foreign code with a timeout, state of a process.
 
 A thread cannot be killed. All threads here are daemon threads, so one that hangs is left behind and does not keep the
 process from ending.
@@ -7,6 +7,7 @@ process from ending.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -14,13 +15,39 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from status.conf import conf
 from status.logs import call_safely
-from status.process import PerProcess
 
 T = TypeVar("T")
+
+
+class PerProcess(Generic[T]):
+    """One value for each process, made when it is first asked for.
+
+    A child inherits its parent's locks as they happened to be at the fork, and none of its threads. It is noticed by
+    its process id, because uWSGI forks without running what ``os.register_at_fork`` registers, and Windows has no such
+    function. The parent's value is kept, unused: collecting it could speak on sockets that both processes share.
+
+    make: makes the value. Two threads may call it at once; the value of one of them is kept for both.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._values: dict[int, T] = {}
+
+    def get(self) -> T:
+        """Return the value of this process."""
+        pid = os.getpid()
+        try:
+            return self._values[pid]
+        except KeyError:
+            return self._values.setdefault(pid, self._make())
+
+    def renew(self) -> None:
+        """Forget the value of this process. Tests call it."""
+        self._values.pop(os.getpid(), None)
 
 
 class Worker:
