@@ -57,7 +57,6 @@ class ComponentsTestCase(SimpleTestCase):
         self.enter(mock.patch.object(logging.getLogger("status"), "propagate", False))
         self.enter(mock.patch.object(logging.getLogger("status"), "handlers", [logging.NullHandler()]))
         self.directory = services.directory()
-        self.addCleanup(health.databases.close)
         self.addCleanup(health.caches.close)
         self.addCleanup(engine.close)
 

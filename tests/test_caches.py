@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import subprocess
+import sys
 import threading
 import time
 from typing import Any
@@ -18,6 +22,7 @@ from status.providers.django import health
 from status.report import Result
 from tests import services
 from tests.components import ComponentsTestCase, eventually
+from tests.processes import ROOT, environment
 
 caches = health.caches
 REDIS = "django.core.cache.backends.redis.RedisCache"
@@ -232,7 +237,7 @@ class CachesTests(ComponentsTestCase):
         self.assertEqual(len({key for key, _, _ in Recording.calls}), 3)
         self.assertTrue(all(0 < timeout <= 60 for _, _, timeout in Recording.calls))
 
-    def test_memory_is_asked_in_place_once_it_is_known(self) -> None:
+    def test_memory_is_asked_in_the_thread_of_the_caller(self) -> None:
         threads: list[threading.Thread] = []
 
         def make_key(key: str, *args: Any) -> str:
@@ -241,11 +246,7 @@ class CachesTests(ComponentsTestCase):
 
         self.use(default={"BACKEND": LOCMEM, "KEY_FUNCTION": make_key})
         entry = self.check()
-        self.assertTrue(entry.may_block())
-        engine.run([entry])
         self.assertFalse(entry.may_block())
-        self.assertNotIn(threading.current_thread(), threads)
-        threads.clear()
         self.assertEqual(engine.run([entry])[0].answer, {"default": True})
         self.assertEqual(set(threads), {threading.current_thread()})
 
@@ -277,22 +278,59 @@ class CachesTests(ComponentsTestCase):
         self.assertTrue(eventually(lambda: self.run_check("hung").answer == {"hung": True}))
 
     def test_cache_in_a_table_is_asked_again_on_a_new_connection(self) -> None:
-        """Django's own connection in our thread may have gone stale, which is no fault of the cache."""
+        """The database connection of the worker thread may have gone stale, which is no fault of the cache."""
         Lost.made = 0
         self.use(table=backend("Lost"))
         self.assertEqual(self.run_check("table").answer, {"table": True})
-        with mock.patch.object(connections, "close_all") as close_all:
+        with mock.patch.object(health, "close_old_connections") as close:
             self.assertEqual(self.run_check("table").answer, {"table": True})
-        close_all.assert_called_once_with()
+        close.assert_called_once_with()
 
     def test_connections_of_the_caller_stay_open_whatever_happens_to_a_cache(self) -> None:
-        """Asked in place, or as a plain function, the check is a guest in the thread of a request."""
+        """A direct call is a guest in the thread of a request."""
         Lost.made = 0
         self.use(table=backend("Lost"))
-        self.run_check("default", "table")
-        with mock.patch.object(connections, "close_all") as close_all:
-            with mock.patch.object(LocMemCache, "delete", side_effect=[OSError, True]):
-                self.assertEqual(self.run_check("default").answer, {"default": True})
+        self.assertEqual(caches(["table"]), {"table": True})
+        with mock.patch.object(health, "close_old_connections") as close:
             self.assertEqual(caches(["table"]), {"table": True})
         self.assertEqual(Lost.made, 2)
-        close_all.assert_not_called()
+        close.assert_not_called()
+
+    def test_plain_call_works_on_an_event_loop(self) -> None:
+        self.use()
+
+        async def call() -> Any:
+            return caches()
+
+        self.assertEqual(asyncio.run(call()), {"default": True})
+
+    def test_redis_connections_are_closed_without_the_garbage_collector(self) -> None:
+        """Django and redis-py leave them to it: this fails when ``RedisCache`` keeps its pools elsewhere."""
+        with services.redis(private=True) as redis:
+            self.use(other={"BACKEND": REDIS, "LOCATION": redis.url})
+            client = redis.client()
+            self.addCleanup(client.close)
+            self.addCleanup(gc.enable)
+            gc.disable()
+            for end in (engine.close, lambda: client.config_set("maxmemory", "1")):
+                for _ in range(3):
+                    self.run_check("other")
+                self.assertEqual(len(client.client_list()), 2)
+                end()
+            self.assertEqual(self.run_check("other").reasons, {"other": "OutOfMemoryError"})
+            self.assertTrue(eventually(lambda: len(client.client_list()) == 1))
+
+    def test_client_libraries_are_imported_before_the_first_run(self) -> None:
+        services.require_module("redis", "pip install redis")
+        code = (
+            "import sys; from django.conf import settings\n"
+            f"settings.configure(CACHES={{'default': {{'BACKEND': {REDIS!r}, 'LOCATION': 'redis://127.0.0.1:1'}}}})\n"
+            "import django; django.setup()\n"
+            "from status.entries import Check; from status.engine import engine\n"
+            "check = Check('health', 'caches', 'status.providers.django.health.caches')\n"
+            "check.load(); before = set(sys.modules)\n"
+            "assert engine.run([check])[0].answer == {'default': False}\n"
+            "sys.exit(str(late) if (late := [m for m in set(sys.modules) - before if 'redis' in m]) else 0)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], env=environment(), cwd=ROOT, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)

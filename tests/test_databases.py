@@ -14,16 +14,14 @@ from typing import Any
 from unittest import mock
 
 from django.db import NotSupportedError, connection, connections, transaction
-from django.db.backends.signals import connection_created
 from django.db.backends.sqlite3 import base as sqlite
 from django.db.utils import OperationalError
-from django.test import SimpleTestCase, TransactionTestCase, override_settings
+from django.test import TransactionTestCase, override_settings
 
 from status.engine import engine
-from status.engine import worker as lanes
+from status.engine.engine import SingleFlight
 from status.entries import Check
 from status.providers.django import health, stats
-from status.providers.django.kept import Kept, Link, copy_of
 from status.report import Result
 from tests.components import DatabasesTestCase, check, eventually, run
 
@@ -47,20 +45,6 @@ class DatabasesTests(DatabasesTestCase):
         self.use(other=self.file())
         databases()
         self.assertEqual(self.open_files(), [])
-
-    def test_plain_call_leaves_no_memory_behind(self) -> None:
-        self.use(other=self.file(NAME=":memory:"))
-        opened: list[Any] = []
-
-        def note(connection: Any, **kwargs: Any) -> None:
-            opened.append(connection.connection)
-
-        connection_created.connect(note)
-        self.addCleanup(connection_created.disconnect, note)
-        self.assertEqual(databases(["other"]), {"other": True})
-        (memory,) = opened
-        with self.assertRaisesMessage(sqlite.Database.ProgrammingError, "closed"):
-            memory.execute("SELECT 1")
 
     def test_plain_call_works_on_an_event_loop(self) -> None:
         self.use(other=self.file())
@@ -114,79 +98,102 @@ class DatabasesTests(DatabasesTestCase):
                 run(entry)
             (self.directory / "folder").mkdir()
             self.assertEqual(run(entry).answer, {"noisy": True})
-            databases.close()
             os.rename(self.directory / "folder", self.directory / "moved")
             run(entry)
         lines = [line.splitlines()[0] for line in logs.output if "databases/noisy" in line]
         self.assertEqual(lines, ["WARNING:status:databases/noisy failed: OperationalError"] * 2)
 
-    def test_sqlite_is_asked_in_place_while_its_file_is_open(self) -> None:
-        self.use(other=self.file())
-        entry = check("other")
-        self.assertTrue(entry.may_block())
-        run(entry)
-        self.assertFalse(entry.may_block())
-        self.assertEqual(run(entry).answer, {"other": True})
-        self.assertEqual(len(self.open_files()), 1)
-
-    def test_sqlite_file_is_opened_anew_after_a_while(self) -> None:
-        self.use(other=self.file("folder/db.sqlite3"))
-        (self.directory / "folder").mkdir()
-        entry = check("other")
-        self.assertEqual(run(entry).answer, {"other": True})
-        os.rename(self.directory / "folder", self.directory / "moved")
-        with mock.patch.object(health, "SQLITE_SECONDS", 0):
-            self.assertEqual(run(entry).answer, {"other": False})
-
-    def test_other_backends_stay_open_as_django_decides(self) -> None:
+    def test_connection_stays_open_between_runs_as_django_decides_and_ends_with_its_thread(self) -> None:
         for max_age, files in ((0, 0), (None, 1)):
             with self.subTest(max_age):
-                self.use(other={**self.peculiar(vendor="other"), "CONN_MAX_AGE": max_age})
-                entry = check("other")
+                self.use(other=self.file(CONN_MAX_AGE=max_age))
                 for _ in range(3):
-                    self.assertEqual(run(entry).answer, {"other": True})
+                    self.assertEqual(run(check("other")).answer, {"other": True})
                     self.assertEqual(len(self.open_files()), files)
-                    self.assertTrue(entry.may_block())
+                engine.close()
+                self.assertEqual(self.open_files(), [])
 
-    def test_kept_connection_is_asked_once_and_not_checked_before(self) -> None:
-        is_usable = mock.Mock(return_value=True)
-        entry = {**self.peculiar(vendor="other", is_usable=is_usable), "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
-        self.use(other=entry)
+    def test_file_that_was_moved_away_is_noticed(self) -> None:
+        self.use(other=self.file("folder/db.sqlite3"))
+        (self.directory / "folder").mkdir()
+        self.assertEqual(run(check("other")).answer, {"other": True})
+        os.rename(self.directory / "folder", self.directory / "moved")
+        self.assertEqual(run(check("other")).answer, {"other": False})
+
+    def test_each_question_is_asked_in_a_thread_of_the_engines(self) -> None:
+        threads: list[threading.Thread] = []
+
+        def get_new_connection(self: Any, params: Any) -> Any:
+            threads.append(threading.current_thread())
+            return sqlite.DatabaseWrapper.get_new_connection(self, params)
+
+        self.use(other=self.peculiar(get_new_connection=get_new_connection))
+        for _ in range(3):
+            self.assertTrue(check("other").may_block())
+            run(check("other"))
+        self.assertEqual(len(set(threads)), 1)
+        self.assertNotIn(threading.current_thread(), threads)
+
+    def test_connection_that_broke_while_it_was_open_is_renewed(self) -> None:
+        opened: list[Any] = []
+
+        def get_new_connection(self: Any, params: Any) -> Any:
+            opened.append(sqlite.DatabaseWrapper.get_new_connection(self, {**params, "check_same_thread": False}))
+            return opened[-1]
+
+        self.use(other={**self.peculiar(get_new_connection=get_new_connection), "CONN_MAX_AGE": None})
         for _ in range(3):
             self.assertEqual(run(check("other")).answer, {"other": True})
-        is_usable.assert_not_called()
+            self.assertEqual(databases(["other"]), {"other": True})
+            connections["other"].ensure_connection()
+            for each in opened:
+                each.close()
+        connections["other"].close()
 
-    def test_forked_child_leaves_the_threads_of_its_parent_alone(self) -> None:
-        self.use(other=self.file())
-        run(check("other"))
-        (thread,) = (thread for thread in threading.enumerate() if thread.name == "status-databases-other")
-        with mock.patch.object(os, "getpid", return_value=os.getpid() + 1):
-            databases.close()
-        thread.join(0.1)
-        self.assertTrue(thread.is_alive())
-        self.assertEqual(len(self.open_files()), 1)
+    def test_connection_of_the_caller_stays_as_it_is(self) -> None:
+        self.use(other=self.file(CONN_MAX_AGE=None))
+        connections["other"].ensure_connection()
+        own = connections["other"].connection
+        self.assertEqual(databases(["other"]), {"other": True})
+        with override_settings(STATUS_SYNCHRONOUS=True):
+            self.assertEqual(run(check("other")).answer, {"other": True})
+        self.assertIs(connections["other"].connection, own)
+        connections["other"].close()
 
-    def test_idle_files_are_closed_with_the_provider(self) -> None:
-        self.use(other=self.file())
-        run(check("other"))
-        engine.close()
-        self.assertEqual(self.open_files(), [])
+    def test_work_of_the_caller_that_is_not_committed_stays_when_the_question_fails(self) -> None:
+        for autocommit in (True, False):
+            with self.subTest(autocommit):
+                self.use(other={**self.peculiar(), "AUTOCOMMIT": autocommit})
+                other = connections["other"]
+                other.ensure_connection()
+                with transaction.atomic("other") if autocommit else contextlib.nullcontext():
+                    own = other.connection
+                    with mock.patch.object(other, "cursor", side_effect=OperationalError) as cursor:
+                        self.assertEqual(databases(["other"]), {"other": False})
+                    cursor.assert_called_once_with()
+                    self.assertIs(other.connection, own)
+                other.close()
 
-    def test_changed_settings_are_noticed_at_once(self) -> None:
-        self.use(other=self.file())
-        entry = check("other")
-        run(entry)
-        connections.settings["other"]["NAME"] = self.directory / "missing" / "renamed.sqlite3"
-        self.assertEqual(run(entry).answer, {"other": False})
+    def test_broken_connections_of_a_pool_are_weeded_out_and_the_question_asked_once_more(self) -> None:
+        healthy = threading.Event()
+        pool = mock.Mock(**{"check.side_effect": healthy.set})
 
-    def test_connection_that_broke_while_it_was_kept_is_renewed(self) -> None:
+        def cursor(self: Any) -> Any:
+            self.ensure_connection()
+            if not healthy.is_set():
+                raise OperationalError
+            return sqlite.DatabaseWrapper.cursor(self)
+
+        self.use(other=self.peculiar(pool=pool, cursor=cursor))
+        self.assertEqual(run(check("other")).answer, {"other": True})
+        pool.check.assert_called_once_with()
+
+    def test_backend_is_imported_before_the_first_run(self) -> None:
+        entry = Check("health", "databases", "status.providers.django.health.databases", kwargs={"aliases": ["other"]})
         self.use(other=self.file())
-        entry = check("other")
-        run(entry)
-        link = databases._kept.peek("other", connections.settings["other"])
-        assert link is not None
-        link.connection.connection.close()
-        self.assertEqual(run(entry).answer, {"other": True})
+        with mock.patch.object(health.connections, "create_connection") as create:
+            entry.load()
+        create.assert_called_once_with("other")
 
     def test_wrong_answer_is_false(self) -> None:
         for row in [(2,), (1, 1), (None,), ("1",), None]:
@@ -236,18 +243,21 @@ class DatabasesTests(DatabasesTestCase):
     def test_manual_commit_leaves_no_transaction_open(self) -> None:
         rolled_back = threading.Event()
         self.use(other={**self.peculiar(_rollback=lambda self: rolled_back.set()), "AUTOCOMMIT": False})
-        self.assertEqual(databases(["other"]), {"other": True})
+        self.assertEqual(run(check("other")).answer, {"other": True})
         self.assertTrue(rolled_back.is_set())
 
     @override_settings(DEBUG=True)
     def test_query_log_of_a_debug_site_does_not_grow(self) -> None:
-        self.use(other=self.peculiar())
-        entry = check("other")
+        wrappers: list[Any] = []
+
+        def get_new_connection(self: Any, params: Any) -> Any:
+            wrappers.append(self)
+            return sqlite.DatabaseWrapper.get_new_connection(self, params)
+
+        self.use(other=self.peculiar(get_new_connection=get_new_connection))
         for _ in range(3):
-            self.assertEqual(run(entry).answer, {"other": True})
-        link = databases._kept.peek("other", connections.settings["other"])
-        assert link is not None
-        self.assertEqual(len(link.connection.queries_log), 0)
+            self.assertEqual(run(check("other")).answer, {"other": True})
+        self.assertEqual([len(wrapper.queries_log) for wrapper in wrappers], [0] * 3)
 
 
 class TransactionTests(TransactionTestCase):
@@ -327,10 +337,10 @@ class HangingTests(DatabasesTestCase):
         self.assertEqual(len(self.threads()), 1)
 
     def test_question_that_is_never_answered_is_replaced_up_to_a_limit(self) -> None:
-        with mock.patch.object(lanes, "REPLACE_SECONDS", 0):
+        with mock.patch.object(SingleFlight, "replace_after", 0):
             for _ in range(6):
                 run(check("hung", timeout=0.05))
-        self.assertEqual((len(self.threads()), self.calls), (lanes.MAX_RUNS,) * 2)
+        self.assertEqual((len(self.threads()), self.calls), (SingleFlight.limit,) * 2)
         self.go.set()
         self.assertTrue(eventually(lambda: len(self.threads()) == 1))
         self.assertEqual(run(check("hung")).answer, {"hung": True})
@@ -347,43 +357,6 @@ class HangingTests(DatabasesTestCase):
             self.assertEqual(run(check("hung")).reasons, {"hung": "no thread could be started to run it"})
         self.go.set()
         self.assertEqual(run(check("hung")).answer, {"hung": True})
-
-
-class KeptTests(SimpleTestCase):
-    def test_one_connection_is_kept_and_the_others_are_closed(self) -> None:
-        closed: list[str] = []
-        kept: Kept[str] = Kept(closed.append)
-        kept.give("default", Link("a", {}))
-        kept.give("default", Link("b", {}))
-        self.assertEqual(closed, ["b"])
-        kept.close()
-        self.assertEqual(closed, ["b", "a"])
-        self.assertIsNone(kept.take("default", {}))
-
-    def test_forked_child_neither_uses_nor_closes_what_it_inherits(self) -> None:
-        closed: list[str] = []
-        kept: Kept[str] = Kept(closed.append)
-        kept.give("default", Link("parent's", {}))
-        with mock.patch.object(os, "getpid", return_value=os.getpid() + 1):
-            self.assertIsNone(kept.peek("default", {}))
-            self.assertIsNone(kept.take("default", {}))
-            kept.close()
-        self.assertEqual(closed, [])
-        self.assertIsNotNone(kept.take("default", {}))
-
-    def test_change_inside_the_options_is_noticed(self) -> None:
-        settings = {"NAME": "a", "OPTIONS": {"timeout": 5}}
-        copy = copy_of(settings)
-        settings["OPTIONS"]["timeout"] = 6  # type: ignore[index]
-        self.assertNotEqual(copy, settings)
-
-    def test_connection_with_other_settings_is_closed(self) -> None:
-        closed: list[str] = []
-        kept: Kept[str] = Kept(closed.append)
-        kept.give("default", Link("a", {"NAME": "old"}))
-        self.assertIsNone(kept.peek("default", {"NAME": "new"}))
-        self.assertIsNone(kept.take("default", {"NAME": "new"}))
-        self.assertEqual(closed, ["a"])
 
 
 class StatsTests(DatabasesTestCase):
@@ -436,20 +409,6 @@ class StatsTests(DatabasesTestCase):
         self.use(other=self.file(ENGINE="no.such"))
         self.assertEqual(stats.databases(["other"])["other"]["settings"]["ENGINE"], "no.such")
         self.assertEqual(stats.databases(["nowhere"]), {"nowhere": {"is_usable": False, "settings": {}}})
-
-    def test_it_waits_exactly_when_health_does(self) -> None:
-        self.use(other=self.file())
-        entry = Check("stats", "databases", stats.databases, kwargs={"aliases": ["other"]})
-        self.assertTrue(entry.may_block())
-        run(check("other"))
-        self.assertFalse(entry.may_block())
-
-    def test_idle_files_are_closed_with_the_provider(self) -> None:
-        self.use(other=self.file())
-        self.facts()
-        self.assertEqual(len(self.open_files()), 1)
-        stats.databases.close()
-        self.assertEqual(self.open_files(), [])
 
     def test_options_are_shown_by_allow_list(self) -> None:
         shown = {

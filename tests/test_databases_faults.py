@@ -15,7 +15,7 @@ from django.db import connections, transaction
 from django.test import tag
 
 from status.engine import engine
-from status.engine import worker as lanes
+from status.engine.engine import SingleFlight
 from status.entries import Check
 from status.providers.django import health, stats
 from tests import services
@@ -118,10 +118,10 @@ class FrozenTests(PostgresTestCase):
         self.pg(CONN_MAX_AGE=None)
         asked = check(timeout=0.2)
         run(asked)
-        with self.server.frozen(), mock.patch.object(lanes, "REPLACE_SECONDS", 0):
+        with self.server.frozen(), mock.patch.object(SingleFlight, "replace_after", 0):
             for _ in range(10):
                 run(asked)
-            self.assertEqual(self.threads().count("status-databases-pg"), lanes.MAX_RUNS)
+            self.assertEqual(self.threads().count("status-databases-pg"), SingleFlight.limit)
         self.assertTrue(eventually(lambda: self.threads().count("status-databases-pg") == 1))
         self.assertTrue(eventually(lambda: self.sessions() == 1))
 

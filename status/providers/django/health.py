@@ -1,188 +1,195 @@
-"""Checks of the services that Django itself is configured with: databases and caches."""
+"""Checks of the databases and caches that Django is configured with: one component for each alias."""
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import time
 import uuid
 from collections.abc import Iterable
-from time import monotonic
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib import import_module
 
 from django.core.cache import BaseCache
 from django.core.cache import caches as cache_handler
 from django.core.cache.backends.dummy import DummyCache
-from django.core.cache.backends.locmem import LocMemCache
-from django.db import NotSupportedError, ProgrammingError, connections
+from django.core.cache.backends.redis import RedisCache
+from django.db import NotSupportedError, ProgrammingError, close_old_connections, connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from status.providers.base import Unavailable
-from status.providers.django.components import Components, in_own_thread
-from status.providers.django.kept import Kept, Link, close_database, copy_of
+from status.conf import conf
+from status.providers.base import Composite, Part, Unavailable, deadline
 
-#: Seconds for which an open SQLite database is asked without opening its file anew.
-SQLITE_SECONDS = 1.0
 #: What a backend that does not speak SQL raises when it is asked to.
 NO_SQL = (NotImplementedError, NotSupportedError, ProgrammingError, AttributeError)
+#: Caches in this process's memory: asking one waits for nothing.
+MEMORY_CACHES = ("django.core.cache.backends.locmem.LocMemCache", "django.core.cache.backends.dummy.DummyCache")
 #: Seconds after which a cache may forget what a check wrote, should the check not come to delete it.
 CACHE_SECONDS = 30
 #: Seconds to wait before reading again what is not there yet: replicas lag behind.
 REPLICA_PAUSES = (0.02, 0.1)
 
 
-class Databases(Components):
-    """``{alias: bool}``: whether each database answers ``SELECT 1``, on a connection of our own.
+class AliasCheck(Composite):
+    """Answer ``{alias: bool}``, with a reason for each ``false``.
 
-    Django's rules (``CONN_MAX_AGE``) decide whether the connection stays open for the next run. One that has gone stale
-    meanwhile is renewed, not reported. An SQLite database has no server to burden and stays open in any case: for
-    ``SQLITE_SECONDS`` it is asked in the caller's own thread, which then waits for nothing; after that, its file is
-    opened anew in a thread of ours.
+    Entry argument ``aliases`` (a list of names, or one name) chooses; without it every configured alias is asked.
+
+    A run in a worker thread of the engine uses that thread's connections. A direct call and a run with
+    ``STATUS_SYNCHRONOUS`` use the caller's; where an event loop runs, Django allows no database work, so they use those
+    of a thread that is started for the call.
+    """
+
+    def configured(self) -> Iterable[str]:
+        """Return the aliases that are asked where the entry names none."""
+        raise NotImplementedError
+
+    def ask_alias(self, alias: str) -> None:
+        """Ask one service. Raises whatever is wrong with it."""
+        raise NotImplementedError
+
+    def load_alias(self, alias: str) -> None:
+        """Import what asking this service needs."""
+        raise NotImplementedError
+
+    def load(self, aliases: Iterable[str] | str | None = None) -> None:
+        for alias in self.aliases(aliases):
+            with suppress(Exception):  # it happens again in the run, which reports it
+                self.load_alias(alias)
+
+    def parts(self, aliases: Iterable[str] | str | None = None) -> list[Part]:
+        return [self.part(alias) for alias in self.aliases(aliases)]
+
+    def aliases(self, chosen: Iterable[str] | str | None) -> Iterable[str]:
+        """Return the aliases to ask, each once. Raises TypeError where ``chosen`` holds no names."""
+        if chosen is None:
+            return self.configured()
+        return [chosen] if isinstance(chosen, str) else dict.fromkeys(chosen)
+
+    def ask(self, name: str) -> bool:
+        try:
+            if _on_event_loop():
+                with ThreadPoolExecutor(1) as executor:
+                    executor.submit(self._ask_and_close, name).result()
+            else:
+                self.ask_alias(name)
+        except Unavailable:
+            raise
+        except BaseException as error:  # a broken backend may raise anything
+            raise Unavailable(_class_of(error)) from error
+        return True
+
+    def _ask_and_close(self, alias: str) -> None:
+        try:
+            self.ask_alias(alias)
+        finally:
+            connections.close_all()
+
+
+class DatabaseCheck(AliasCheck):
+    """Answer ``{alias: bool}``: whether each database answers ``SELECT 1``.
+
+    A connection that was open before the run is closed and asked anew when it fails: it may have gone stale.
     """
 
     label = "databases"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._kept: Kept[BaseDatabaseWrapper] = Kept(_close_database)
-
     def configured(self) -> Iterable[str]:
-        for alias, settings in connections.settings.items():
-            # Django's stand-in for an empty DATABASES: a project without a database has none that fails.
-            if settings["ENGINE"] != "django.db.backends.dummy":
-                yield alias
+        # Django's stand-in for an empty DATABASES is left out: a project without a database has none that fails.
+        dummy = "django.db.backends.dummy"
+        return [alias for alias, settings in connections.settings.items() if settings["ENGINE"] != dummy]
 
-    def waits(self, alias: str) -> bool:
-        link = self._kept.peek(alias, connections.settings.get(alias))
-        return link is None or link.connection.vendor != "sqlite" or monotonic() - link.opened >= SQLITE_SECONDS
+    def load_alias(self, alias: str) -> None:
+        getattr(connections[alias], "pool", None)  # Django imports psycopg_pool when this is first read
 
     def ask_alias(self, alias: str) -> None:
-        in_place = not self.waits(alias)
-        settings = connections.settings.get(alias)
-        if settings is None:
+        if alias not in connections.settings:
             raise Unavailable("not configured in DATABASES")
-        link = self._kept.take(alias, settings)
-        if link is not None and not _renewed(link.connection, in_place):
-            _close_database(link.connection)
-            link = None
-        retries = None if link is None else 1
-        while True:
-            if link is None:
-                link = Link(connections.create_connection(alias), copy_of(settings))
-                link.connection.inc_thread_sharing()
-            try:
-                _select_one(link.connection)
-                break
-            except Exception:
-                if retries is None:
-                    retries = _pooled(link.connection)
-                _close_database(link.connection)
-                if not retries:
-                    raise
-                retries -= 1
-                link = None
-        if _stays_open(link.connection):
-            self._kept.give(alias, link)
-
-    def close(self) -> None:
-        self._kept.close()
-
-
-def _renewed(connection: BaseDatabaseWrapper, in_place: bool) -> bool:
-    """Whether a kept connection can be asked again, as Django decides it when a request begins."""
-    if connection.vendor == "sqlite":
-        return in_place
-    connection.close_if_unusable_or_obsolete()
-    connection.health_check_done = True  # type: ignore[attr-defined]  # we are about to make one
-    return connection.connection is not None
-
-
-def _stays_open(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a connection may be kept, as Django decides it when a request ends."""
-    if connection.vendor == "sqlite":
-        return True
-    connection.close_if_unusable_or_obsolete()
-    return connection.connection is not None
-
-
-def _pooled(connection: BaseDatabaseWrapper) -> int:
-    """How many more connections of ``OPTIONS["pool"]`` may have gone stale together with this one."""
-    if connection.connection is None:
-        return 0
-    return int(getattr(getattr(connection, "pool", None), "max_size", 0))
+        connection, in_worker = connections[alias], _in_worker()
+        was_open = connection.connection is not None
+        # To close the connection would undo what the caller has not committed.
+        in_transaction = was_open and not in_worker and (connection.in_atomic_block or not connection.autocommit)
+        try:
+            _select_one(connection)
+        except Exception:
+            # Those of a pool (``OPTIONS["pool"]``) may have gone stale together.
+            pool = getattr(connection, "pool", None) if connection.connection is not None else None
+            if in_transaction or not (was_open or pool):
+                raise
+            with suppress(Exception):  # it is given up in any case
+                connection.close()
+            with suppress(AttributeError):  # no pool, or one that tests connections before it lends them
+                pool.check()  # type: ignore[union-attr]
+            _select_one(connection)
+        finally:
+            if in_worker:
+                reset_queries()  # filled in DEBUG, and nobody reads them
+            elif not was_open:
+                with suppress(Exception):
+                    connection.close()
+        if in_worker and not connection.autocommit:
+            connection.rollback()
 
 
 def _select_one(connection: BaseDatabaseWrapper) -> None:
     try:
-        row = _first_row(connection, f"SELECT 1{connection.features.bare_select_suffix}")
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT 1{connection.features.bare_select_suffix}")
+            row = cursor.fetchone()
     except NO_SQL:
         connection.ensure_connection()
         if not connection.is_usable():
             raise
         return
-    if not connection.autocommit:
-        connection.rollback()
     if row is None or tuple(row) != (1,):
         raise Unavailable("answered something else than 1")
 
 
-def _first_row(connection: BaseDatabaseWrapper, sql: str) -> Any:
-    if connection.connection is not None and type(connection).__module__ == "django.db.backends.sqlite3.base":
-        # Django's cursor would cost seven times as much as the query, and has nothing to translate here.
-        return connection.connection.execute(sql).fetchone()
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        row = cursor.fetchone()
-    connection.queries_log.clear()  # it is filled in DEBUG, and nobody reads it
-    return row
+class CacheCheck(AliasCheck):
+    """Answer ``{alias: bool}``: whether each cache gives back what is written to it.
 
-
-def _close_database(connection: BaseDatabaseWrapper) -> None:
-    with contextlib.suppress(Exception):  # it is given up in any case
-        close_database(connection)
-
-
-class Caches(Components):
-    """``{alias: bool}``: whether each cache gives back what is written to it.
-
-    Writes a value of its own under a unique key, reads, compares and deletes it. ``DummyCache``, which keeps nothing by
-    design, is not a fault.
+    A run writes a value under a key of its own, reads, compares and deletes it. ``DummyCache``, which keeps nothing by
+    design, is not a fault. A client that has worked before is replaced and asked anew when it fails: its connection may
+    have gone stale.
     """
 
     label = "caches"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._kept: Kept[BaseCache] = Kept(_close_cache)
 
     def configured(self) -> Iterable[str]:
         return cache_handler.settings
 
     def waits(self, alias: str) -> bool:
-        link = self._kept.peek(alias, cache_handler.settings.get(alias))
-        return link is None or type(link.connection) not in (LocMemCache, DummyCache)
+        return cache_handler.settings.get(alias, {}).get("BACKEND") not in MEMORY_CACHES
+
+    def load_alias(self, alias: str) -> None:
+        cache = cache_handler[alias]
+        if isinstance(cache, RedisCache):
+            import_module("redis")  # Django imports it with the first question
+        getattr(cache, "client", None)  # django-redis imports its client when this is first read
 
     def ask_alias(self, alias: str) -> None:
-        in_place = not self.waits(alias)
-        settings = cache_handler.settings.get(alias)
-        if settings is None:
+        if alias not in cache_handler.settings:
             raise Unavailable("not configured in CACHES")
-        kept = self._kept.take(alias, settings)
-        link = kept or Link(cache_handler.create_connection(alias), copy_of(settings))
+        used_before = cache_handler.all(initialized_only=True)
+        cache = cache_handler[alias]
         try:
-            if not isinstance(link.connection, DummyCache):
-                _round_trip(link.connection, () if in_place else REPLICA_PAUSES)
+            if not isinstance(cache, DummyCache):
+                _round_trip(cache, REPLICA_PAUSES if self.waits(alias) else ())
         except Exception:
-            _close_cache(link.connection)
-            if kept is None:
+            with suppress(Exception):  # it is given up in any case
+                _close_cache(cache)
+            del cache_handler[alias]
+            if cache not in used_before:
                 raise
-            if in_own_thread() and not in_place:
-                connections.close_all()  # a cache in a table uses them
-            self.ask_alias(alias)  # the connection had perhaps gone stale
-        else:
-            self._kept.give(alias, link)
+            if _in_worker() and self.waits(alias):
+                close_old_connections()  # a cache in a table uses them
+            self.ask_alias(alias)
 
     def close(self) -> None:
-        self._kept.close()
+        """Close the caches of this thread."""
+        for cache in cache_handler.all(initialized_only=True):
+            with suppress(Exception):
+                _close_cache(cache)
 
 
 def _round_trip(cache: BaseCache, pauses: Iterable[float]) -> None:
@@ -203,12 +210,31 @@ def _round_trip(cache: BaseCache, pauses: Iterable[float]) -> None:
 
 
 def _close_cache(cache: BaseCache) -> None:
-    with contextlib.suppress(Exception):  # it is given up in any case
-        cache.close()
-        # Django's Redis backend leaves its connections to the garbage collector.
-        for pool in getattr(getattr(cache, "_cache", None), "_pools", {}).values():
+    cache.close()
+    if isinstance(cache, RedisCache):
+        # Django leaves these connections to the garbage collector, and has no public way to them.
+        for pool in cache._cache._pools.values():  # type: ignore[attr-defined]
             pool.disconnect()
 
 
-databases = Databases()
-caches = Caches()
+def _in_worker() -> bool:
+    """Return whether this is a worker thread of the engine, whose connections nobody else uses."""
+    return deadline() is not None and not conf.synchronous
+
+
+def _on_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _class_of(error: BaseException) -> str:
+    """Return the class of an exception, and of its cause where that says more. Its text may hold credentials."""
+    name, cause = type(error).__name__, type(error.__cause__).__name__
+    return name if error.__cause__ is None or cause == name else f"{name} ({cause})"
+
+
+databases = DatabaseCheck()
+caches = CacheCheck()
