@@ -72,6 +72,11 @@ class DatabasesTestCase(ComponentsTestCase):
 
     def use(self, **aliases: dict[str, Any]) -> None:
         self.enter(services.use_databases(self, **aliases))
+        self.addCleanup(self.join)  # while the aliases are known, as threads close the connections of those
+
+    def join(self) -> None:
+        """Wait for the threads of the engine to end."""
+        engine.close()
 
     def file(self, name: str = "db.sqlite3", **entry: Any) -> dict[str, Any]:
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": self.directory / name, **entry}

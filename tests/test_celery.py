@@ -16,12 +16,10 @@ from kombu import Consumer, Exchange, Producer, Queue
 from kombu.transport import memory
 
 from status.engine import engine
+from status.providers import celery as package
 from status.providers.base import Unavailable, running_until
-from status.providers.celery import inspection, transports
-from status.providers.celery import line as line_module
+from status.providers.celery import broker, inspection
 from status.providers.celery.health import celery as health
-from status.providers.celery.inspection import idle
-from status.providers.celery.line import MAX_REPLY
 from status.providers.celery.stats import celery as stats
 from status.registry import registry
 from tests import services
@@ -33,17 +31,17 @@ PONG = {"ok": "pong"}
 class CeleryTestCase(SimpleTestCase):
     """Asks by way of a default app of its own."""
 
-    def use(self, broker: str | list[str] | services.Broker, **config: Any) -> Celery:
+    def use(self, where: str | list[str] | services.Broker, **config: Any) -> Celery:
         """Make the default app one with this broker."""
         app = Celery("test", set_as_current=False)
         app.conf.update(
-            {**(broker.settings() if isinstance(broker, services.Broker) else {"broker_url": broker}), **config}
+            {**(where.settings() if isinstance(where, services.Broker) else {"broker_url": where}), **config}
         )
         patch = mock.patch.object(_state, "default_app", app)
         patch.start()
         self.addCleanup(patch.stop)
         self.addCleanup(app.close)
-        self.addCleanup(idle.close)
+        self.addCleanup(health.close)
         return app
 
     def assertUnavailable(self, words: str, workers: Any = ("w@test",)) -> None:
@@ -129,12 +127,20 @@ class ConfigurationTests(CeleryTestCase):
         self.assertUnavailable("workers should be a list", workers=[1])
 
     def test_not_installed_says_how_to_install(self):
-        with mock.patch.dict(sys.modules, {"celery": None}):
+        with self.importing_anew(celery=None):
             self.assertUnavailable("Celery is not installed: pip install django-status[celery]")
 
     def test_installed_in_part_names_what_is_missing(self):
-        with mock.patch.dict(sys.modules, {"celery.app.utils": None}):
+        with self.importing_anew(**{"celery.app.utils": None}):
             self.assertUnavailable("Celery cannot be imported (celery.app.utils is missing).")
+
+    @contextlib.contextmanager
+    def importing_anew(self, **modules: Any) -> Iterator[None]:
+        """Forget the module that imports Celery, and have these modules instead of what is installed."""
+        with mock.patch.dict(sys.modules, modules), mock.patch.object(package, "broker"):
+            del sys.modules[broker.__name__], package.broker
+            yield
+            package.broker = broker
 
     def test_no_default_app_is_an_error_and_no_connection_to_localhost(self):
         with mock.patch.object(_state, "default_app", None):
@@ -150,7 +156,7 @@ class ConfigurationTests(CeleryTestCase):
     def test_the_app_is_named_by_its_path(self):
         for path in ("tests.celery_app:app", "tests.celery_app.app", "tests.celery_app"):
             with self.subTest(path), override_settings(STATUS_CELERY_APP=path, STATUS_TIMEOUT=1), pong("w@test"):
-                self.addCleanup(idle.close)
+                self.addCleanup(health.close)
                 self.assertEqual(health(workers=["w@test"]), {"w@test": True})
 
     def test_an_app_that_cannot_be_imported_is_told_by_the_kind_of_error(self):
@@ -209,7 +215,7 @@ class AnswerTests(CeleryTestCase):
             self.assertEqual(health(workers=["a@test", "b@test"]), {"a@test": True, "b@test": True})
             self.assertLess(monotonic() - before, 5)
 
-    def test_no_question_leaves_a_line_in_the_tables_of_the_transport(self):
+    def test_no_question_leaves_an_entry_in_the_tables_of_the_transport(self):
         def bindings() -> list[Any]:
             return list(memory.Transport.global_state.exchanges["reply.celery.pidbox"]["table"])
 
@@ -221,10 +227,10 @@ class AnswerTests(CeleryTestCase):
             self.assertEqual(bindings(), before)
 
     def test_a_question_in_memory_ends_when_earlier_ones_are_old(self):
-        with self.answering({"a@test": PONG}, timeout=30), mock.patch.object(line_module, "STALE_AFTER", -1):
+        with self.answering({"a@test": PONG}, timeout=30), mock.patch.object(broker, "STALE_AFTER", -1):
             for _ in range(3):
                 self.assertEqual(health(workers=["a@test"]), {"a@test": True})
-                idle.close()
+                health.close()
 
     def test_answers_that_came_are_told_before_the_deadline(self):
         with self.answering({"a@test": PONG}):
@@ -243,7 +249,7 @@ class AnswerTests(CeleryTestCase):
 
     def test_replies_that_are_too_large_or_no_replies_at_all_are_not_answers(self):
         for name, reply in {
-            "large": {"body": {"a@test": {**PONG, "x": "x" * MAX_REPLY}}},
+            "large": {"body": {"a@test": {**PONG, "x": "x" * broker.MAX_REPLY}}},
             "no JSON": {"body": b"{", "content_type": "application/json", "content_encoding": "utf-8"},
             "pickle": {"body": {"a@test": PONG}, "serializer": "pickle"},
             "unknown encoding": {"body": b"x", "content_type": "text/plain", "content_encoding": "no-such"},
@@ -269,53 +275,61 @@ class AnswerTests(CeleryTestCase):
             self.assertIsNone(app.amqp._producer_pool)
             self.assertNotIn("control", vars(app))
 
-    def test_the_line_is_kept_between_questions_and_shared(self):
+    def test_the_connection_is_kept_between_questions_and_shared(self):
         with self.answering({"a@test": PONG}):
             health(workers=["a@test"])
-            (line,) = idle.lines
+            (connection,) = inspection.idle.get()
             stats(workers=["a@test"])
-            self.assertEqual(idle.lines, [line])
+            self.assertEqual(inspection.idle.get(), [connection])
             stats.close()
-            self.assertEqual(idle.lines, [])
+            self.assertEqual(inspection.idle.get(), [])
             stats.close()
 
-    def test_the_line_is_closed_after_a_question_that_was_not_answered(self):
+    def test_the_connection_is_closed_after_a_question_that_was_not_answered(self):
         with self.answering():
             health(workers=["a@test"])
-        self.assertEqual(idle.lines, [])
+        self.assertEqual(inspection.idle.get(), [])
 
-    def test_only_one_line_is_kept(self):
+    def test_only_one_connection_is_kept(self):
         with self.answering({"a@test": PONG}):
             health(workers=["a@test"])
-            first = idle.take(_state.default_app)
-            health(workers=["a@test"])
-            idle.put(first)
-            self.assertEqual(idle.lines, [first])
+            (first,) = inspection.idle.get()
 
-    def test_another_app_gets_another_line(self):
+            def ask_again(message: Any, ticket: str) -> dict[str, Any]:
+                with mock.patch.object(broker, "read_reply", read_reply):
+                    health(workers=["a@test"])
+                return read_reply(message, ticket)
+
+            read_reply = broker.read_reply
+            with mock.patch.object(broker, "read_reply", ask_again):
+                health(workers=["a@test"])
+            (kept,) = inspection.idle.get()
+            self.assertIsNot(kept, first)
+
+    def test_another_app_gets_another_connection(self):
         with self.answering({"a@test": PONG}):
             health(workers=["a@test"])
-            (line,) = idle.lines
+            (connection,) = inspection.idle.get()
             self.use("memory://")
             health(workers=["a@test"])
-            self.assertIsNot(idle.lines[0], line)
+            self.assertIsNot(inspection.idle.get()[0], connection)
 
-    def test_a_line_that_went_bad_is_replaced_within_the_question(self):
+    def test_a_connection_that_went_bad_is_replaced_within_the_question(self):
         with self.answering({"a@test": PONG}):
             health(workers=["a@test"])
-            (line,) = idle.lines
-            line.channel.close()
+            (connection,) = inspection.idle.get()
+            connection.channel.close()
             self.assertEqual(health(workers=["a@test"]), {"a@test": True})
-            self.assertIsNot(idle.lines[0], line)
+            self.assertIsNot(inspection.idle.get()[0], connection)
 
-    def test_a_question_cut_short_leaves_no_line(self):
+    def test_a_question_cut_short_leaves_no_connection(self):
         with self.answering({"a@test": PONG}):
             with (
-                mock.patch("status.providers.celery.line._read", side_effect=SystemExit),
+                mock.patch("status.providers.celery.broker.read_reply", side_effect=SystemExit),
                 self.assertRaises(SystemExit),
             ):
                 health(workers=["a@test"])
-            self.assertEqual(idle.lines, [])
+            self.assertEqual(inspection.idle.get(), [])
 
     def test_a_broker_of_an_unknown_kind_is_told_and_logged_once(self):
         self.use("redis://127.0.0.1:1", broker_transport="nothing", broker_url=None)
@@ -371,8 +385,8 @@ class StatsTests(CeleryTestCase):
     def test_a_broker_host_that_is_a_url_is_left_out(self):
         for hostname in ("mysql://u5er:pa55@db", "/var/run/redis.sock", "u5er:pa55@mq", None, ["mq1"]):
             with self.subTest(hostname):
-                broker = stats.value({**self.STATS, "broker": {"hostname": hostname, "port": 1}})["broker"]
-                self.assertEqual(broker, {"port": 1})
+                told = stats.value({**self.STATS, "broker": {"hostname": hostname, "port": 1}})["broker"]
+                self.assertEqual(told, {"port": 1})
 
     def test_anything_else_than_stats_is_no_answer(self):
         for answer in (None, "stats", [], {}, {"error": "KeyError()"}, {"unknown": 1}):
@@ -386,9 +400,9 @@ class StatsTests(CeleryTestCase):
 
 class WorkerTests(CeleryTestCase):
     def test_a_real_worker_answers_over_a_broker_made_of_files(self):
-        broker = services.filesystem_broker()
-        app = self.use(broker)
-        with services.celery_worker("a@test", broker):
+        files = services.filesystem_broker()
+        app = self.use(files)
+        with services.celery_worker("a@test", files):
             self.assertEqual(health(workers=["a@test"]), {"a@test": True})
             answer = stats(workers=["a@test"])["a@test"]
             self.assertEqual(answer["broker"]["transport"], "filesystem")
@@ -397,7 +411,30 @@ class WorkerTests(CeleryTestCase):
             self.assertIsNone(app._pool)
 
 
+def redis_sockets(channel: Any) -> list[Any]:
+    """The open sockets of a channel of kombu's Redis transport."""
+    pools = (channel.pool, channel.async_pool)
+    connections = [one for pool in pools for one in (*pool._available_connections, *pool._in_use_connections)]
+    return [one._sock for one in connections if one._sock is not None]
+
+
 class LimitTests(CeleryTestCase):
+    def test_limits_reach_the_open_sockets_of_redis_and_stay(self):
+        """Fails when redis-py keeps its sockets and their timeouts under other names."""
+        app = self.use(services.redis().url)
+        connection = broker.BrokerConnection(app, monotonic() + 5)
+        self.addCleanup(connection.drop)
+        replies: dict[str, Any] = {}
+        self.assertFalse(connection.ask("ping", ["never@test"], monotonic() + 0.3, replies))
+        for seconds in (3.0, 7.0):
+            broker.limit_redis(connection.channel, seconds)
+            for _ in range(2):
+                self.assertEqual({each.gettimeout() for each in redis_sockets(connection.channel)}, {seconds})
+                for pool in (connection.channel.pool, connection.channel.async_pool):
+                    for each in (*pool._available_connections, *pool._in_use_connections):
+                        each.can_read(0.01)  # sets the socket back to what redis-py remembers
+        self.assertEqual(len(redis_sockets(connection.channel)), 2)
+
     def test_options_of_the_project_stay_below_the_limits(self):
         options = {
             "visibility_timeout": 60,
@@ -406,9 +443,9 @@ class LimitTests(CeleryTestCase):
             "sentinel_kwargs": {"db": 1},
         }
         app = self.use("redis://127.0.0.1:1", broker_transport_options=options)
-        ours = transports.connection(app, 1.0).transport_options
+        ours = broker.limited_connection(app, 1.0).transport_options
         self.assertEqual(ours["visibility_timeout"], 60)
-        self.assertEqual(ours["socket_timeout"], transports.CONNECT_PART)
+        self.assertEqual(ours["socket_timeout"], broker.CONNECT_PART)
         self.assertEqual(
             ours["sentinel_kwargs"],
             {"db": 1, "socket_timeout": ours["socket_timeout"], "socket_connect_timeout": ours["socket_timeout"]},
@@ -419,8 +456,8 @@ class LimitTests(CeleryTestCase):
     def test_several_brokers_share_the_time(self):
         for url in ("amqp://a;amqp://b", ["amqp://a", "amqp://b"]):
             with self.subTest(url):
-                connection = transports.connection(self.use(url), 1.0)
-                self.assertEqual(connection.connect_timeout, transports.CONNECT_PART / 2)
+                connection = broker.limited_connection(self.use(url), 1.0)
+                self.assertEqual(connection.connect_timeout, broker.CONNECT_PART / 2)
                 self.assertEqual(connection.transport_options["read_timeout"], connection.connect_timeout)
 
 
@@ -441,4 +478,4 @@ class FailureTests(SimpleTestCase):
                 error.__cause__ = RuntimeError()
                 error.__cause__.__context__ = cause
                 cause.__context__ = error
-                self.assertEqual(inspection._broker_failed(error), words)
+                self.assertEqual(inspection.describe_failure(error), words)

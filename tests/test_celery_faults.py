@@ -21,15 +21,14 @@ from django.test import override_settings, tag
 from kombu import Consumer, Exchange, Producer, Queue
 
 from status.engine import engine
-from status.providers.celery import line as line_module
-from status.providers.celery import transports
+from status.providers.celery import broker as broker_module
+from status.providers.celery import inspection
 from status.providers.celery.health import celery as health
-from status.providers.celery.inspection import idle
 from status.providers.celery.stats import celery as stats
 from status.registry import registry
 from tests import services
 from tests.processes import ROOT, environment, refused_port
-from tests.test_celery import PONG, CeleryTestCase
+from tests.test_celery import PONG, CeleryTestCase, redis_sockets
 
 A, B = "a@test", "b@test"
 #: ``STATUS_TIMEOUT`` in these tests; every answer has to come within it.
@@ -87,6 +86,10 @@ class Faults:
         for said in answer.reasons.values():
             self.assertRegex(said, reason)
 
+    def sockets_of(self, connection: Any) -> list[socket.socket]:
+        """Its open sockets."""
+        raise NotImplementedError
+
     no_answer = r"^broker did not answer in time \(TimeoutError\)$"
 
     def test_living_workers_answer_at_once(self):
@@ -134,7 +137,7 @@ class Faults:
             self.assertDead(self.no_answer)
         self.assertAlive()
 
-    def test_broker_frozen_while_the_line_is_kept(self):
+    def test_broker_frozen_while_the_connection_is_kept(self):
         self.assertAlive()
         with self.broker.frozen():
             for _ in range(3):
@@ -151,10 +154,10 @@ class Faults:
         self.assertEqual(answer.value, {A: True, B: False})
         self.assertAlive()
 
-    def test_a_line_that_was_cut_is_renewed_within_the_question(self):
+    def test_a_connection_that_was_cut_is_renewed_within_the_question(self):
         self.assertAlive()
         for _ in range(3):
-            for sock in transports.sockets(idle.lines[0].raw):
+            for sock in self.sockets_of(inspection.idle.get()[0]):
                 sock.shutdown(socket.SHUT_RDWR)
             self.assertAlive()
 
@@ -223,30 +226,30 @@ class Faults:
             child.wait()
         self.assertEqual(self.ask().value, {A: True, B: True})
         health.close()
-        with mock.patch.object(line_module, "STALE_AFTER", 0):
+        with mock.patch.object(broker_module, "STALE_AFTER", 0):
             time.sleep(1)  # queues tell the second in which they were made
             self.assertAlive()
         health.close()
         # What somebody else pushed after the end of a question (see ``intruder``) belongs to no queue, and is not ours.
         self.wait_for(lambda: set(self.leftovers()) <= set(before))
 
-    def test_a_forked_child_leaves_the_line_of_its_parent_alone(self):
+    def test_a_forked_child_leaves_the_connection_of_its_parent_alone(self):
         self.assertAlive()
-        (line,) = idle.lines
+        (connection,) = inspection.idle.get()
         for close_first in (False, True):
             pid = os.fork()
             if pid == 0:
                 try:
                     if close_first:
                         health.close()
-                    alive = health(workers=[A, B]) == {A: True, B: True} and idle.lines[0] is not line
+                    alive = health(workers=[A, B]) == {A: True, B: True} and inspection.idle.get()[0] is not connection
                     health.close()
                     os._exit(0 if alive else 1)
                 except BaseException:
                     os._exit(2)
             self.assertEqual(os.waitpid(pid, 0)[1], 0)
             self.assertAlive()
-            self.assertEqual(idle.lines, [line])
+            self.assertEqual(inspection.idle.get(), [connection])
 
     def test_a_reply_of_ten_megabytes_is_not_an_answer(self):
         reply = {"x@test": {**PONG, "x": "x" * 10_000_000}}
@@ -351,6 +354,9 @@ class RedisFaults(Faults, CeleryTestCase):
                 for key in client.keys("*reply*")
             )  # fmt: skip
 
+    def sockets_of(self, connection: Any) -> list[socket.socket]:
+        return redis_sockets(connection.channel)
+
     def test_tasks_that_workers_are_busy_with_are_not_put_back(self):
         # As a task looks that a worker took two hours ago and has not acknowledged.
         with self.broker.client() as client:
@@ -399,18 +405,27 @@ class RabbitMQFaults(Faults, CeleryTestCase):
         self.use(self.broker.url.replace("guest:guest", "guest:wrong"))
         self.assertDead(r"broker connection failed \(AccessRefused\)")
 
-    def test_the_goodbye_ends_in_time_whatever_is_still_to_be_read(self):
-        with Celery("slow", set_as_current=False, broker=self.broker.url).connection_for_write() as connection:
-            channel, backlog = connection.channel(), 500
-            queue = Queue("slow", exclusive=True, auto_delete=True)(channel)
+    def test_the_end_of_a_connection_is_told_and_takes_no_time_whatever_is_still_to_be_read(self):
+        with Celery("slow", set_as_current=False, broker=self.broker.url).connection_for_write() as sender:
+            connection = broker_module.BrokerConnection(self.app, monotonic() + T)
+            queue = Queue("slow", exclusive=True, auto_delete=True)(connection.channel)
             queue.declare()
-            for _ in range(backlog):
-                Producer(channel).publish("x", routing_key="slow")
+            producer = Producer(sender)
             read = mock.Mock(side_effect=lambda message: time.sleep(0.02))
-            Consumer(channel, [queue], no_ack=True, on_message=read).consume()
-            raw = connection.connection
+            Consumer(connection.channel, [queue], no_ack=True, on_message=read).consume()
+            for _ in range(500):
+                producer.publish("x", routing_key="slow")
             before = monotonic()
-            transports.say_goodbye(raw, 0.2)
-            self.assertLess(monotonic() - before, 1)
-            self.assertLess(read.call_count, backlog)
-            transports.disconnect(raw)
+            connection.close()
+            self.assertLess(monotonic() - before, 0.2)
+            read.assert_not_called()
+
+    def test_the_broker_is_told_of_the_end(self):
+        self.assertAlive()
+        with self.workers[A].frozen():
+            self.ask()
+        health.close()
+        self.assertNotIn("unexpectedly", self.broker.output)
+
+    def sockets_of(self, connection: Any) -> list[socket.socket]:
+        return [connection.raw.sock]

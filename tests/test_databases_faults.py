@@ -29,10 +29,6 @@ OTHERS = "backend_type = 'client backend' AND pid <> pg_backend_pid()"
 
 
 class FaultTestCase(DatabasesTestCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.addCleanup(self.join)
-
     def join(self) -> None:
         """Wait for the threads that the fault has held up; the kernel tries to connect again after 1, 3 and 7 s."""
         self.assertTrue(eventually(lambda: engine.close() or not self.threads(), 20.0))

@@ -8,12 +8,12 @@ from status.providers.celery.inspection import Inspection
 
 
 class CeleryHealth(Inspection):
-    """``{worker: bool}`` for the workers in ``workers``: whether each answers a ping in time."""
+    """Answer ``{worker: bool}`` for the workers in ``workers``: whether each answers a ping in time."""
 
     command = "ping"
 
-    def value(self, answer: Any) -> bool:
-        return isinstance(answer, dict) and answer.get("ok") == "pong"
+    def value(self, reply: Any) -> bool:
+        return isinstance(reply, dict) and reply.get("ok") == "pong"
 
 
 celery = CeleryHealth()

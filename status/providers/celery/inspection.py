@@ -1,185 +1,143 @@
-"""Asking the configured workers, and what their silence means."""
+"""What the checks of Celery workers share: asking the configured workers, and what their silence means."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
 from status.conf import conf
 from status.logs import log_failure
+from status.process import PerProcess
 from status.providers.base import Answer, Provider, Unavailable, deadline
-from status.providers.celery.app import celery_app
-from status.providers.celery.line import Line
 
-#: Seconds before the deadline at which the answers are told that have come, and the same as a part of short deadlines.
-MARGIN = 0.15
-MARGIN_PART = 0.1
+#: Seconds before the deadline at which the replies are told that have come, and the same as a part of short deadlines.
+RESERVE_SECONDS = 0.15
+RESERVE_PART = 0.1
+
+#: The broker connection that is kept between questions, whichever check opened it: none, or one.
+idle: PerProcess[list[Any]] = PerProcess(list)
 
 
 class Inspection(Provider):
-    """Sends one remote control command to workers by name and ends with the last answer.
+    """Send one remote control command to workers by name, and end with the last reply.
 
     Entry argument ``workers``: Celery node names, ``STATUS_CELERY_WORKERS`` when left out; a name without ``@`` is the
     host of a worker with Celery's default name, ``celery@host``.
     """
 
     command = ""
-    #: The kind of broker failure that the log was last told of, None after an answer.
+    #: The kind of broker failure that the log was last told of, None after a reply.
     logged: type[BaseException] | None = None
 
+    def value(self, reply: Any) -> Any:
+        """Return what is told of one worker's reply, None if it gave none. Whatever is false is a failure."""
+        raise NotImplementedError
+
     def may_block(self, workers: Any = None) -> bool:
-        return bool(self._names(workers))
+        return bool(_names(workers))
+
+    def load(self, workers: Any = None) -> None:
+        if _names(workers):
+            _import_broker().celery_app().connection_for_write().get_transport_cls()
 
     def check(self, workers: Any = None) -> Any:
-        names = self._names(workers)
+        names = _names(workers)
         if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in names):
             raise Unavailable(f"workers should be a list of Celery node names, not a {type(names).__name__}.")
         if not names:
             return {}
-        question = Question(celery_app(), self.command, {name: node_name(name) for name in names})
-        question.put()
-        self._log(question)
+        nodes = {name: name if "@" in name else f"celery@{name}" for name in names}
+        replies: dict[str, Any] = {}
+        silence = self._ask(set(nodes.values()), replies)
         values, reasons = {}, {}
-        for name, node in question.nodes.items():
-            answered = node in question.answers
-            values[name] = self.value(question.answers[node]) if answered else self.value(None)
+        for name, node in nodes.items():
+            values[name] = self.value(replies.get(node))
             if not values[name]:
-                reasons[name] = "answered with an error" if answered else question.silence
+                reasons[name] = "answered with an error" if node in replies else silence
         return Answer(values, reasons)
 
-    def value(self, answer: Any) -> Any:
-        """What is told of one worker's answer, None if it gave none. Whatever is false is a failure."""
-        raise NotImplementedError
+    def _ask(self, nodes: set[str], replies: dict[str, Any]) -> str:
+        """Ask on the idle connection, and where that has gone bad on a new one. Return why other replies are missing.
 
-    def close(self) -> None:
-        idle.close()
-
-    def _log(self, question: Question) -> None:
-        """The broker's failure in full: once, not at every probe, for as long as the same thing goes wrong."""
-        error = question.error
-        if error is not None and type(error) is not self.logged:
-            log_failure("celery", self.command, question.silence, error)
-        self.logged = None if error is None else type(error)
-
-    def _names(self, workers: Any) -> Any:
-        return conf.celery_workers if workers is None else workers
-
-
-def node_name(worker: str) -> str:
-    """The node name of a worker that is named in full, or by its host alone."""
-    return worker if "@" in worker else f"celery@{worker}"
-
-
-@dataclass
-class Question:
-    """One command to several workers, with the answers that came in time.
-
-    nodes: name in the settings -> node name.
-    answers: node name -> answer.
-    silence: why the others are missing, safe to show.
-    error: the broker's failure, if that is why.
-    """
-
-    app: Any
-    command: str
-    nodes: dict[str, str]
-    answers: dict[str, Any] = field(default_factory=dict)
-    silence: str = ""
-    error: Exception | None = None
-
-    def put(self) -> None:
-        """Ask on the idle line, and where that has gone bad meanwhile on a new one. Raises ``Unavailable``."""
-        started = monotonic()
-        end = deadline()
-        if end is None:
-            end = started + float(conf.timeout)
-        until = end - min(MARGIN, (end - started) * MARGIN_PART)
-        nodes = set(self.nodes.values())
-        line = idle.take(self.app)
-        for attempt in (line, None) if line is not None else (None,):
+        Raises ``Unavailable`` where there is nobody to ask.
+        """
+        broker = _import_broker()
+        app, started = broker.celery_app(), monotonic()
+        end = deadline() or started + float(conf.timeout)
+        until = end - min(RESERVE_SECONDS, (end - started) * RESERVE_PART)
+        kept = _take_idle(app)
+        for attempt in (kept, None) if kept else (None,):
             try:
-                self._ask(attempt, nodes, until)
+                connection = attempt or broker.BrokerConnection(app, until)
+                try:
+                    usable = connection.ask(self.command, nodes, until, replies)
+                except BaseException:
+                    connection.drop()
+                    raise
             except Unavailable:
                 raise
             except Exception as error:  # each transport has errors of its own
-                self.error = error
-                self.silence = _broker_failed(error)
+                failure = error
                 if monotonic() >= until:
-                    return
+                    break
             else:
-                self.error = None
-                self.silence = f"no answer within {round(end - started, 1):g} s{self.silence}"
-                return
-
-    def _ask(self, line: Line | None, nodes: Collection[str], until: float) -> None:
-        if line is None:
-            line = Line(self.app, until)
-        try:
-            usable = line.ask(self.command, nodes, until, self.answers)
-        except BaseException:
-            line.drop()
-            raise
-        self.silence = line.reach
-        if usable:
-            idle.put(line)
-        else:
-            line.close()
-
-
-class Idle:
-    """The one line that is kept between questions, by whatever provider it was opened."""
-
-    def __init__(self) -> None:
-        self.lines: list[Line] = []
-
-    def take(self, app: Any) -> Line | None:
-        """The kept line, where there is one that is of use; it is the caller's now."""
-        line = self._pop()
-        if line is not None and not line.serves(app):
-            line.close()
-            return None
-        return line
-
-    def put(self, line: Line) -> None:
-        surplus = self._pop()
-        self.lines.append(line)
-        if surplus is not None:
-            surplus.close()
+                self.logged = None
+                if usable and not idle.get():
+                    idle.get().append(connection)
+                else:
+                    connection.close()
+                hint = "; the memory transport reaches workers of this process only"
+                return f"no answer within {round(end - started, 1):g} s{hint if connection.driver == 'memory' else ''}"
+        silence = describe_failure(failure)
+        if type(failure) is not self.logged:  # in full, but once for as long as the same thing goes wrong
+            log_failure("celery", self.command, silence, failure)
+        self.logged = type(failure)
+        return silence
 
     def close(self) -> None:
-        line = self._pop()
-        if line is not None:
-            line.close()
-
-    def _pop(self) -> Line | None:
-        """What is kept. After a fork, what the parent keeps is none of ours."""
-        try:
-            line = self.lines.pop()
-        except IndexError:  # another thread has it
-            return None
-        if line.pid != os.getpid():
-            line.disown()
-            return None
-        return line
+        with suppress(IndexError):
+            while True:
+                idle.get().pop().close()
 
 
-idle = Idle()
+def _names(workers: Any) -> Any:
+    return conf.celery_workers if workers is None else workers
 
 
-def _broker_failed(error: BaseException) -> str:
-    """What went wrong, in words that are safe to show."""
+def _import_broker() -> Any:
+    """Return the module that asks. Raises ``Unavailable`` where Celery is not installed, or only in part."""
+    try:
+        # Late: celery is an extra, and costs its import only where workers are asked.
+        from status.providers.celery import broker
+    except ImportError as error:
+        if error.name == "celery":
+            raise Unavailable("Celery is not installed: pip install django-status[celery]") from error
+        raise Unavailable(f"Celery cannot be imported ({error.name} is missing).") from error
+    return broker
+
+
+def _take_idle(app: Any) -> Any:
+    """Return the idle connection, which is the caller's now; None where there is none to the broker of ``app``."""
+    try:
+        connection = idle.get().pop()
+    except IndexError:
+        return None
+    if connection.serves(app):
+        return connection
+    connection.close()
+    return None
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return what went wrong at the broker, in words that are safe to show."""
     causes: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in causes:
         causes.append(cause)
         cause = cause.__cause__ or cause.__context__
-    for cause in causes:
-        if isinstance(cause, ConnectionRefusedError):
-            return "broker refused the connection (ConnectionRefusedError)"
-    for cause in causes:
-        if isinstance(cause, TimeoutError) or type(cause).__name__ == "TimeoutError":
-            return "broker did not answer in time (TimeoutError)"
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return "broker refused the connection (ConnectionRefusedError)"
+    if any(isinstance(cause, TimeoutError) or type(cause).__name__ == "TimeoutError" for cause in causes):
+        return "broker did not answer in time (TimeoutError)"
     return f"broker connection failed ({type(error).__name__})"

@@ -13,33 +13,28 @@ BROKER_FIELDS = ("transport", "hostname", "port", "virtual_host", "connect_timeo
 
 
 class CeleryStats(Inspection):
-    """``{worker: Celery's own stats}`` for the workers in ``workers``, None for one that does not answer in time.
+    """Answer ``{worker: Celery's own stats}`` for the workers in ``workers``, None for one that does not reply in time.
 
-    To a stranger ``{worker: bool}``: whether it answered.
+    Anonymous callers get ``{worker: bool}``: whether it replied.
     """
 
     command = "stats"
 
-    def value(self, answer: Any) -> dict[str, Any] | None:
-        if not isinstance(answer, dict) or "error" in answer:
+    def value(self, reply: Any) -> dict[str, Any] | None:
+        if not isinstance(reply, dict) or "error" in reply:
             return None
-        stats = {name: answer[name] for name in FIELDS if name in answer}
+        stats = {name: reply[name] for name in FIELDS if name in reply}
         if "broker" in stats:
-            stats["broker"] = _broker(stats["broker"])
+            broker = stats["broker"] if isinstance(stats["broker"], dict) else {}
+            facts = {name: broker[name] for name in BROKER_FIELDS if name in broker}
+            # Some transports (SQL, unix sockets) keep a whole URL here, user and password included.
+            if not isinstance(facts.get("hostname"), str) or any(sign in facts["hostname"] for sign in "@:/"):
+                facts.pop("hostname", None)
+            stats["broker"] = facts
         return stats or None
 
     def public(self, value: Any) -> Any:
         return {worker: stats is not None for worker, stats in value.items()}
-
-
-def _broker(broker: Any) -> dict[str, Any]:
-    if not isinstance(broker, dict):
-        return {}
-    facts = {name: broker[name] for name in BROKER_FIELDS if name in broker}
-    # Some transports (SQL, unix sockets) keep a whole URL here, user and password included.
-    if not isinstance(facts.get("hostname"), str) or any(sign in facts["hostname"] for sign in "@:/"):
-        facts.pop("hostname", None)
-    return facts
 
 
 celery = CeleryStats()
