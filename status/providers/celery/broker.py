@@ -207,14 +207,17 @@ class BrokerConnection:
             limit_redis(self.channel, _left(until))
 
     def close(self) -> None:
-        """Tell an AMQP broker that the connection ends, and drop it.
+        """Tell an AMQP broker that the connection ends, wait a moment for its word, and drop the connection.
 
-        py-amqp's own ``close()`` waits for the broker's word, and reads all that the broker has still to deliver.
+        py-amqp's own ``close()`` limits each read alone, and reads all that the broker has still to deliver.
         """
         with suppress(Exception):  # it is given up in any case
             if self.driver == "amqp":
-                self.limit(monotonic() + TIDY_SECONDS)
+                until = monotonic() + TIDY_SECONDS
+                self.limit(until)
                 self.raw.send_method(spec.Connection.Close, "BsBB", (0, "", 0, 0))
+                while self.raw.connected and (left := until - monotonic()) > 0:
+                    self.raw.drain_events(timeout=left)  # closes it at the broker's word
         self.drop()
 
     def drop(self) -> None:
