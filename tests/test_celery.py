@@ -411,29 +411,28 @@ class WorkerTests(CeleryTestCase):
             self.assertIsNone(app._pool)
 
 
-def redis_sockets(channel: Any) -> list[Any]:
-    """The open sockets of a channel of kombu's Redis transport."""
+def redis_connections(channel: Any) -> list[Any]:
+    """The connections of a channel of kombu's Redis transport."""
     pools = (channel.pool, channel.async_pool)
-    connections = [one for pool in pools for one in (*pool._available_connections, *pool._in_use_connections)]
-    return [one._sock for one in connections if one._sock is not None]
+    return [one for pool in pools for one in (*pool._available_connections, *pool._in_use_connections)]
 
 
 class LimitTests(CeleryTestCase):
     def test_limits_reach_the_open_sockets_of_redis_and_stay(self):
         """Fails when redis-py keeps its sockets and their timeouts under other names."""
-        app = self.use(services.redis().url)
-        connection = broker.BrokerConnection(app, monotonic() + 5)
+        connection = broker.BrokerConnection(self.use(services.redis().url), monotonic() + 5)
         self.addCleanup(connection.drop)
-        replies: dict[str, Any] = {}
-        self.assertFalse(connection.ask("ping", ["never@test"], monotonic() + 0.3, replies))
-        for seconds in (3.0, 7.0):
-            broker.limit_redis(connection.channel, seconds)
-            for _ in range(2):
-                self.assertEqual({each.gettimeout() for each in redis_sockets(connection.channel)}, {seconds})
-                for pool in (connection.channel.pool, connection.channel.async_pool):
-                    for each in (*pool._available_connections, *pool._in_use_connections):
-                        each.can_read(0.01)  # sets the socket back to what redis-py remembers
-        self.assertEqual(len(redis_sockets(connection.channel)), 2)
+        self.assertFalse(connection.ask("ping", ["never@test"], monotonic() + 0.3, {}))
+        for seconds in (300, 700):
+            connection.limit(monotonic() + seconds)
+            connections = redis_connections(connection.channel)
+            self.assertEqual(len(connections), 2)
+            for each in connections:
+                self.assertAlmostEqual(each._sock.gettimeout(), seconds, delta=1)
+                # A read with a timeout of its own sets the socket back to what redis-py remembers.
+                each.send_command("PING")
+                each.read_response(timeout=5)
+                self.assertAlmostEqual(each._sock.gettimeout(), seconds, delta=1)
 
     def test_options_of_the_project_stay_below_the_limits(self):
         options = {

@@ -83,7 +83,7 @@ class BrokerConnection:
     def __init__(self, app: Any, until: float) -> None:
         self.app = app
         self.url = app.conf.broker_write_url
-        self.connection = limited_connection(app, _left(until))
+        self.connection = limited_connection(app, max(until - monotonic(), 0.001))
         if not self.connection.supports_exchange_type("fanout"):
             raise Unavailable("The broker's transport carries no remote control.")
         # Only the names and kinds of the exchanges are wanted of the mailbox: its reply queue belongs to one thread.
@@ -110,10 +110,6 @@ class BrokerConnection:
         """The kind of transport: ``amqp``, ``redis``, ``memory``, ..."""
         return str(self.connection.get_transport_cls().driver_type)
 
-    def serves(self, app: Any) -> bool:
-        """Return whether this is a connection to the broker that ``app`` has now."""
-        return self.app is app and bool(self.url == app.conf.broker_write_url)
-
     def ask(self, command: str, nodes: Collection[str], until: float, replies: dict[str, Any]) -> bool:
         """Send a remote control command to ``nodes``, and put what each replies into ``replies``.
 
@@ -133,7 +129,22 @@ class BrokerConnection:
         accept = self.app.conf.accept_content
         consumer = Consumer(self.channel, [queue], no_ack=True, accept=accept, on_message=receive)
         consumer.consume()
-        self._publish(command, nodes, ticket, name, _left(until))
+        seconds = max(until - monotonic(), 0.001)
+        Producer(self.channel, auto_declare=False).publish(
+            {
+                "method": command,
+                "arguments": {},
+                "destination": list(nodes),
+                "pattern": None,
+                "matcher": None,
+                "ticket": ticket,
+                "reply_to": {"exchange": self.replies.name, "routing_key": name},
+            },
+            exchange=self.requests.name,
+            serializer=self.app.conf.task_serializer,
+            headers={"clock": 0, "expires": time() + seconds},
+            expiration=seconds,  # a worker that is frozen now is not to answer by the dozen later
+        )
         while len(replies) < len(nodes) and (left := until - monotonic()) > 0:
             with suppress(TimeoutError):
                 self._wait(name, min(left, WAIT_SECONDS))
@@ -147,25 +158,6 @@ class BrokerConnection:
         except Exception:  # each transport has errors of its own, and the replies are there
             return False
         return complete
-
-    def _publish(self, command: str, nodes: Collection[str], ticket: str, queue: str, seconds: float) -> None:
-        """Send the request, to be answered to ``queue``, and of interest for so many ``seconds``."""
-        request = {
-            "method": command,
-            "arguments": {},
-            "destination": list(nodes),
-            "pattern": None,
-            "matcher": None,
-            "ticket": ticket,
-            "reply_to": {"exchange": self.replies.name, "routing_key": queue},
-        }
-        Producer(self.channel, auto_declare=False).publish(
-            request,
-            exchange=self.requests.name,
-            serializer=self.app.conf.task_serializer,
-            headers={"clock": 0, "expires": time() + seconds},
-            expiration=seconds,  # a worker that is frozen now is not to answer by the dozen later
-        )
 
     def _wait(self, queue: str, seconds: float) -> None:
         """Wait for a reply. Raises ``TimeoutError``."""
@@ -200,11 +192,27 @@ class BrokerConnection:
                 self._delete(stale)
 
     def limit(self, until: float) -> None:
-        """Let no single operation take longer than until ``until``."""
+        """Let no single operation take longer than until ``until``.
+
+        redis-py has no public way to change the timeout of an open connection.
+        """
+        seconds = max(until - monotonic(), 0.001)
         if self.driver == "amqp" and self.raw.connected:
-            self.raw.sock.settimeout(_left(until))
-        elif self.driver == "redis" and self.channel is not None:
-            limit_redis(self.channel, _left(until))
+            self.raw.sock.settimeout(seconds)
+        for pool in self._redis_pools():
+            for connection in (*pool._available_connections, *pool._in_use_connections):
+                connection.socket_timeout = connection.socket_connect_timeout = seconds
+                if connection._sock is not None:
+                    connection._sock.settimeout(seconds)
+                    # redis-py sets the socket back to what its parser remembers: hiredis itself, Python's its buffer.
+                    parser = connection._parser
+                    if hasattr(parser, "_socket_timeout"):
+                        parser._socket_timeout = seconds
+                    else:
+                        parser._buffer.socket_timeout = seconds
+
+    def _redis_pools(self) -> list[Any]:
+        return [self.channel.pool, self.channel.async_pool] if self.driver == "redis" and self.channel else []
 
     def close(self) -> None:
         """Tell an AMQP broker that the connection ends, wait a moment for its word, and drop the connection.
@@ -225,9 +233,8 @@ class BrokerConnection:
         if self.driver == "amqp" and self.raw is not None:
             self.limit(monotonic())  # for the farewell of TLS
             self.raw.collect()
-        if self.driver == "redis" and self.channel is not None:
-            self.channel.async_pool.disconnect()
-            self.channel.pool.disconnect()
+        for pool in self._redis_pools():
+            pool.disconnect()
         poller = self.connection.transport.cycle.poller if self.driver == "redis" else None
         self.connection.release()
         if poller is not None:
@@ -254,24 +261,6 @@ def limited_connection(app: Any, seconds: float) -> Any:
     return app.connection_for_write(connect_timeout=limit, transport_options=options)
 
 
-def limit_redis(channel: Any, seconds: float) -> None:
-    """Let no single operation of the channel's connections take longer than ``seconds``.
-
-    redis-py has no public way to change the timeout of an open connection.
-    """
-    for pool in (channel.pool, channel.async_pool):
-        for connection in (*pool._available_connections, *pool._in_use_connections):
-            connection.socket_timeout = connection.socket_connect_timeout = seconds
-            if connection._sock is not None:
-                connection._sock.settimeout(seconds)
-                # redis-py sets the socket back to what its parser remembers: hiredis itself, Python's its buffer.
-                parser = connection._parser
-                if hasattr(parser, "_socket_timeout"):
-                    parser._socket_timeout = seconds
-                else:
-                    parser._buffer.socket_timeout = seconds
-
-
 def read_reply(message: Any, ticket: str) -> dict[str, Any]:
     """Return ``{node: answer}`` of a reply to the question of that ticket; empty for anything else."""
     if message.headers.get("ticket") != ticket or len(message.body or b"") > MAX_REPLY:
@@ -281,7 +270,3 @@ def read_reply(message: Any, ticket: str) -> dict[str, Any]:
     except Exception:  # whatever a stranger on the broker sends; each serializer has errors of its own
         return {}
     return reply if isinstance(reply, dict) else {}
-
-
-def _left(until: float) -> float:
-    return max(until - monotonic(), 0.001)

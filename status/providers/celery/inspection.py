@@ -35,14 +35,14 @@ class Inspection(Provider):
         raise NotImplementedError
 
     def may_block(self, workers: Any = None) -> bool:
-        return bool(_names(workers))
+        return bool(conf.celery_workers if workers is None else workers)
 
     def load(self, workers: Any = None) -> None:
-        if _names(workers):
+        if self.may_block(workers):
             _import_broker().celery_app().connection_for_write().get_transport_cls()
 
     def check(self, workers: Any = None) -> Any:
-        names = _names(workers)
+        names = conf.celery_workers if workers is None else workers
         if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in names):
             raise Unavailable(f"workers should be a list of Celery node names, not a {type(names).__name__}.")
         if not names:
@@ -101,10 +101,6 @@ class Inspection(Provider):
                 idle.get().pop().close()
 
 
-def _names(workers: Any) -> Any:
-    return conf.celery_workers if workers is None else workers
-
-
 def _import_broker() -> Any:
     """Return the module that asks. Raises ``Unavailable`` where Celery is not installed, or only in part."""
     try:
@@ -123,7 +119,7 @@ def _take_idle(app: Any) -> Any:
         connection = idle.get().pop()
     except IndexError:
         return None
-    if connection.serves(app):
+    if connection.app is app and connection.url == app.conf.broker_write_url:
         return connection
     connection.close()
     return None

@@ -35,31 +35,9 @@ def _matching(pattern: str) -> Rule:
     return rule
 
 
-def _one_of(*words: str) -> Rule:
-    return _matching("(?i:" + "|".join(map(re.escape, words)) + ")")
-
-
-def _switch_or(rule: Rule) -> Rule:
-    """Return a rule that lets through what ``_switch`` or ``rule`` does."""
-
-    def either(value: Any) -> Any:
-        try:
-            return _switch(value)
-        except ValueError:
-            return rule(value)
-
-    return either
-
-
 def _each(rules: Mapping[str, Rule]) -> Rule:
-    """Return a rule for a dict: it lets through the named entries that pass their own rules, and nothing else."""
-
-    def rule(value: Any) -> dict[str, Any]:
-        if not isinstance(value, Mapping):
-            raise ValueError
-        return allowed(value, rules)
-
-    return rule
+    """Return a rule for a dict or a switch: of a dict, it lets through the named entries that pass their own rules."""
+    return lambda value: allowed(value, rules) if isinstance(value, Mapping) else _switch(value)
 
 
 def allowed(values: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, Any]:
@@ -72,6 +50,7 @@ def allowed(values: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, A
     return shown
 
 
+_level = _matching("(?i:read uncommitted|read committed|repeatable read|serializable|snapshot)")
 _path = _matching(r"(?!.*//)[\w.:/\\~+ -]{0,255}")
 
 #: What anyone may see of a database's settings.
@@ -94,17 +73,15 @@ DRIVER_OPTIONS: dict[str, Rule] = {
         ),
         _switch,
     ),
-    "isolation_level": _switch_or(
-        _one_of("read uncommitted", "read committed", "repeatable read", "serializable", "snapshot")
-    ),
-    "transaction_mode": _one_of("DEFERRED", "IMMEDIATE", "EXCLUSIVE"),
-    "sslmode": _one_of("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
-    "ssl_mode": _one_of("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"),
-    "target_session_attrs": _one_of("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
-    "charset": _one_of("utf8", "utf8mb3", "utf8mb4", "latin1", "ascii", "binary"),
-    "client_encoding": _one_of("utf8", "utf-8", "latin1"),
-    "pool": _switch_or(
-        _each(dict.fromkeys(("min_size", "max_size", "timeout", "max_waiting", "max_lifetime", "max_idle"), _switch)),
+    "isolation_level": lambda level: _level(level) if isinstance(level, str) else _switch(level),
+    "transaction_mode": _matching("(?i:DEFERRED|IMMEDIATE|EXCLUSIVE)"),
+    "sslmode": _matching("(?i:disable|allow|prefer|require|verify-ca|verify-full)"),
+    "ssl_mode": _matching("(?i:DISABLED|PREFERRED|REQUIRED|VERIFY_CA|VERIFY_IDENTITY)"),
+    "target_session_attrs": _matching("(?i:any|read-write|read-only|primary|standby|prefer-standby)"),
+    "charset": _matching("(?i:utf8|utf8mb3|utf8mb4|latin1|ascii|binary)"),
+    "client_encoding": _matching("(?i:utf8|utf-8|latin1)"),
+    "pool": _each(
+        dict.fromkeys(("min_size", "max_size", "timeout", "max_waiting", "max_lifetime", "max_idle"), _switch)
     ),
 }  # fmt: skip
 
