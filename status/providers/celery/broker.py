@@ -21,6 +21,7 @@ from celery.app import default_app
 from celery.app.utils import find_app
 from kombu import Consumer, Producer, Queue
 from kombu.pidbox import Mailbox
+from kombu.transport import virtual
 
 from status.conf import conf
 from status.providers.base import Unavailable
@@ -129,22 +130,7 @@ class BrokerConnection:
         accept = self.app.conf.accept_content
         consumer = Consumer(self.channel, [queue], no_ack=True, accept=accept, on_message=receive)
         consumer.consume()
-        seconds = max(until - monotonic(), 0.001)
-        Producer(self.channel, auto_declare=False).publish(
-            {
-                "method": command,
-                "arguments": {},
-                "destination": list(nodes),
-                "pattern": None,
-                "matcher": None,
-                "ticket": ticket,
-                "reply_to": {"exchange": self.replies.name, "routing_key": name},
-            },
-            exchange=self.requests.name,
-            serializer=self.app.conf.task_serializer,
-            headers={"clock": 0, "expires": time() + seconds},
-            expiration=seconds,  # a worker that is frozen now is not to answer by the dozen later
-        )
+        self._publish(command, nodes, ticket, name, max(until - monotonic(), 0.001))
         while len(replies) < len(nodes) and (left := until - monotonic()) > 0:
             with suppress(TimeoutError):
                 self._wait(name, min(left, WAIT_SECONDS))
@@ -159,6 +145,25 @@ class BrokerConnection:
             return False
         return complete
 
+    def _publish(self, command: str, nodes: Collection[str], ticket: str, queue: str, seconds: float) -> None:
+        """Send the request, to be answered to ``queue``, and of interest for so many ``seconds``."""
+        request = {
+            "method": command,
+            "arguments": {},
+            "destination": list(nodes),
+            "pattern": None,
+            "matcher": None,
+            "ticket": ticket,
+            "reply_to": {"exchange": self.replies.name, "routing_key": queue},
+        }
+        Producer(self.channel, auto_declare=False).publish(
+            request,
+            exchange=self.requests.name,
+            serializer=self.app.conf.task_serializer,
+            headers={"clock": 0, "expires": time() + seconds},
+            expiration=seconds,  # a worker that is frozen now is not to answer by the dozen later
+        )
+
     def _wait(self, queue: str, seconds: float) -> None:
         """Wait for a reply. Raises ``TimeoutError``."""
         if self.driver == "filesystem":
@@ -171,8 +176,8 @@ class BrokerConnection:
         self.connection.transport.drain_events(self.raw, timeout=seconds)
 
     def _delete(self, queue: Any) -> None:
-        """Delete a reply queue, also from the table of bindings that kombu keeps for transports that are not AMQP."""
-        if self.driver != "amqp":
+        """Delete a reply queue, also from the table of bindings that kombu keeps for transports without real queues."""
+        if isinstance(self.channel, virtual.Channel):
             table = self.channel.state.exchanges[self.replies.name]["table"]
             for binding in [binding for binding in table if binding[-1] == queue.name]:
                 table.remove(binding)
@@ -180,7 +185,8 @@ class BrokerConnection:
 
     def _delete_stale_queues(self) -> None:
         """Delete the reply queues of processes that were killed, where the broker does not do so itself."""
-        if self.driver in ("amqp", "memory") or monotonic() - self.swept < STALE_AFTER:
+        expires_itself = self.driver == "memory" or not isinstance(self.channel, virtual.Channel)
+        if expires_itself or monotonic() - self.swept < STALE_AFTER:
             return
         self.swept = monotonic()
         for _, _, name in list(self.channel.get_table(self.replies.name)):

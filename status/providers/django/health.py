@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
+from typing import Any
 
 from django.core.cache import BaseCache
 from django.core.cache import caches as cache_handler
@@ -40,22 +41,25 @@ class AliasCheck(Composite):
     of a thread that is started for the call.
     """
 
+    #: Django's ``connections`` or ``caches``.
+    handler: Any
+
     def configured(self) -> Iterable[str]:
         """Return the aliases that are asked where the entry names none."""
-        raise NotImplementedError
+        return list(self.handler.settings)
 
     def ask_alias(self, alias: str) -> None:
         """Ask one service. Raises whatever is wrong with it."""
         raise NotImplementedError
 
-    def load_alias(self, alias: str) -> None:
-        """Import what asking this service needs."""
-        raise NotImplementedError
-
     def load(self, aliases: Iterable[str] | str | None = None) -> None:
         for alias in self.aliases(aliases):
             with suppress(Exception):  # it happens again in the run, which reports it
-                self.load_alias(alias)
+                service = self.handler[alias]
+                # psycopg_pool and django-redis' client are imported when these are first read.
+                getattr(service, "pool", None), getattr(service, "client", None)
+                if isinstance(service, RedisCache):
+                    import_module("redis")  # Django imports it with the first question
 
     def parts(self, aliases: Iterable[str] | str | None = None) -> list[Part]:
         return [self.part(alias) for alias in self.aliases(aliases)]
@@ -93,14 +97,12 @@ class DatabaseCheck(AliasCheck):
     """
 
     label = "databases"
+    handler = connections
 
     def configured(self) -> Iterable[str]:
         # Django's stand-in for an empty DATABASES is left out: a project without a database has none that fails.
         dummy = "django.db.backends.dummy"
         return [alias for alias, settings in connections.settings.items() if settings["ENGINE"] != dummy]
-
-    def load_alias(self, alias: str) -> None:
-        getattr(connections[alias], "pool", None)  # Django imports psycopg_pool when this is first read
 
     def ask_alias(self, alias: str) -> None:
         if alias not in connections.settings:
@@ -154,18 +156,10 @@ class CacheCheck(AliasCheck):
     """
 
     label = "caches"
-
-    def configured(self) -> Iterable[str]:
-        return cache_handler.settings
+    handler = cache_handler
 
     def waits(self, alias: str) -> bool:
         return cache_handler.settings.get(alias, {}).get("BACKEND") not in MEMORY_CACHES
-
-    def load_alias(self, alias: str) -> None:
-        cache = cache_handler[alias]
-        if isinstance(cache, RedisCache):
-            import_module("redis")  # Django imports it with the first question
-        getattr(cache, "client", None)  # django-redis imports its client when this is first read
 
     def ask_alias(self, alias: str) -> None:
         if alias not in cache_handler.settings:
