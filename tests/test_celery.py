@@ -115,6 +115,35 @@ class ConfigurationTests(CeleryTestCase):
         self.assertFalse(health.may_block())
         self.assertTrue(health.may_block(workers=["w@test"]))
 
+    def test_what_a_run_needs_is_imported_before_the_first_one(self):
+        code = (
+            "import sys; from django.conf import settings\n"
+            "settings.configure(STATUS_CELERY_APP='tests.celery_app:app', STATUS_TIMEOUT=0.5)\n"
+            "from status.entries import Check; from status.engine import engine\n"
+            "def load(workers):\n"
+            "    check = Check('health', 'celery', 'status.providers.celery.health.celery', (), {'workers': workers})\n"
+            "    check.load()\n"
+            "    return check\n"
+            "load([])\n"
+            "assert 'celery' not in sys.modules\n"
+            "check = load(['w@test'])\n"
+            "before = set(sys.modules)\n"
+            "assert engine.run([check])[0].answer == {'w@test': False}\n"
+            "late = [m for m in set(sys.modules) - before if m.split('.')[0] in ('celery', 'kombu', 'amqp', 'redis')]\n"
+            "sys.exit(str(late) if late else 0)\n"
+        )
+        for url in ("memory://", "redis://127.0.0.1:1", "amqp://127.0.0.1:1"):
+            with self.subTest(url):
+                env = environment({"CELERY_TEST_BROKER": url})
+                done = subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_without_workers_nothing_is_loaded(self):
+        with mock.patch.object(inspection, "_import_broker") as load:
+            health.load(workers=[])
+            stats.load()
+        load.assert_not_called()
+
     @override_settings(STATUS_CELERY_WORKERS=("w@test",))
     def test_called_without_workers_asks_those_of_the_setting(self):
         self.use("memory://")
