@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from time import monotonic
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -462,6 +463,18 @@ class LimitTests(CeleryTestCase):
                 each.send_command("PING")
                 each.read_response(timeout=5)
                 self.assertAlmostEqual(each._sock.gettimeout(), seconds, delta=1)
+        connection.channel.pool.disconnect()
+        connection.limit(monotonic() + 500)
+        self.assertEqual([round(each.socket_timeout) for each in connections], [500, 500])
+
+    def test_limits_reach_what_hiredis_remembers_where_it_is_installed(self):
+        parser = SimpleNamespace(_socket_timeout=None)
+        connection = broker.BrokerConnection(self.use(services.redis().url), monotonic() + 5)
+        self.addCleanup(connection.drop)
+        each = redis_connections(connection.channel)[0]
+        with mock.patch.object(each, "_parser", parser):
+            connection.limit(monotonic() + 300)
+        self.assertAlmostEqual(parser._socket_timeout, 300, delta=1)
 
     def test_options_of_the_project_stay_below_the_limits(self):
         options = {
