@@ -54,6 +54,16 @@ class DatabasesTests(DatabasesTestCase):
 
         self.assertEqual(asyncio.run(call()), {"other": True})
         self.assertEqual(self.open_files(), [])
+        os.rename(self.directory / "db.sqlite3", self.directory / "moved")
+        (self.directory / "db.sqlite3").mkdir()
+        self.assertEqual(asyncio.run(call()), {"other": False})
+
+    def test_synchronous_run_works_on_an_event_loop(self) -> None:
+        self.use(other=self.file())
+        with override_settings(STATUS_SYNCHRONOUS=True):
+            (result,) = asyncio.run(engine.arun([check("other")]))
+        self.assertEqual(result.answer, {"other": True})
+        self.assertEqual(self.open_files(), [])
 
     def test_synchronous_run_leaves_no_file_open_and_starts_no_thread(self) -> None:
         self.use(other=self.file())

@@ -6,9 +6,9 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
+from threading import Thread
 from typing import Any
 
 from django.core.cache import BaseCache
@@ -73,8 +73,12 @@ class AliasCheck(Composite):
     def ask(self, name: str) -> bool:
         try:
             if _on_event_loop():
-                with ThreadPoolExecutor(1) as executor:
-                    executor.submit(self._ask_and_close, name).result()
+                errors: list[BaseException] = []
+                thread = Thread(target=self._ask_and_close, args=(name, errors), daemon=True)
+                thread.start()
+                thread.join()
+                for error in errors:
+                    raise error
             else:
                 self.ask_alias(name)
         except Unavailable:
@@ -83,9 +87,11 @@ class AliasCheck(Composite):
             raise Unavailable(_class_of(error)) from error
         return True
 
-    def _ask_and_close(self, alias: str) -> None:
+    def _ask_and_close(self, alias: str, errors: list[BaseException]) -> None:
         try:
             self.ask_alias(alias)
+        except BaseException as error:
+            errors.append(error)
         finally:
             connections.close_all()
 
