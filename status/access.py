@@ -22,8 +22,8 @@ from django.utils.crypto import constant_time_compare
 from django.utils.module_loading import import_string
 
 from status.conf import conf
-from status.engine.worker import LimitedCalls
 from status.logs import log_once
+from status.threads import LimitedCalls
 
 #: Open to everyone whatever ``STATUS_PUBLIC`` says: liveness probes carry no token.
 ALWAYS_OPEN = ("health", "ping")

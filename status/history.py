@@ -18,10 +18,10 @@ from typing import NamedTuple
 from django.core.cache import caches
 
 from status.conf import conf
-from status.engine.worker import PerProcess, Worker, close_old_connections
 from status.entries import Check
 from status.logs import log_once
 from status.report import Result
+from status.threads import PerProcess, Worker, close_old_connections
 
 #: Bars of a strip.
 SLOTS = 60

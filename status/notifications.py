@@ -17,10 +17,10 @@ from time import monotonic
 from typing import NamedTuple
 
 from status.conf import conf
-from status.engine.worker import PerProcess, close_connections, start_call, wait
 from status.entries import Check
 from status.logs import call_safely, logger
 from status.report import Result, State, components, one_line
+from status.threads import PerProcess, close_connections, start_call, wait
 
 #: Components that a log line names.
 MAX_NAMED = 5

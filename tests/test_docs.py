@@ -20,7 +20,7 @@ from status import serialization
 from status.access import PERMISSION
 from status.conf import Conf, Setting
 from status.engine.engine import SingleFlight
-from status.engine.worker import Worker
+from status.threads import Worker
 from tests.processes import ROOT
 from tests.test_example_project import Shop, get
 

@@ -20,10 +20,10 @@ from django.utils import translation
 
 from status.engine import Engine
 from status.engine.engine import SingleFlight
-from status.engine.worker import Worker
 from status.entries import Check
 from status.providers.base import Answer, Composite, Part, Provider, Unavailable, as_provider, deadline
 from status.report import Result
+from status.threads import Worker
 from tests import services
 from tests.components import eventually
 from tests.processes import environment
@@ -386,7 +386,7 @@ class DjangoConnectionTests(EngineTestCase):
     def setUp(self) -> None:
         super().setUp()
         # As in a server: under Django's test runner no connection is kept.
-        outside = mock.patch("status.engine.worker.is_testing", lambda: False)
+        outside = mock.patch("status.threads.is_testing", lambda: False)
         outside.start()
         self.addCleanup(outside.stop)
 

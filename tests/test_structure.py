@@ -28,6 +28,7 @@ LEVELS = {
     "status.conf": 1,
     "status.redaction": 1,
     "status.logs": 1,
+    "status.threads": 1,
     "status.serialization": 1,
     "status.signals": 1,
     "status.http": 1,

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from status.cli.arguments import CannotAsk
-from status.engine.worker import start_call, wait
 from status.report import one_line
+from status.threads import start_call, wait
 
 #: Bytes of a body that are read. The app's own answers are far smaller.
 MAX_BODY_BYTES = 16 * 1024 * 1024

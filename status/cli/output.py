@@ -10,9 +10,9 @@ from time import monotonic
 from typing import NamedTuple, TextIO
 
 from status.cli.arguments import CannotAsk
-from status.engine.worker import start_call, wait
 from status.report import Report, Result, State, components, one_line, overall, summary
 from status.serialization import JSON
+from status.threads import start_call, wait
 
 CLEAR_LINE = "\r\x1b[K"
 CLEAR_SCREEN = "\x1b[H\x1b[2J"

@@ -18,8 +18,8 @@ from typing import Any
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync
 
 from status.conf import conf
-from status.engine.worker import PerProcess, Worker, close_old_connections, start_call
 from status.providers.base import Unavailable
+from status.threads import PerProcess, Worker, close_old_connections, start_call
 
 #: Calls in threads that cancelled runs of one check may leave behind before it is not run any more.
 MAX_ABANDONED = 3

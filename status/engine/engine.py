@@ -17,12 +17,12 @@ from asgiref.sync import sync_to_async
 from status.conf import conf
 from status.engine.execution import Asked, Execution, Outcome, contain, execute
 from status.engine.loading import NO_THREAD, Loader
-from status.engine.worker import PerProcess, Worker, await_future, close_old_connections, wait
 from status.entries import Check
 from status.logs import call_safely
 from status.providers.base import Part, Provider, Unavailable
 from status.registry import Selection
 from status.report import Report, Result
+from status.threads import PerProcess, Worker, await_future, close_old_connections, wait
 
 Observer = Callable[[Check, Result], None]
 

@@ -11,9 +11,9 @@ from concurrent.futures import Future
 from functools import partial
 from weakref import WeakKeyDictionary
 
-from status.engine.worker import Worker, start_call, wait
 from status.entries import Check
 from status.providers.base import Unavailable
+from status.threads import Worker, start_call, wait
 
 #: What is said of a check where the process or the machine has no thread left.
 NO_THREAD = "no thread could be started to run it"

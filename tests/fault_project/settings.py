@@ -12,7 +12,7 @@ import json
 import os
 
 from status.engine.engine import SingleFlight
-from status.engine.worker import Worker
+from status.threads import Worker
 from tests.base_settings import *  # noqa: F403
 from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from status.conf import conf
 from status.logs import log_failure
-from status.process import PerProcess
 from status.providers.base import Answer, Provider, Unavailable, deadline
+from status.threads import PerProcess
 
 #: Seconds before the deadline at which the replies are told that have come, and the same as a part of short deadlines.
 RESERVE_SECONDS = 0.15

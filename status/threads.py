@@ -130,7 +130,15 @@ def is_testing() -> bool:
 
 def close_connections() -> None:
     """Close this thread's database connections: it ends."""
-    _each_connection(lambda connection: connection.close())
+    _each_connection(_close)
+
+
+def _close(connection: Any) -> None:
+    if connection.vendor == "sqlite":
+        # SQLite's own ``close()`` keeps databases in memory open, but nobody else uses the connection of this thread.
+        sys.modules["django.db.backends.base.base"].BaseDatabaseWrapper.close(connection)
+    else:
+        connection.close()
 
 
 def _each_connection(do: Callable[[Any], object]) -> None:
