@@ -264,8 +264,12 @@ class Conf:
         holder = _django_settings() if self.source is None else self.source
         defaults = sys.modules.get("django.conf.global_settings")
         for name in () if holder is None else dir(holder):
-            if name.isupper():
-                value = getattr(holder, name, None)
+            # To read one of the two URLs, Django imports its urlconf machinery, and a check may wait for that.
+            if name.isupper() and name not in ("MEDIA_URL", "STATIC_URL"):
+                try:
+                    value = getattr(holder, name, None)
+                except Exception:  # Django refuses to show an empty SECRET_KEY
+                    continue
                 if value is not getattr(defaults, name, None):
                     yield name, value
 

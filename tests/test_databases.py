@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from asgiref.sync import async_to_sync
 from django.db import NotSupportedError, connection, connections, transaction
 from django.db.backends.sqlite3 import base as sqlite
 from django.db.utils import OperationalError
@@ -61,7 +62,7 @@ class DatabasesTests(DatabasesTestCase):
     def test_synchronous_run_works_on_an_event_loop(self) -> None:
         self.use(other=self.file())
         with override_settings(STATUS_SYNCHRONOUS=True):
-            (result,) = asyncio.run(engine.arun([check("other")]))
+            (result,) = async_to_sync(engine.arun)([check("other")])
         self.assertEqual(result.answer, {"other": True})
         self.assertEqual(self.open_files(), [])
 
@@ -114,8 +115,9 @@ class DatabasesTests(DatabasesTestCase):
         self.assertEqual(lines, ["WARNING:status:databases/noisy failed: OperationalError"] * 2)
 
     def test_connection_stays_open_between_runs_as_django_decides_and_ends_with_its_thread(self) -> None:
-        for max_age, files in ((0, 0), (None, 1)):
-            with self.subTest(max_age):
+        """Under Django's test runner, none is kept: it would keep a test database from being destroyed (FAULTS E8)."""
+        for max_age, testing, files in ((0, False, 0), (None, False, 1), (None, True, 0)):
+            with self.subTest(max_age), mock.patch("status.threads.is_testing", lambda: testing):  # noqa: B023
                 self.use(other=self.file(CONN_MAX_AGE=max_age))
                 for _ in range(3):
                     self.assertEqual(run(check("other")).answer, {"other": True})
@@ -363,8 +365,10 @@ class HangingTests(DatabasesTestCase):
         self.assertEqual(self.calls, 1)
 
     def test_exhausted_threads_are_a_reason(self) -> None:
+        entry = check("hung")
+        entry.load()
         with mock.patch.object(threading.Thread, "start", side_effect=RuntimeError):
-            self.assertEqual(run(check("hung")).reasons, {"hung": "no thread could be started to run it"})
+            self.assertEqual(run(entry).reasons, {"hung": "no thread could be started to run it"})
         self.go.set()
         self.assertEqual(run(check("hung")).answer, {"hung": True})
 

@@ -63,6 +63,11 @@ HARMLESS: dict[str, Any] = {
 class HarmlessTests(SimpleTestCase):
     """The counterpart of ``test_secrets``: what is no secret beyond doubt is not masked, whatever it is called."""
 
+    def test_setting_that_cannot_be_read_costs_nothing(self):
+        """Django raises ImproperlyConfigured for an empty SECRET_KEY."""
+        with override_settings(SECRET_KEY="", EMAIL_HOST_PASSWORD="Chei3ooz9Ahn"):
+            self.assertEqual(redact("as Chei3ooz9Ahn"), "as ********")
+
     def test_nothing_harmless_is_masked_and_no_answer_changes_its_meaning(self):
         self.assertGreaterEqual(len(HARMLESS), 60)
         values = list(map(str, chain.from_iterable(map(texts_of, HARMLESS.values()))))
