@@ -48,6 +48,35 @@ class ResponseTestCase(SimpleTestCase):
         self.addCleanup(engine.close)
 
 
+class NothingLeftTests(ResponseTestCase):
+    """FAULTS R6, R7: what was not asked is not healthy, and no query is an error of the site."""
+
+    def assertNothingLeft(self, address: str) -> None:
+        for stack in ([DOOR, *settings.MIDDLEWARE], settings.MIDDLEWARE):
+            with self.subTest(address=address, door=stack[0] == DOOR), override_settings(MIDDLEWARE=stack):
+                with self.assertNoLogs("django.request"):
+                    response = self.client.get(address)
+                self.assertEqual(response.status_code, 404)
+                self.assertIn("Nothing is left to ask.", response.content.decode())
+
+    def test_query_that_leaves_nothing_of_a_provider(self):
+        self.assertNothingLeft("/status/api/health/ping?skip=ping")
+
+    def test_query_that_leaves_nothing_of_a_resource_or_of_all(self):
+        self.assertNothingLeft("/status/api/health?check=bad&skip=bad")
+        self.assertNothingLeft("/status/api?check=bad&skip=bad")
+
+    def test_resource_without_checks(self):
+        with override_settings(STATUS_PROVIDERS={"health": [], "stats": []}):
+            for format in ("json", "text", "openmetrics", "health%2Bjson"):
+                self.assertNothingLeft(f"/status/api/health?format={format}")
+            self.assertNothingLeft("/status/api")
+
+    def test_resource_whose_checks_only_warn_is_well(self):
+        with override_settings(STATUS_PROVIDERS={"health": [("a", lambda: False, (), {}, {"critical": False})]}):
+            self.assertEqual(self.client.get("/status/api/health").status_code, 200)
+
+
 class HeaderTests(ResponseTestCase):
     def test_every_answer_of_every_method_has_them(self):
         for stack in ([DOOR, *settings.MIDDLEWARE], settings.MIDDLEWARE):

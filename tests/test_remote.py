@@ -27,7 +27,7 @@ from status.cli.client import ServerResponse, redirect_target
 from status.cli.output import Terminal, human_text
 from status.cli.target import api_url, read_report
 from status.cli.wait import Wait
-from status.formats import FORMATS, health_json, nagios
+from status.formats import FORMATS, nagios
 from status.providers.base import Answer as Reasons
 from tests import services
 from tests.commandline import Asked, Screen, ask, command
@@ -232,8 +232,10 @@ def http(status: int = 200, kind: str = "application/health+json", body: str = "
     return "\r\n".join([*lines, "", body]).encode()
 
 
-GOOD = http(body=health_json.render(report(result(name="ping", answer={"pong": True}), resource="health"), True))
-BAD = http(503, body=health_json.render(report(result(answer={"default": False}), resource="health"), True))
+GOOD = http(
+    body=FORMATS["health+json"].render(report(result(name="ping", answer={"pong": True}), resource="health"), True)
+)
+BAD = http(503, body=FORMATS["health+json"].render(report(result(answer={"default": False}), resource="health"), True))
 
 
 class StrangerTests(SimpleTestCase):
@@ -403,7 +405,7 @@ class ReadingTests(SimpleTestCase):
     """A health+json document becomes the report it was made from."""
 
     def again(self, original: Any, details: bool = True) -> Any:
-        body = health_json.render(original, details).encode()
+        body = FORMATS["health+json"].render(original, details).encode()
         return read_report(ServerResponse(200, "application/health+json", body), original.resource, original.provider)
 
     def test_everything_that_the_document_holds_comes_back(self):

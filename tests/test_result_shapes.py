@@ -121,7 +121,9 @@ class ResultShapesTests(SimpleTestCase):
     def setUp(self) -> None:
         for patch in (
             mock.patch.object(engine, "observers", []),
-            mock.patch.object(views, "PATIENCE", 20),  # a page shows what it has, and on a busy machine that is little
+            mock.patch.object(
+                views, "PAGE_PATIENCE", 20
+            ),  # a page shows what it has, and on a busy machine that is little
             mock.patch.object(logging.getLogger("status"), "propagate", False),
             mock.patch.object(logging.getLogger("status"), "handlers", [logging.NullHandler()]),
         ):

@@ -119,7 +119,7 @@ class ReportView(View):
             if request.method == "OPTIONS":
                 return self.render_addresses(request, access, resource, provider)
             format = self.get_format(request)
-            return self.get_selection(request, access, resource, provider), format
+            selection = self.get_selection(request, access, resource, provider)
         except NotAcceptable as error:
             return problem(406, error=str(error), formats=error.known)
         except UnknownName as error:
@@ -128,6 +128,8 @@ class ReportView(View):
             return problem(404, error=str(error), **{f"{error.kind}s": error.known})
         except TooManyFieldsSent:  # Django would log it as an error and mail the admins
             return problem(400, error="The query has too many fields.")
+        # What was not asked is not healthy.
+        return (selection, format) if selection.checks else problem(404, error="Nothing is left to ask.")
 
     def get_format(self, request: HttpRequest) -> Format:
         """Return the format to answer in. Raises ``NotAcceptable``."""
