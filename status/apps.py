@@ -8,6 +8,7 @@ from django.core.checks import register
 from status import checks, notifications
 from status.engine import engine
 from status.history import history
+from status.providers.code import note_running_code
 
 
 class StatusConfig(AppConfig):
@@ -19,3 +20,4 @@ class StatusConfig(AppConfig):
         register(checks.risks, "status", deploy=True)
         # Django calls this again where a test overrides INSTALLED_APPS.
         engine.observers += [one for one in (notifications.observe, history.observe) if one not in engine.observers]
+        note_running_code()

@@ -3,6 +3,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +14,12 @@ from unittest import mock
 
 from django.test import SimpleTestCase, override_settings
 
+from status.providers.base import Answer
 from status.providers.build import VARIABLES
-from status.providers.git import TICK, read_checkout, wait_until_settled
-from status.providers.stats import MAX_CHECKOUTS, Code, code
+from status.providers.code import _running, note_running_code
+from status.providers.git import TICK, Head, read_checkout, wait_until_settled
+from status.providers.health import code as code_health
+from status.providers.stats import MAX_CHECKOUTS, CodeFacts, code
 from tests.repositories import REAL_GIT, as_git_prints, commit, folder, git, program, repository, with_git
 
 Build = Callable[[Path], Path]
@@ -237,6 +243,20 @@ def git_folder_itself(root: Path) -> Path:
     return repository(root) / ".git"
 
 
+def reftables(test: SimpleTestCase) -> Path:
+    """Return a checkout with its references in reftables, to be read by the ``git`` in it alone."""
+    path = repository(folder(test))
+    (path / ".git/HEAD").write_text("ref: refs/heads/.invalid\n")
+    (path / ".git/reftable").mkdir()
+    (path / ".git/reftable/tables.list").write_text("0x1.ref\n")
+    (path / "branch").write_text("refs/heads/main\n")
+    asks = f'case "$*" in *symbolic-ref*) cat "{path}/branch" ;; *) '
+    elsewhere = "unset GIT_COMMON_DIR GIT_OBJECT_DIRECTORY GIT_WORK_TREE; shift"
+    program(path / "git", f'{asks} {elsewhere}; exec {REAL_GIT} --git-dir="{path}/real" "$@" ;; esac')
+    git(path, "clone", "--quiet", "--bare", str(repository(path / "other")), "real")
+    return path
+
+
 SHAPES: tuple[Build, ...] = (
     linear, detached, unborn, orphan, packed, packed_and_detached, tracking, tracking_another_name,
     tracking_a_local_branch, shallow, single_tag_clone, partial_clone, bare, mirror, worktree, worktree_of_bare,
@@ -327,14 +347,8 @@ class ShapesTests(SimpleTestCase):
 
     def test_reftables_are_read_by_git(self) -> None:
         """Older gits cannot make a repository of this kind: its files are as gitrepository-layout(5) describes them."""
-        path = repository(folder(self))
-        (path / ".git/HEAD").write_text("ref: refs/heads/.invalid\n")
-        (path / ".git/reftable").mkdir()
-        asks = f'case "$*" in *symbolic-ref*) cat "{path}/branch" ;; *) '
-        elsewhere = "unset GIT_COMMON_DIR GIT_OBJECT_DIRECTORY GIT_WORK_TREE; shift"
-        translated = f'{asks} {elsewhere}; exec {REAL_GIT} --git-dir="{path}/real" "$@" ;; esac'
-        git(path, "clone", "--quiet", "--bare", str(repository(path / "other")), "real")
-        with with_git(program(path / "git", translated)):
+        path = reftables(self)
+        with with_git(path / "git"):
             for branch in ("main", "topic"):
                 (path / "branch").write_text(f"refs/heads/{branch}\n")
                 (path / ".git/reftable/tables.list").write_text(f"0x{branch}.ref\n")
@@ -356,7 +370,7 @@ class WhereTests(SimpleTestCase):
         self.addCleanup(os.chdir, here)
         os.chdir(gone)
         gone.rmdir()
-        answer = Code().check(path="relative")
+        answer = CodeFacts().check(path="relative")
         self.assertEqual(answer.value, {"debug": False})
         self.assertEqual(answer.reasons, {"scm": "the working directory does not exist any more"})
 
@@ -529,7 +543,7 @@ class RememberingTests(SimpleTestCase):
         }
         for moved, (meanwhile, later) in moves.items():
             with self.subTest(moved):
-                path, provider, pending = repository(folder(self), commits=2), Code(), [meanwhile]
+                path, provider, pending = repository(folder(self), commits=2), CodeFacts(), [meanwhile]
 
                 def read(top: str, path: Path = path, pending: Any = pending) -> Any:
                     checkout = read_checkout(top)
@@ -550,7 +564,7 @@ class RememberingTests(SimpleTestCase):
         self.assertEqual(code(path=path), as_git_prints(path))
 
     def test_memory_stays_small(self) -> None:
-        provider, root = Code(), folder(self)
+        provider, root = CodeFacts(), folder(self)
         for number in range(MAX_CHECKOUTS + 3):
             provider(path=repository(root / str(number)))
         self.assertLessEqual(len(provider._remembered), MAX_CHECKOUTS)
@@ -676,7 +690,7 @@ class BuildTests(SimpleTestCase):
         for name in ("REVISION", "version.json"):
             path = folder(self)
             (path / name).write_text("{}")
-            self.assertEqual(code.check(path=path), ({"debug": False}, {"scm": f"{name} names no commit"}))
+            self.assertEqual(code.check(path=path), Answer({"debug": False}, {"scm": f"{name} names no commit"}))
 
     def test_files_of_other_packages_are_not_believed(self) -> None:
         """P13."""
@@ -772,6 +786,354 @@ class BuildTests(SimpleTestCase):
     def test_long_facts_are_cut(self) -> None:
         answer = self.answer(STATUS_BUILD_COMMIT=self.COMMIT, STATUS_BUILD_TAG="x" * 5_000)
         self.assertEqual(answer["tag"], "x" * 1_000)
+
+
+class RunningTests(SimpleTestCase):
+    """What runs is the commit that was there when the process started."""
+
+    def start(self, path: Path) -> CodeFacts:
+        """Begin as a process does that is started with the code in ``path``. Return a provider that knows no answer."""
+        overridden = override_settings(PROJECT_PATH=path)
+        overridden.enable()
+        self.addCleanup(overridden.disable)
+        note_running_code()
+        return CodeFacts()
+
+    def test_process_tells_the_commit_that_it_was_started_with(self) -> None:
+        """P9. The first question comes after the checkout has moved."""
+        script = (
+            "import sys, django\n"
+            "from django.conf import settings\n"
+            "settings.configure(BASE_DIR=sys.argv[1], INSTALLED_APPS=['status'], ROOT_URLCONF='status.urls',\n"
+            "    ALLOWED_HOSTS=['testserver'], STATUS_SHOW_DETAILS='always', LOGGING_CONFIG=None,\n"
+            "    STATUS_CHECK_PROVIDERS={'health': [('code', 'status.providers.health.code')]})\n"
+            "django.setup()\n"
+            "from django.test import Client\n"
+            "assert 'git' not in sys.modules\n"
+            "print('started', flush=True)\n"
+            "sys.stdin.readline()\n"
+            "print(Client().get('/api/stats/code').content.decode())\n"
+            "print(Client().get('/api/health/code').content.decode())\n"
+            "from status.engine import engine\n"
+            "from status.registry import registry\n"
+            "report = engine.report(registry.select('health', 'code'))\n"
+            "print(report.state, report.results[0].warnings['checkout'])\n"
+        )
+        for build in (linear, packed, worktree, submodule, detached):
+            with self.subTest(build.__name__):
+                path = build(folder(self))
+                before = as_git_prints(path)
+                with subprocess.Popen(
+                    [sys.executable, "-c", script, path],
+                    stderr=subprocess.DEVNULL,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                ) as process:
+                    assert process.stdin and process.stdout
+                    self.assertEqual(process.stdout.readline(), "started\n")
+                    moved = {"id": commit(path)}
+                    process.stdin.write("\n")
+                    process.stdin.close()
+                    answer, verdict, warning = process.stdout.read().splitlines()
+                if "branch" in before:
+                    moved["branch"] = before["branch"]["local"]
+                self.assertEqual(json.loads(answer), {**before, "checkout": moved})
+                self.assertEqual(json.loads(verdict), {"checkout": True})
+                commits = f"running {before['commit']['id'][:7]}, on disk is {moved['id'][:7]}"
+                self.assertTrue(warning.startswith(f"warn {commits} since "), warning)
+
+    def test_start_reads_files_and_runs_nothing(self) -> None:
+        """P9."""
+        path = packed(folder(self))
+        with mock.patch("subprocess.Popen") as popen:
+            self.start(path)
+        popen.assert_not_called()
+
+    def test_start_survives_whatever_stands_at_the_project_path(self) -> None:
+        """P9."""
+        empty, broken, pipe = repository(folder(self)), repository(folder(self)), packed(folder(self))
+        (empty / ".git/HEAD").write_text("")
+        (broken / ".git/HEAD").write_bytes(b"\xff" * 1_000_000)
+        (pipe / ".git/packed-refs").unlink()
+        os.mkfifo(pipe / ".git/packed-refs")
+        for path in (empty, broken, pipe, folder(self) / "missing", "null\0", folder(self) / ("x" * 5_000)):
+            with self.subTest(str(path)[:30]):
+                self.start(Path(path))
+
+    def test_commit_that_could_not_be_read_at_the_start_is_noted_by_the_first_question(self) -> None:
+        """P9. HEAD was being replaced, by a program that does not rename."""
+        path = repository(folder(self))
+        head = (path / ".git/HEAD").read_text()
+        (path / ".git/HEAD").write_text("")
+        provider = self.start(path)
+        (path / ".git/HEAD").write_text(head)
+        expected = as_git_prints(path)
+        self.assertEqual(provider(), expected)
+        moved = commit(path)
+        self.assertEqual(provider(), {**expected, "checkout": {"id": moved, "branch": "main"}})
+
+    def test_every_move_shows_as_checkout_and_the_facts_stay(self) -> None:
+        """P9."""
+        path = tracking(folder(self))
+        provider, expected = self.start(path), as_git_prints(path)
+        self.assertEqual(provider(), expected)
+        moves: dict[str, tuple[str, ...]] = {
+            "commit": ("commit", "--quiet", "--allow-empty", "--message=More"),
+            "amend": ("commit", "--quiet", "--allow-empty", "--amend", "--message=Better"),
+            "reset": ("reset", "--quiet", "HEAD~2"),
+            "detached": ("checkout", "--quiet", "--detach"),
+            "another branch": ("checkout", "--quiet", "-b", "zweig/ärger"),
+            "orphan": ("checkout", "--quiet", "--orphan", "fresh"),
+            "born": ("commit", "--quiet", "--allow-empty", "--message=First"),
+            "packed": ("pack-refs", "--all"),
+        }
+        for move, arguments in moves.items():
+            with self.subTest(move):
+                git(path, *arguments)
+                moved = {
+                    "id": git(path, "rev-parse", "--verify", "--quiet", "HEAD", check=False),
+                    "branch": git(path, "branch", "--show-current"),
+                }
+                self.assertEqual(provider(), {**expected, "checkout": {k: name for k, name in moved.items() if name}})
+        git(path, "checkout", "--quiet", "main")
+        git(path, "reset", "--quiet", "--soft", expected["commit"]["id"])
+        self.assertEqual(provider(), expected, "it has moved back")
+
+    def test_tag_that_is_given_after_the_start_is_told(self) -> None:
+        """P9. Of the commit that runs, and not of the one on disk."""
+        path = repository(folder(self))
+        provider, head = self.start(path), git(path, "rev-parse", "HEAD")
+        commit(path)
+        git(path, "tag", "next")
+        self.assertNotIn("tag", provider())
+        git(path, "tag", "v1", head)
+        self.assertEqual(provider()["tag"], "v1")
+
+    def test_process_that_started_on_a_branch_without_commits(self) -> None:
+        """P9."""
+        path = unborn(folder(self))
+        provider = self.start(path)
+        moved = commit(path)
+        answer = provider()
+        self.assertNotIn("commit", answer)
+        self.assertEqual(answer["checkout"], {"id": moved, "branch": "main"})
+
+    def test_commit_that_git_has_dropped_is_told_as_far_as_it_is_known(self) -> None:
+        """P9."""
+        for asked in (False, True):
+            with self.subTest(asked=asked):
+                path = repository(folder(self))
+                provider, expected = self.start(path), as_git_prints(path)
+                if asked:
+                    provider()
+                git(path, "commit", "--quiet", "--allow-empty", "--amend", "--message=Better")
+                git(path, "reflog", "expire", "--expire=all", "--all")
+                git(path, "gc", "--quiet", "--prune=all")
+                if not asked:
+                    expected["commit"] = {"id": expected["commit"]["id"]}
+                moved = {"id": git(path, "rev-parse", "HEAD"), "branch": "main"}
+                self.assertEqual(provider(), {**expected, "checkout": moved})
+
+    def test_checkout_that_is_replaced_as_a_whole(self) -> None:
+        """P9. By a link to another release, or by another repository in its place."""
+        root = folder(self)
+        old, new = repository(root / "1"), repository(root / "2", commits=2)
+        current = root / "current"
+        for replace in (lambda: current.symlink_to(new), lambda: new.rename(current)):
+            current.unlink(missing_ok=True)
+            current.symlink_to(old)
+            _running.clear()
+            provider, expected = self.start(current), as_git_prints(old)
+            provider()
+            moved = {"id": git(new, "rev-parse", "HEAD"), "branch": "main"}
+            current.unlink()
+            replace()
+            self.assertEqual(provider(), {**expected, "checkout": moved})
+
+    def test_checkout_that_is_removed_leaves_the_facts(self) -> None:
+        """P9."""
+        for asked in (False, True):
+            with self.subTest(asked=asked):
+                path = repository(folder(self))
+                provider, expected = self.start(path), as_git_prints(path)
+                if asked:
+                    provider()
+                else:
+                    expected["commit"] = {"id": expected["commit"]["id"]}
+                (path / ".git").rename(path / "gone")
+                answer = provider.check()
+                self.assertEqual(answer.value, expected)
+                self.assertEqual(answer.reasons, {"scm": "no checkout at the project path, and no record of the build"})
+
+    def test_checkout_that_breaks_is_failing_and_leaves_the_facts(self) -> None:
+        """P9."""
+        path = repository(folder(self))
+        provider, expected = self.start(path), as_git_prints(path)
+        provider()
+        (path / ".git/HEAD").write_text("nonsense")
+        with self.assertLogs("status", "WARNING"):
+            answer = provider()
+        self.assertEqual(answer, {**expected, "ok": False, "error": "HEAD of the repository is corrupt"})
+
+    def test_move_is_told_without_git(self) -> None:
+        """P9."""
+        path = repository(folder(self))
+        provider, head = self.start(path), git(path, "rev-parse", "HEAD")
+        moved = commit(path)
+        with with_git("/nonexistent/git"), self.assertLogs("status", "WARNING"):
+            answer = provider()
+        self.assertEqual(answer["commit"], {"id": head})
+        self.assertEqual(answer["checkout"], {"id": moved, "branch": "main"})
+
+    def test_record_of_the_build_is_noted_too(self) -> None:
+        """P9. A deployment may replace it under a process that goes on, or a checkout take its place."""
+        path, new = folder(self), "f" * 40
+        (path / "REVISION").write_text("0" * 40)
+        provider = self.start(path)
+        facts = {"debug": False, "scm": "git", "commit": {"id": "0" * 40}}
+        (path / "REVISION").write_text(new)
+        self.assertEqual(provider(), {**facts, "checkout": {"id": new}})
+        (path / "REVISION").unlink()
+        moved = git(repository(path), "rev-parse", "HEAD")
+        self.assertEqual(provider(), {**facts, "checkout": {"id": moved, "branch": "main"}})
+
+    def test_reftables_are_asked_of_git_with_the_first_question(self) -> None:
+        """P9. What files tell of such a repository never changes."""
+        path, provider = reftables(self), None
+        with with_git(path / "git"):
+            provider = self.start(path)
+            expected = provider()
+            self.assertEqual(expected["commit"]["summary"], "Commit 1")
+            self.assertEqual(code_health.check(), Answer({"checkout": True}))
+            moved = commit(path / "other")
+            git(path / "real", "fetch", "--quiet", str(path / "other"), "main:main")
+            (path / ".git/reftable/tables.list").write_text("0x2.ref\n")
+            self.assertEqual(provider(), {**expected, "checkout": {"id": moved, "branch": "main"}})
+            self.assertIn(f"on disk is {moved[:7]} since", code_health.check().warnings["checkout"])
+        (path / ".git/reftable/tables.list").write_text("0x3.ref\n")
+        with with_git("/nonexistent/git"):
+            self.assertIn("git not available", code_health.check().warnings["checkout"])
+
+    def test_reftables_in_place_of_a_record_of_the_build(self) -> None:
+        """P9."""
+        path = reftables(self)
+        (path / "REVISION").write_text("0" * 40)
+        provider = self.start(path)
+        (path / "REVISION").unlink()
+        with with_git(path / "git"):
+            moved = {"id": git(path / "other", "rev-parse", "HEAD"), "branch": "main"}
+            self.assertEqual(provider()["checkout"], moved)
+
+    def test_heads_read_while_they_move_belong_together(self) -> None:
+        """P9. Git replaces each file as a whole."""
+        path = repository(folder(self))
+        first = git(path, "rev-parse", "HEAD")
+        second = commit(path)
+        git(path, "branch", "first", first)
+        stop = threading.Event()
+
+        def move() -> None:
+            new = path / "HEAD.lock"
+            while not stop.is_set():
+                for name in ("first", "main"):
+                    new.write_text(f"ref: refs/heads/{name}\n")
+                    new.replace(path / ".git/HEAD")
+
+        mover = threading.Thread(target=move)
+        mover.start()
+        self.addCleanup(mover.join)
+        self.addCleanup(stop.set)
+        seen = {read_checkout(str(path)).head() for _ in range(2_000)}
+        self.assertLessEqual(seen, {Head(first, "first"), Head(second, "main")})
+
+    def test_packed_references_of_a_megabyte_and_names_in_another_encoding(self) -> None:
+        """P9."""
+        path = repository(folder(self))
+        name = os.fsdecode("größe".encode("latin-1"))
+        head = git(path, "rev-parse", "HEAD")
+        others = "".join(f"{number:040x} refs/heads/topic-{number:05}\n" for number in range(16_000))
+        for line_end in (b"\n", b"\r\n"):
+            content = os.fsencode(f"# pack-refs with: peeled sorted \n{others}{head} refs/heads/{name}\n")
+            (path / ".git/packed-refs").write_bytes(content.replace(b"\n", line_end))
+            (path / ".git/HEAD").write_bytes(os.fsencode(f"ref: refs/heads/{name}\n"))
+            self.assertEqual(read_checkout(str(path)).head(), Head(head, name))
+            (path / ".git/HEAD").write_text("ref: refs/heads/opic-00001\n")
+            self.assertEqual(read_checkout(str(path)).head(), Head(None, "opic-00001"))
+
+    def test_other_directories_are_told_as_they_are_now(self) -> None:
+        """P9. Nobody knows whether this process runs what is there."""
+        path = repository(folder(self))
+        provider = self.start(path)
+        commit(path)
+        self.assertEqual(provider(path=path), as_git_prints(path))
+
+    def test_strangers_see_the_names_of_the_checkout(self) -> None:
+        """P9."""
+        answer = {"debug": False, "checkout": {"id": "f" * 40, "branch": "main"}}
+        self.assertEqual(code.public(answer), answer)
+
+
+class RunningCheckTests(SimpleTestCase):
+    """The opt-in check whether the code on disk is the code that runs."""
+
+    def warning(self, path: Path, **arguments: Any) -> str | None:
+        with override_settings(PROJECT_PATH=path):
+            answer = code_health.check(**arguments)
+        self.assertEqual(answer.value, {"checkout": True})
+        self.assertEqual(answer.reasons, {})
+        return answer.warnings.get("checkout")
+
+    def test_same_commit_is_healthy_also_on_another_branch(self) -> None:
+        """P9."""
+        path = repository(folder(self))
+        self.assertIsNone(self.warning(path))
+        git(path, "checkout", "--quiet", "-b", "topic")
+        self.assertIsNone(self.warning(path))
+
+    def test_warning_tells_both_commits_and_since_when(self) -> None:
+        """P9."""
+        path = repository(folder(self))
+        old = git(path, "rev-parse", "HEAD")
+        self.assertIsNone(self.warning(path))
+        new = commit(path)
+        when = os.stat(path / ".git/refs/heads/main").st_ctime
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))
+        self.assertEqual(self.warning(path), f"running {old[:7]}, on disk is {new[:7]} since {since}")
+
+    def test_checkout_above_the_project_on_demand(self) -> None:
+        """P9."""
+        path = repository(folder(self)) / "src"
+        path.mkdir()
+        self.assertIsNone(self.warning(path, parents=True))
+        commit(path)
+        self.assertIn("on disk is", str(self.warning(path, parents=True)))
+        self.assertIn("set PROJECT_PATH to its top", str(self.warning(path)))
+
+    def test_warning_where_a_commit_is_not_known(self) -> None:
+        """P9. What was not compared is not healthy."""
+        self.assertEqual(
+            self.warning(folder(self)),
+            "the commit that runs is not known: no checkout at the project path, and no record of the build",
+        )
+        self.assertEqual(self.warning(unborn(folder(self))), "the commit that runs is not known: there was none")
+        path = repository(folder(self))
+        old = git(path, "rev-parse", "HEAD")
+        self.assertIsNone(self.warning(path))
+        git(path, "checkout", "--quiet", "--orphan", "fresh")
+        self.assertEqual(self.warning(path), f"running {old[:7]}, on disk is a branch without commits")
+        (path / ".git/HEAD").write_text("nonsense")
+        self.assertEqual(self.warning(path), "HEAD of the repository is corrupt")
+        (path / ".git").rename(path / "gone")
+        self.assertIn("on disk is no checkout at the project path", str(self.warning(path)))
+
+    def test_record_of_the_build_that_was_replaced(self) -> None:
+        """P9."""
+        path = folder(self)
+        (path / "REVISION").write_text("0" * 40)
+        self.assertIsNone(self.warning(path))
+        (path / "REVISION").write_text("f" * 40)
+        self.assertIn("running 0000000, on disk is fffffff since 20", str(self.warning(path)))
 
 
 class PublicTests(SimpleTestCase):

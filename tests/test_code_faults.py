@@ -14,7 +14,7 @@ from django.test import SimpleTestCase, override_settings, tag
 
 from status.engine import engine
 from status.providers import base
-from status.providers.stats import Code, code
+from status.providers.stats import CodeFacts, code
 from tests.repositories import REAL_GIT, as_git_prints, commit, folder, git, program, repository, with_git
 
 
@@ -45,7 +45,7 @@ class FailingGitTests(SimpleTestCase):
 
     def fails(self, path: Path | None = None) -> dict[str, Any]:
         """The answer, of a provider of its own, which must say that it failed and log it once."""
-        provider = Code()
+        provider = CodeFacts()
         with self.assertLogs("status", "WARNING") as logs:
             answer = provider.check(path=path or self.path)
             self.assertEqual(provider(path=path or self.path), answer.value)
@@ -94,7 +94,7 @@ class FailingGitTests(SimpleTestCase):
             self.assertEqual(self.fails()["error"], "git cannot read the repository")
 
     def test_recovery_is_told_at_once(self) -> None:
-        provider = Code()
+        provider = CodeFacts()
         with with_git(str(self.path / "absent")), self.assertLogs("status", "WARNING"):
             provider(path=self.path)
         self.assertEqual(provider(path=self.path), as_git_prints(self.path))
@@ -126,7 +126,7 @@ class FailingGitTests(SimpleTestCase):
         script = program(folder(self) / "git", f'GIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec {REAL_GIT} "$@"')
         home = folder(self)
         with with_git(script), mock.patch.dict(os.environ, HOME=str(home)):
-            self.assertEqual(Code()(path=self.path), as_git_prints(self.path))
+            self.assertEqual(CodeFacts()(path=self.path), as_git_prints(self.path))
         self.assertEqual(list(home.iterdir()), [])
 
     @skipUnless(hasattr(os, "geteuid") and os.geteuid() == 0, "only root can give a folder away")
@@ -136,7 +136,7 @@ class FailingGitTests(SimpleTestCase):
         for found, _, _ in os.walk(self.path):
             os.chown(found, 12_345, 12_345)
         with mock.patch.dict(os.environ, HOME=str(folder(self))):
-            self.assertEqual(Code()(path=self.path), expected)
+            self.assertEqual(CodeFacts()(path=self.path), expected)
 
     def test_corrupt_repositories_are_failing_and_never_an_exception(self) -> None:
         dot_git = self.path / ".git"
@@ -209,7 +209,7 @@ class HangingGitTests(SimpleTestCase):
     def test_hanging_git_is_ended_before_the_deadline_with_all_it_started(self) -> None:
         with self.hanging(), self.assertLogs("status", "WARNING"):
             started = time.monotonic()
-            answer = Code()(path=self.path)
+            answer = CodeFacts()(path=self.path)
             self.assertLess(time.monotonic() - started, 0.6)
             self.assertEqual(answer["error"], "git did not answer in time")
             self.assertEqual(answer["branch"]["local"], "main")
@@ -217,7 +217,7 @@ class HangingGitTests(SimpleTestCase):
 
     def test_git_that_leaves_a_program_behind_is_answered_in_time(self) -> None:
         """GitPython waits for whoever holds the pipes; that hangs, and what hangs is left to the engine."""
-        provider = Code()
+        provider = CodeFacts()
         entry = ("code", provider, (), {"path": self.path})
         with (
             self.hanging("exit 0"),
@@ -241,12 +241,12 @@ class HangingGitTests(SimpleTestCase):
         with self.hanging(), self.assertLogs("status", "WARNING"):
             started = time.monotonic()
             with base.running_until(started + 0.6):
-                self.assertEqual(Code()(path=self.path)["error"], "git did not answer in time")
+                self.assertEqual(CodeFacts()(path=self.path)["error"], "git did not answer in time")
         self.assertLess(time.monotonic() - started, 0.6)
 
     def test_deadline_that_has_passed_starts_nothing(self) -> None:
         with self.hanging(), self.assertLogs("status", "WARNING"), base.running_until(time.monotonic() - 1):
-            self.assertEqual(Code()(path=self.path)["error"], "git did not answer in time")
+            self.assertEqual(CodeFacts()(path=self.path)["error"], "git did not answer in time")
         self.assertFalse(self.pids.exists())
 
 
@@ -319,7 +319,7 @@ class HostileRepositoryTests(SimpleTestCase):
                 (path / ".git/refs/heads/main").write_text("1" * 40 + "\n")
                 (path / ".git/refs/tags/v1").write_text("2" * 40 + "\n")
                 with self.assertLogs("status", "WARNING"):
-                    answer = Code()(path=path)
+                    answer = CodeFacts()(path=path)
                 self.assertEqual(answer["error"], "git cannot read the repository")
                 self.assert_nothing_ran()
 
@@ -339,9 +339,9 @@ class HostileRepositoryTests(SimpleTestCase):
         expected = as_git_prints(self.path)
         for name, value in strays.items():
             with self.subTest(name), mock.patch.dict(os.environ, {name: value}):
-                self.assertEqual(Code()(path=self.path), expected)
+                self.assertEqual(CodeFacts()(path=self.path), expected)
         with mock.patch.dict(os.environ, strays):
-            self.assertEqual(Code()(path=self.path), expected)
+            self.assertEqual(CodeFacts()(path=self.path), expected)
         self.assert_nothing_ran()
 
     def test_configuration_in_the_environment_is_respected(self) -> None:
@@ -354,7 +354,7 @@ class HostileRepositoryTests(SimpleTestCase):
             "GIT_CONFIG_VALUE_1": "refs/heads/trunk",
         }
         with mock.patch.dict(os.environ, configuration):
-            self.assertEqual(Code()(path=self.path)["branch"]["remote"], "trunk")
+            self.assertEqual(CodeFacts()(path=self.path)["branch"]["remote"], "trunk")
 
     def test_logins_and_addresses_are_not_shown(self) -> None:
         secret = "https://ann:canary-token@git.example/shop.git"
@@ -364,7 +364,7 @@ class HostileRepositoryTests(SimpleTestCase):
         for remote in ("origin", secret):
             git(self.path, "config", "branch.main.remote", remote)
             git(self.path, "config", "branch.main.merge", "refs/heads/main")
-            provider = Code()
+            provider = CodeFacts()
             answer = provider(path=self.path)
             self.assertNotIn("canary", str(answer))
             self.assertNotIn("canary", str(provider.public(answer)))
@@ -373,7 +373,7 @@ class HostileRepositoryTests(SimpleTestCase):
     def test_logins_do_not_reach_the_log(self) -> None:
         script = program(folder(self) / "git", "echo 'fatal: https://ann:canary@host/x' >&2; exit 128")
         with with_git(script), self.assertLogs("status", "WARNING") as logs:
-            Code()(path=self.path)
+            CodeFacts()(path=self.path)
         self.assertIn("@host/x", str(logs.output))
         self.assertNotIn("canary", str(logs.output))
 
@@ -393,7 +393,7 @@ class LeakTests(SimpleTestCase):
         broken = repository(folder(self))
         (broken / ".git/HEAD").write_text("nonsense")
         hanging = program(folder(self) / "git", "sleep 60")
-        provider = Code()
+        provider = CodeFacts()
         provider(path=path)
         before = self.held()
         empty = folder(self)

@@ -42,6 +42,8 @@ VARIABLES: tuple[dict[str, str], ...] = (
 BUILD = {"id": "build", "version": "version", "source": "source"}
 #: Kamal names an image that was built from more than the commit by what follows its id.
 COMMIT = re.compile(r"([0-9a-fA-F]{7,64})(_uncommitted_\w+)?")
+#: The files that may record them, in the order in which they are tried.
+RECORDS = ("version.json", "REVISION")
 #: Bytes; a file that holds more is no version file.
 MAX_FILE = 65_536
 #: Characters of one fact that are kept.
@@ -61,7 +63,7 @@ def build_facts(directory: str, environment: Mapping[str, str]) -> tuple[dict[st
     if os.path.basename(directory) in ("site-packages", "dist-packages"):
         reason = "the files at the project path belong to any package: set PROJECT_PATH, or record the build"
     else:
-        for name in ("version.json", "REVISION"):
+        for name in RECORDS:
             if (content := _read_text(os.path.join(directory, name))) is not None:
                 records.append(_parse(content))
                 reason = f"{name} names no commit"

@@ -1,8 +1,15 @@
-"""Checks that need nothing but a running process."""
+"""Checks of the process itself: that it answers, and that it runs the code that is on disk."""
 
 from __future__ import annotations
 
-from status.providers.base import Provider
+import os
+import time
+from types import MappingProxyType
+
+from status.conf import conf
+from status.providers import git
+from status.providers.base import Answer, Provider
+from status.providers.code import git_deadline, read_code, running_code
 
 
 class Ping(Provider):
@@ -10,9 +17,46 @@ class Ping(Provider):
 
     path = "status.providers.health.ping"
     blocking = False
+    arguments = MappingProxyType({})
 
     def check(self) -> dict[str, bool]:
         return {"pong": True}
 
 
+class RunningCode(Provider):
+    """``{"checkout": true}``, with a warning where the code on disk is not the code that runs.
+
+    A deployment that updates the files and forgets a process shows so: "running 1234abc, on disk is 5678def since
+    2026-11-26T08:00:00Z". It is a warning: the process serves what it loaded, and the HTTP status stays 200. Not among
+    the default checks: add ``("code", "status.providers.health.code")`` to ``health``.
+
+    It warns as well where either commit is unknown. Git is asked only where references are in reftables.
+    """
+
+    def check(self, *, parents: bool = False) -> Answer:
+        """Compare the commit noted when the process started with the one that is on disk now.
+
+        parents: whether the checkout may be a directory above the project path as well.
+        """
+        path = os.path.abspath(conf.project_path)
+        try:
+            running = running_code(path, parents)
+            now = read_code(path, os.environ, parents)
+            head = now.find_head(git_deadline())
+        except git.GitFailed as error:
+            return Answer({"checkout": True}, warnings={"checkout": str(error)})
+        running.head = running.head or head
+        warnings = {}
+        if running.head.commit is None:
+            warnings["checkout"] = f"the commit that runs is not known: {running.reason or 'there was none'}"
+        elif head.commit is None:
+            what = now.reason or "a branch without commits"
+            warnings["checkout"] = f"running {running.head.commit[:7]}, on disk is {what}"
+        elif head.commit != running.head.commit:
+            since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now.changed_at()))
+            warnings["checkout"] = f"running {running.head.commit[:7]}, on disk is {head.commit[:7]} since {since}"
+        return Answer({"checkout": True}, warnings=warnings)
+
+
 ping = Ping()
+code = RunningCode()

@@ -4,62 +4,73 @@ from __future__ import annotations
 
 import copy
 import os
-from time import monotonic
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from status.conf import conf
 from status.logs import log_failure
 from status.providers import git
-from status.providers.base import Answer, Provider, deadline
-from status.providers.build import build_facts
+from status.providers.base import Answer, Provider
+from status.providers.code import Code, git_deadline, read_code, running_code
 from status.report import failure
 
-#: The part of the time left that git may use, so that there is time to end it and to answer when it hangs.
-GIT_SHARE = 0.75
 #: Checkouts whose facts are remembered at a time; a project has one.
 MAX_CHECKOUTS = 16
 #: The facts in the order in which they are shown.
-CODE_FACTS = ("debug", "scm", "branch", "commit", "tag", "build", "ok", "error")
+CODE_FACTS = ("debug", "scm", "branch", "commit", "tag", "checkout", "build", "ok", "error")
 #: Those that an anonymous caller may see, and of which only some entries.
-PUBLIC_FACTS = ("debug", "scm", "branch", "commit", "tag", "ok", "error")
+PUBLIC_FACTS = ("debug", "scm", "branch", "commit", "tag", "checkout", "ok", "error")
 PUBLIC_ENTRIES = {"branch": ("local",), "commit": ("id", "summary", "date")}
 
 
-class Code(Provider):
-    """Answer ``{"debug": false, "scm": "git", "branch": {...}, "commit": {...}, "tag": "v1.2.0"}``.
+class Remembered(NamedTuple):
+    """What git told about the commit that runs.
 
-    Facts that were written down when the project was built come first (``build_facts``). Where they do not name the
-    commit, git is asked, and its answer remembered until the checkout moves. Where git fails, the answer holds what is
-    known without it, ``"ok": false``, and as ``error`` a sentence that says why.
+    stamps: of the checkout; the answer is good until they change. None where it is not good for another question.
+    running: the commit and the branch that it is about.
+    current: where the checkout was.
     """
 
+    stamps: dict[str, git.Stamp] | None
+    running: git.Head
+    current: git.Head
+    facts: dict[str, Any]
+
+
+class CodeFacts(Provider):
+    """Answer ``{"debug": false, "scm": "git", "branch": {...}, "commit": {...}, "tag": "v1.2.0"}`` of what runs.
+
+    Facts that were written down when the project was built come first (``build_facts``). Where they do not name the
+    commit, git is asked about the one noted when the process started, and its answer remembered until the checkout
+    changes. Where the checkout has moved since, ``"checkout": {"id": ..., "branch": ...}`` names what is on disk now.
+    Where git fails, the answer holds what is known without it, ``"ok": false``, and as ``error`` a sentence that says
+    why.
+    """
+
+    arguments = MappingProxyType({"path": (str, os.PathLike), "parents": bool})
+
     def __init__(self) -> None:
-        self._remembered: dict[str, tuple[dict[str, git.Stamp], dict[str, Any]]] = {}
+        self._remembered: dict[tuple[str, bool, bool], Remembered] = {}
         self._logged: str | None = None
 
     def check(self, path: str | os.PathLike[str] | None = None, *, parents: bool = False) -> Answer:
         """Answer for the project.
 
-        path: another directory to answer for; the environment, which tells about the project, is then left alone.
+        path: another directory to answer for, as it is now: nobody knows whether this process runs what is there, and
+            the environment, which tells about the project, is left alone.
         parents: whether the checkout may be a directory above as well.
         """
         facts: dict[str, Any] = {}
-        reason: str | None = None
+        reasons: dict[str, str] = {}
         try:
             directory = os.path.abspath(conf.project_path if path is None else path)
         except FileNotFoundError:
-            reason = "the working directory does not exist any more"
+            reasons["scm"] = "the working directory does not exist any more"
         else:
-            facts, reason = build_facts(directory, os.environ if path is None else {})
-            if "commit" in facts:
-                facts["scm"] = "git"
-            elif (top := git.find_checkout(directory, parents)) is not None:
-                facts.update(self._facts_of(top))
-                reason = None
-            elif git.find_checkout(directory, parents=True) is not None:
-                reason = "the project path is inside a checkout: set PROJECT_PATH to its top"
+            facts, reason = self._tell(directory, path is None, parents)
+            if reason is not None:
+                reasons["scm"] = reason
         facts["debug"] = bool(conf.read("DEBUG", False))
-        reasons = {} if reason is None else {"scm": reason}
         if "error" in facts:
             reasons["ok"] = facts["error"]
         return Answer({name: facts[name] for name in CODE_FACTS if name in facts}, reasons)
@@ -71,33 +82,62 @@ class Code(Provider):
                 shown[name] = {entry: shown[name][entry] for entry in entries if entry in shown[name]}
         return shown
 
-    def _facts_of(self, top: str) -> dict[str, Any]:
-        if top in self._remembered:
-            stamps, facts = self._remembered[top]
-            if all(git.stamp(path) == before for path, before in stamps.items()):
-                return copy.deepcopy(facts)
-        checkout: git.Checkout | None = None
+    def _tell(self, path: str, is_project: bool, parents: bool) -> tuple[dict[str, Any], str | None]:
+        """Return the facts, and why no commit is known from what is on disk."""
+        key = path, is_project, parents
+        running: Code | None = None
+        current: git.Head | None = None
+        facts: dict[str, Any] = {"scm": "git"}
+        reason: str | None = None
         try:
-            checkout = git.read_checkout(top)
-            stamps = checkout.stamps()
-            settled = git.wait_until_settled(stamps)
-            now = monotonic()
-            end = deadline() or now + conf.timeout
-            facts = {"scm": "git", **git.facts_of(checkout, now + GIT_SHARE * (end - now))}
-            # What moved before its stamp was taken would never be noticed.
-            settled = settled and git.read_checkout(top).stamps() == stamps
+            running = running_code(path, parents) if is_project else None
+            now = read_code(path, os.environ if is_project else {}, parents)
+            running = running or now
+            facts = self._known_facts(key, running)
+            current, reason = now.head, now.reason
+            if running.checkout is not None and now.checkout is not None:
+                told = self._ask_git(key, running if is_project else None, now.checkout)
+                current, running.head = told.current, told.running
+                facts = {**running.facts(), **copy.deepcopy(told.facts)}
+            elif current is None:
+                current = now.find_head(git_deadline())
+            self._logged = None
         except git.GitFailed as error:
-            reason = str(error)
-            if self._logged != reason:  # once for as long as the same thing goes wrong
-                self._logged = reason
-                log_failure("stats", "code", reason, error)
-            return {"scm": "git", **(checkout.known_facts() if checkout else {}), **failure(reason)}
-        self._logged = None
-        if settled:
-            if len(self._remembered) >= MAX_CHECKOUTS:
-                self._remembered.clear()
-            self._remembered[top] = stamps, facts
-        return copy.deepcopy(facts)
+            if running is not None:
+                facts = self._known_facts(key, running)
+            facts |= failure(str(error))
+            if self._logged != str(error):  # once for as long as the same thing goes wrong
+                self._logged = str(error)
+                log_failure("stats", "code", str(error), error)
+        if running is not None and current is not None and current != running.head and (names := current.names()):
+            facts["checkout"] = names
+        return facts, reason
+
+    def _known_facts(self, key: tuple[str, bool, bool], running: Code) -> dict[str, Any]:
+        """Return what is known of the code that runs without asking git again."""
+        known = self._remembered.get(key)
+        facts = known.facts if known is not None and known.running == running.head else {}
+        return {**running.facts(), **copy.deepcopy(facts)}
+
+    def _ask_git(self, key: tuple[str, bool, bool], running: Code | None, checkout: git.Checkout) -> Remembered:
+        """Return what git tells about the code that runs; where that is None, about what is on disk now."""
+        stamps = checkout.stamps()
+        known = self._remembered.get(key)
+        if known is not None and known.stamps == stamps:
+            return known
+        settled = git.wait_until_settled(stamps)
+        checkout, until = git.read_checkout(checkout.top), git_deadline()
+        current = checkout.head() or git.ask_head(checkout, until)
+        head = (running and running.head) or current
+        facts = git.facts_of(checkout, head, until, lacking=head.commit != current.commit)
+        if known is not None and known.running == head and "summary" not in facts.get("commit", {}):
+            facts = known.facts  # the repository was replaced by one that lacks the commit
+        # What moved before its stamp was taken would never be noticed.
+        settled = settled and git.read_checkout(checkout.top).stamps() == stamps
+        if len(self._remembered) >= MAX_CHECKOUTS:
+            self._remembered.clear()
+        self._remembered[key] = told = Remembered(stamps if settled else None, head, current, facts)
+        return told
 
 
-code = Code()
+code = CodeFacts()

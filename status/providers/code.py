@@ -1,0 +1,110 @@
+"""The code of the project: as it is on disk, and as it was when this process started, which is what runs.
+
+It is noted by ``AppConfig.ready()`` from a few small files, and without a Django project by the first question. Workers
+of a server that loads the project before it forks share what their parent noted, as they share its code.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from status.conf import conf
+from status.providers import git
+from status.providers.base import deadline
+from status.providers.build import RECORDS, build_facts
+
+#: The part of the time left that git may use, so that there is time to end it and to answer when it hangs.
+GIT_SHARE = 0.75
+
+
+@dataclass
+class Code:
+    """What files and environment variables told about the code at one time.
+
+    path: the absolute path of the code.
+    recorded: ``branch``, ``commit``, ``tag`` and ``build``, as they were written down when it was built.
+    checkout: the checkout that tells the commit; None where the record does, or where there is none.
+    head: the commit and the branch; None where only git knows, which is asked with the first question.
+    reason: why no commit is known; None where one may be.
+    """
+
+    path: str
+    recorded: dict[str, Any]
+    checkout: git.Checkout | None
+    head: git.Head | None
+    reason: str | None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is known without git."""
+        from_files = self.head.facts() if self.head is not None and self.checkout is not None else {}
+        has_commit = self.checkout is not None or "commit" in self.recorded
+        return {**self.recorded, **from_files, **({"scm": "git"} if has_commit else {})}
+
+    def find_head(self, until: float) -> git.Head:
+        """Return the commit and the branch, asking git where only it knows. Raises ``GitFailed``.
+
+        until: when git must be done, on the clock of ``time.monotonic()``.
+        """
+        if self.head is None and self.checkout is not None:
+            return git.ask_head(self.checkout, until)
+        return self.head or git.Head()
+
+    def changed_at(self) -> float | None:
+        """Return when the files that tell the commit came to be as they are, in seconds since the epoch."""
+        records = [os.path.join(self.path, name) for name in RECORDS]
+        stamps = map(git.stamp, self.checkout.head_paths() if self.checkout else records)
+        return max((stamp[1] / 1e9 for stamp in stamps if stamp is not None), default=None)
+
+
+#: What runs, by path and by whether the checkout may be a directory above.
+_running: dict[tuple[str, bool], Code] = {}
+
+
+def read_code(path: str, environment: Mapping[str, str], parents: bool) -> Code:
+    """Read what files and variables tell about the code at an absolute path. Never waits. Raises ``GitFailed``.
+
+    parents: whether the checkout may be a directory above as well.
+    """
+    recorded, reason = build_facts(path, environment)
+    if "commit" in recorded:
+        branch = recorded.get("branch", {}).get("local")
+        return Code(path, recorded, None, git.Head(recorded["commit"]["id"], branch), None)
+    if (top := git.find_checkout(path, parents)) is not None:
+        checkout = git.read_checkout(top)
+        return Code(path, recorded, checkout, checkout.head(), None)
+    if git.find_checkout(path, parents=True) is not None:
+        reason = "the project path is inside a checkout: set PROJECT_PATH to its top"
+    return Code(path, recorded, None, git.Head(), reason)
+
+
+def running_code(path: str, parents: bool) -> Code:
+    """Return what the code at an absolute path was when the process started. Raises ``GitFailed``.
+
+    What was not noted then, as a path that the settings did not name yet, is noted now.
+    """
+    if (path, parents) not in _running:
+        _running.setdefault((path, parents), read_code(path, os.environ, parents))
+    return _running[path, parents]
+
+
+def note_running_code() -> None:
+    """Note the code of the project as what runs. Runs no program, and never raises."""
+    try:
+        path = os.path.abspath(conf.project_path)
+        code = running_code(path, parents=False)
+        if code.reason is None:  # then a directory above is not asked
+            _running[path, True] = code
+        else:
+            running_code(path, parents=True)
+    except Exception:  # whatever it is, it happens again with the first question, which reports it
+        return
+
+
+def git_deadline() -> float:
+    """Return when git must be done so that the run in this thread is in time, on the clock of ``monotonic()``."""
+    now = monotonic()
+    return now + GIT_SHARE * ((deadline() or now + conf.timeout) - now)
