@@ -188,13 +188,22 @@ def name_warnings() -> Iterator[CheckMessage]:
             yield warning("status.W012", message, "Django ignores settings in lower case.")
 
 
+def argument_warnings() -> Iterator[CheckMessage]:
+    """Yield arguments that a built-in provider ignores, as that of 2.x did."""
+    for check in _configured_checks():
+        if check.provider is not None and check.ignored:
+            message = f"should be given arguments that it knows: it ignores {', '.join(check.ignored)[:200]}."
+            hint = f"It takes {', '.join(check.provider.arguments or ()) or 'none'}, by name. Remove the others."
+            yield warning("status.W013", f"{check.resource}/{check.name} {message}", hint)
+
+
 ERRORS = (setting_errors, provider_errors, access_errors)
 WARNINGS = (access_warnings, middleware_warnings, provider_warnings, celery_warnings, name_warnings)
 
 
 def mistakes(**kwargs: Any) -> list[CheckMessage]:
-    """Return what ``manage.py check`` says of settings that cannot be used."""
-    return [message for check in ERRORS for message in check()]
+    """Return what ``manage.py check`` says of settings that cannot be used, and of arguments without effect."""
+    return [message for check in (*ERRORS, argument_warnings) for message in check()]
 
 
 def risks(**kwargs: Any) -> list[CheckMessage]:

@@ -54,7 +54,11 @@ class Check:
         self.kwargs = dict(kwargs or {})
         self.options = dict(options or {})
         #: The provider, once it is loaded.
-        self.provider = source if isinstance(source, Provider) and type(source).load is Provider.load else None
+        self.provider: Provider | None = None
+        #: The arguments of the entry that the provider ignores: names, and numbers of positional ones.
+        self.ignored: tuple[str, ...] = ()
+        if isinstance(source, Provider) and type(source).load is Provider.load:
+            self._bind(source)
         #: Why it cannot be loaded, as far as that was tried.
         self.load_error: Unavailable | None = None
         #: What the log last said about its failing, None while it does not.
@@ -73,9 +77,15 @@ class Check:
         if self.provider is None:
             provider = self.source if isinstance(self.source, Provider) else import_provider(self.source)
             with suppress(Exception):  # whatever it is, it happens again in the run, which reports it
-                provider.load(*self.args, **self.kwargs)
-            self.provider = provider
+                args, kwargs, _ = provider.accept(self.args, self.kwargs)
+                provider.load(*args, **kwargs)
+            return self._bind(provider)
         return self.provider
+
+    def _bind(self, provider: Provider) -> Provider:
+        self.args, self.kwargs, self.ignored = provider.accept(self.args, self.kwargs)
+        self.provider = provider
+        return provider
 
     def try_to_load(self) -> None:
         """Import the provider, or keep the reason why that fails in ``load_error``."""

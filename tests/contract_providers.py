@@ -80,6 +80,10 @@ def hang() -> None:
     Event().wait()
 
 
+def wants_none() -> bool:
+    return True
+
+
 def wants_two(first: Any, second: Any) -> dict[str, Any]:
     return {"first": first, "second": second}
 

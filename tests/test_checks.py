@@ -129,6 +129,28 @@ class ErrorTests(ChecksTestCase):
         self.assertFindsNothing(STATUS_PERMISSION="tests.test_checks.not_importable")
         self.assertFindsNothing(STATUS_PERMISSION=not_importable)
 
+    def test_arguments_that_a_classic_provider_ignores(self) -> None:
+        """P12. By position or name, never by value."""
+        entry = ("databases", "status.providers.django.health.databases", [["default"], "s3cret"], {"foo": "s3cret"})
+        providers = {"health": [entry, ("ping", PING, [1])]}
+        with override_settings(STATUS_PROVIDERS=providers):
+            found = run_checks(tags=["status"])
+        self.assertEqual(
+            [(message.id, message.msg, message.hint) for message in found],
+            [
+                (
+                    "status.W013",
+                    "health/databases should be given arguments that it knows: it ignores foo, number 2.",
+                    "It takes aliases, by name. Remove the others.",
+                ),
+                (
+                    "status.W013",
+                    "health/ping should be given arguments that it knows: it ignores number 1.",
+                    "It takes none, by name. Remove the others.",
+                ),
+            ],
+        )
+
 
 class WarningTests(ChecksTestCase):
     def test_statistics_open_to_strangers(self) -> None:
@@ -224,7 +246,7 @@ class IdTests(SimpleTestCase):
             for id in re.findall(r'"(status\.[EW]\d{3})"', body):
                 owners.setdefault(id, set()).add(body.split("(")[0])
         self.assertEqual({id: names for id, names in owners.items() if len(names) > 1}, {})
-        for letter, registered in (("E", checks.ERRORS), ("W", checks.WARNINGS)):
+        for letter, registered in (("E", checks.ERRORS), ("W", (*checks.WARNINGS, checks.argument_warnings))):
             names = {name for id, names in owners.items() if id.startswith(f"status.{letter}") for name in names}
             self.assertEqual(names, {check.__name__ for check in registered})
 

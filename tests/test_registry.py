@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 from django.test import SimpleTestCase, override_settings
 
@@ -16,6 +16,11 @@ from status.providers.health import Ping, ping
 from status.registry import ResourceRegistry, UnknownName
 
 PING = "status.providers.health.ping"
+
+
+class Strict(Provider):
+    def check(self) -> bool:
+        return True
 
 
 class Greeting(Provider):
@@ -318,3 +323,51 @@ class SelectTests(SimpleTestCase):
         with self.assertRaises(UnknownName) as caught:
             self.registry.select("health", among=["stats"])
         self.assertEqual(caught.exception.known, ("stats",))
+
+
+class ArgumentsTests(SimpleTestCase):
+    """The built-in providers of 2.x ignore arguments that they do not know; all others are strict."""
+
+    CLASSIC: ClassVar[dict[str, str]] = {
+        "ping": PING,
+        "databases": "status.providers.django.health.databases",
+        "caches": "status.providers.django.health.caches",
+        "celery": "status.providers.celery.health.celery",
+        "database-facts": "status.providers.django.stats.databases",
+        "code": "status.providers.stats.code",
+        "celery-facts": "status.providers.celery.stats.celery",
+    }
+    databases = {"default"}
+
+    def answers(self, *entries: Any) -> Any:
+        """Return the answer of all entries, which must be the one that each of them gives alone, and its status."""
+        settings = {"STATUS_PROVIDERS": {"some": list(entries)}, "STATUS_SHOW_DETAILS": "always"}
+        with override_settings(**settings):
+            together = self.client.get("/status/api/some")
+            alone = [self.client.get(f"/status/api/some/{entry[0]}") for entry in entries]
+        self.assertEqual([reply.json() for reply in alone], list(together.json().values()))
+        self.assertEqual(max(reply.status_code for reply in alone), together.status_code)
+        return together
+
+    def test_classic_providers_ignore_what_they_do_not_know(self) -> None:
+        """P12. In a group, alone, and as plain functions."""
+        plain = self.answers(*((name, path) for name, path in self.CLASSIC.items()))
+        given = self.answers(*((name, path, [1], {"foo": "bar"}) for name, path in self.CLASSIC.items()))
+        self.assertEqual((given.status_code, given.json()), (plain.status_code, plain.json()))
+        self.assertNotIn("error", str(given.json()))
+        for path in self.CLASSIC.values():
+            provider = import_provider(path)
+            self.assertEqual(provider(1, foo="bar"), provider())
+
+    def test_classic_providers_still_obey_what_they_know(self) -> None:
+        """P12."""
+        path = self.CLASSIC["databases"]
+        for args, kwargs in (([1, ["none"]], {"aliases": []}), ([[]], {"foo": 1}), ([[], ["default"]], {})):
+            self.assertEqual(self.answers(("databases", path, args, kwargs)).json(), {"databases": {}})
+
+    def test_other_providers_are_strict(self) -> None:
+        """P12."""
+        with self.assertLogs("status", "WARNING"):
+            reply = self.answers(("code", "status.providers.health.code", [1]), ("mine", Strict, (), {"foo": "bar"}))
+        self.assertEqual(reply.status_code, 503)
+        self.assertEqual({answer["error"] for answer in reply.json().values()}, {"raised TypeError"})

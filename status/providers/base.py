@@ -38,12 +38,15 @@ class Provider:
     max_age: seconds an answer may be reused; None means ``STATUS_MAX_AGE``.
     critical: False makes a failure a warning, which leaves the HTTP status at 200.
     blocking: False promises that ``check`` never waits for anything (no I/O, no lock): it runs without a thread.
+    arguments: the arguments that ``check`` takes, in their order, where all others are ignored, as the built-in
+        providers of 2.x did: names, and the types that a positional one must have. None hands over all arguments.
     """
 
     timeout: float | None = None
     max_age: float | None = None
     critical: bool = True
     blocking: bool = True
+    arguments: Mapping[str, Any] | None = None
 
     def check(self, *args: Any, **kwargs: Any) -> Any:
         """Answer anything JSON can hold, or an ``Answer`` to give reasons too. Receives the entry's args and kwargs.
@@ -67,8 +70,26 @@ class Provider:
     def close(self) -> None:
         """Release what is kept between runs; called when nobody has asked for a while, perhaps beside a new run."""
 
+    def accept(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any], tuple[str, ...]]:
+        """Return the arguments to hand to ``check``, and what was ignored: names, and "number 1" for a position."""
+        if self.arguments is None:
+            return args, kwargs, ()
+        known = {name: value for name, value in kwargs.items() if name in self.arguments}
+        ignored = [name for name in kwargs if name not in known]
+        names = list(self.arguments)
+        for number, value in enumerate(args):
+            name = names[number] if number < len(names) else None
+            if name is not None and name not in known and isinstance(value, self.arguments[name]):
+                known[name] = value
+            else:
+                ignored.append(f"number {number + 1}")
+        return (), known, tuple(ignored)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the check like a plain function: the value alone, exceptions and all."""
+        args, kwargs, _ = self.accept(args, kwargs)
         answer = self.check(*args, **kwargs)
         return answer.value if isinstance(answer, Answer) else answer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 from status.conf import conf
@@ -26,6 +27,7 @@ class Inspection(Provider):
     host of a worker with Celery's default name, ``celery@host``.
     """
 
+    arguments = MappingProxyType({"workers": (list, tuple, set, frozenset)})
     command = ""
     #: The kind of broker failure that the log was last told of, None after a reply.
     logged: type[BaseException] | None = None

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from importlib import import_module
 from threading import Thread
+from types import MappingProxyType
 from typing import Any
 
 from django.core.cache import BaseCache
@@ -40,6 +41,8 @@ class AliasCheck(Composite):
     ``STATUS_SYNCHRONOUS`` use the caller's; where an event loop runs, Django allows no database work, so they use those
     of a thread that is started for the call.
     """
+
+    arguments = MappingProxyType({"aliases": Iterable})
 
     #: Django's ``connections`` or ``caches``.
     handler: Any

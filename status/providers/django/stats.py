@@ -112,6 +112,8 @@ class DatabaseFacts(Composite):
     authority.
     """
 
+    arguments = health.databases.arguments
+
     def load(self, *args: Any, **kwargs: Any) -> None:
         health.databases.load(*args, **kwargs)
 
