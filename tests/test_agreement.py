@@ -87,7 +87,8 @@ class AgreementTests(SimpleTestCase):
     def assertAgreed(self, resource: str | None, judged: list[tuple[Any, bool]]) -> None:
         report = engine.report(registry.select(resource))
         if not report.results:
-            return self.assertNothingToAsk(resource)
+            self.assertNothingToAsk(resource)
+            return
         verdict = self.verdict(resource)
         self.assertEqual(verdict, report.state)
         for answer, critical in judged:

@@ -257,6 +257,7 @@ class PromisedPathsTests(SimpleTestCase):
         "status.providers.django.stats.databases",
         "status.providers.celery.health.celery",
         "status.providers.celery.stats.celery",
+        "status.providers.health.code",
         "status.providers.Provider",
         "status.registry.ResourceRegistry",
         "status.management.commands.status.Command",
@@ -271,7 +272,7 @@ class PromisedPathsTests(SimpleTestCase):
                 self.assertIsNotNone(import_string(path))
 
     def test_built_in_providers_are_callable(self):
-        for path in self.PATHS[:7]:
+        for path in self.PATHS[:8]:
             with self.subTest(path=path):
                 self.assertTrue(callable(import_string(path)))
 

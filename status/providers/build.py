@@ -11,11 +11,20 @@ from typing import Any
 
 from status.providers.git import iso_date, read_start
 
-_OWN = ("commit", "summary", "author", "date", "branch", "tag", "version", "source")
 #: Facts and the variables that hold them; the first group that names a commit is believed, and no other.
 #: After those of this app: what hosting platforms set, what build servers set, and what Dockerfiles by custom do.
 VARIABLES: tuple[dict[str, str], ...] = (
-    {**{fact: f"STATUS_BUILD_{fact.upper()}" for fact in _OWN}, "build": "STATUS_BUILD_ID"},
+    {
+        "commit": "STATUS_BUILD_COMMIT",
+        "summary": "STATUS_BUILD_SUMMARY",
+        "author": "STATUS_BUILD_AUTHOR",
+        "date": "STATUS_BUILD_DATE",
+        "branch": "STATUS_BUILD_BRANCH",
+        "tag": "STATUS_BUILD_TAG",
+        "version": "STATUS_BUILD_VERSION",
+        "source": "STATUS_BUILD_SOURCE",
+        "build": "STATUS_BUILD_ID",
+    },
     {"commit": "HEROKU_BUILD_COMMIT", "version": "HEROKU_RELEASE_VERSION"},
     {"commit": "HEROKU_SLUG_COMMIT", "version": "HEROKU_RELEASE_VERSION"},
     {"commit": "RENDER_GIT_COMMIT", "branch": "RENDER_GIT_BRANCH"},
