@@ -1,8 +1,8 @@
 """The settings of this app: one descriptor each, with its default beside it, read on every access.
 
-The values come from Django's settings where Django is configured, else from a plain module or class
-(``DJANGO_STATUS_SETTINGS``), else the defaults are in force. A value of the wrong kind counts as its default, and
-``conf.problems()`` says what is wrong with it, which ``manage.py check`` reports.
+The values come from a plain module or class (``DJANGO_STATUS_SETTINGS``) where the command named one, else from
+Django's settings where Django is configured, else the defaults are in force. A value of the wrong kind counts as its
+default, and ``manage.py check`` reports it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,6 +57,7 @@ class Problem(NamedTuple):
         return f"{self.setting} should be {self.expected}, not {self.found}."
 
 
+@dataclass(frozen=True)
 class Setting:
     """A setting as an attribute of ``Conf``: read on access, and its default where the value is of the wrong kind.
 
@@ -66,8 +68,11 @@ class Setting:
     hint: the remedy.
     """
 
-    def __init__(self, name: str, default: Any, expected: str, valid: Callable[[Any], bool], hint: str) -> None:
-        self.name, self.default, self.expected, self.valid, self.hint = name, default, expected, valid, hint
+    name: str
+    default: Any
+    expected: str
+    valid: Callable[[Any], bool]
+    hint: str
 
     def __get__(self, conf: Conf | None, owner: type[Conf]) -> Any:
         if conf is None:
@@ -99,21 +104,6 @@ def _is_names(value: Any) -> bool:
 
 def _is_list_of_text(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and _is_names(value)
-
-
-def _is_text_or_none(value: Any) -> bool:
-    return value is None or isinstance(value, str)
-
-
-def _django_settings() -> Any:
-    """Return ``django.conf.settings``, loaded; None where Django is not configured and the environment names none."""
-    module = sys.modules.get("django.conf")
-    if module is None or not module.settings.configured:
-        if not os.environ.get("DJANGO_SETTINGS_MODULE"):
-            return None
-        module = import_module("django.conf")
-        _ = module.settings.INSTALLED_APPS  # a settings module that cannot be loaded raises here
-    return module.settings
 
 
 class Conf:
@@ -163,7 +153,7 @@ class Conf:
         "STATUS_CELERY_APP",
         None,
         'a dotted path "module:attribute" or None',
-        _is_text_or_none,
+        lambda value: value is None or isinstance(value, str),
         'Name your Celery app, for example "proj.celery:app".',
     )
     public = Setting(
@@ -208,7 +198,7 @@ class Conf:
         "STATUS_HISTORY_CACHE",
         None,
         "the alias of a cache in CACHES, or None",
-        lambda value: _is_text_or_none(value) and value != "",
+        lambda value: value is None or (isinstance(value, str) and value != ""),
         'Name the cache through which the processes share what the pages remember, for example "default".',
     )
     page_policy = Setting(
@@ -227,23 +217,13 @@ class Conf:
     )
 
     @property
-    def providers(self) -> Any:
-        """``STATUS_PROVIDERS`` as it is written, unchecked: resource -> entries."""
-        return self.read("STATUS_PROVIDERS", self.default_providers)
-
-    @property
     def default_providers(self) -> dict[str, list[Any]]:
-        """The set in force where ``STATUS_PROVIDERS`` is not set."""
+        """Return ``STATUS_PROVIDERS`` where it is not set. The registry reads and judges what is set."""
         return DJANGO_PROVIDERS if self.in_django else STANDALONE_PROVIDERS
 
     @property
-    def check_providers(self) -> Any:
-        """``STATUS_CHECK_PROVIDERS`` as it is written, unchecked: resource -> entries."""
-        return self.read("STATUS_CHECK_PROVIDERS", {})
-
-    @property
     def project_path(self) -> Path:
-        """Where the source code is: ``PROJECT_PATH``, else ``BASE_DIR``, else the working directory."""
+        """Return where the source code is: ``PROJECT_PATH``, else ``BASE_DIR``, else the working directory."""
         for name in ("PROJECT_PATH", "BASE_DIR"):
             value = self.read(name, None)
             if isinstance(value, (str, os.PathLike)) and str(value):
@@ -252,22 +232,22 @@ class Conf:
 
     @property
     def in_django(self) -> bool:
-        """Whether the settings are those of a Django project."""
-        return self.source is None and _django_settings() is not None
+        """Return whether the settings are those of a Django project."""
+        return self.source is None and self._settings() is not None
 
     def read(self, name: str, default: Any) -> Any:
         """Return the setting ``name`` exactly as it is written, or ``default``."""
-        return getattr(_django_settings() if self.source is None else self.source, name, default)
+        return getattr(self._settings(), name, default)
 
     def everything(self) -> Iterator[tuple[str, Any]]:
         """Yield every setting of the project as ``(name, value)``, also those of other apps; not Django's defaults."""
-        holder = _django_settings() if self.source is None else self.source
+        settings = self._settings()
         defaults = sys.modules.get("django.conf.global_settings")
-        for name in () if holder is None else dir(holder):
+        for name in () if settings is None else dir(settings):
             # To read one of the two URLs, Django imports its urlconf machinery, and a check may wait for that.
             if name.isupper() and name not in ("MEDIA_URL", "STATIC_URL"):
                 try:
-                    value = getattr(holder, name, None)
+                    value = getattr(settings, name, None)
                 except Exception:  # Django refuses to show an empty SECRET_KEY
                     continue
                 if value is not getattr(defaults, name, None):
@@ -282,6 +262,18 @@ class Conf:
                 if not setting.valid(value):
                     problems.append(Problem(setting.name, setting.expected, found(value), setting.hint))
         return problems
+
+    def _settings(self) -> Any:
+        """Return what holds the settings; None where there is no ``source`` and no Django project."""
+        if self.source is not None:
+            return self.source
+        module = sys.modules.get("django.conf")
+        if module is None or not module.settings.configured:
+            if not os.environ.get("DJANGO_SETTINGS_MODULE"):
+                return None
+            module = import_module("django.conf")
+            _ = module.settings.INSTALLED_APPS  # a settings module that cannot be loaded raises here
+        return module.settings
 
 
 conf = Conf()

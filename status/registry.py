@@ -1,4 +1,4 @@
-"""Which providers there are: settings -> resource -> named, bound checks."""
+"""Which checks there are: the settings of the project as resource -> name -> ``Check``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from status.exceptions import StatusError
 class UnknownName(StatusError, LookupError):
     """Nothing of that name is configured.
 
-    kind: ``"resource"`` or ``"provider"``; name: what was asked for; known: the names that exist there.
+    kind: ``"resource"`` or ``"provider"``.
+    name: what was asked for.
+    known: the names that exist there.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
@@ -22,7 +24,12 @@ class UnknownName(StatusError, LookupError):
 
 
 class Selection(NamedTuple):
-    """What a question names: the checks to run, and the shape of the answer."""
+    """What a question names.
+
+    checks: those to run, in the order of the settings.
+    resources: the names of the resources asked for, also those without a check.
+    resource, provider: what the question named; None where it did not.
+    """
 
     checks: tuple[Check, ...]
     resources: tuple[str, ...]
@@ -40,7 +47,7 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
     def __init__(self, conf: Conf = conf) -> None:
         self.conf = conf
         self._seen: Any = None
-        self._configured = Configured()
+        self._configured: Configured
 
     def __getitem__(self, resource: str) -> Mapping[str, Check]:
         return self.current().resources[resource]
@@ -53,23 +60,21 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
 
     @property
     def problems(self) -> list[Problem]:
-        """What is wrong with the provider settings, one by one."""
+        """Return what is wrong with the provider settings, one by one."""
         return self.current().problems
-
-    @property
-    def pings(self) -> frozenset[str]:
-        """The resources whose ``ping`` is the built-in one, of which the answer is known."""
-        return self.current().pings
 
     def current(self) -> Configured:
         """Return what the settings mean now; built anew when they differ from the last time."""
-        settings = (self.conf.providers, self.conf.check_providers, self.conf.celery_workers)
+        conf = self.conf
+        defaults = conf.default_providers
+        providers, added = conf.read("STATUS_PROVIDERS", defaults), conf.read("STATUS_CHECK_PROVIDERS", {})
+        settings = (providers, added, conf.celery_workers)
         try:
             unchanged = bool(settings == self._seen)
         except Exception:  # an argument that cannot be compared, as arrays cannot
             unchanged = False
         if not unchanged:
-            self._configured = Configured.of(*settings, self.conf.default_providers)
+            self._configured = Configured(*settings, defaults)
             self._seen = tuple(map(_snapshot, settings))
         return self._configured
 
@@ -82,7 +87,7 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         skip: Collection[str] = (),
         among: Collection[str] | None = None,
     ) -> Selection:
-        """The checks that a question names.
+        """Return the checks that a question names.
 
         resource, provider: as in the address; None asks for all.
         only, skip: names of providers to run, or not to run.
@@ -111,88 +116,66 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
 class Configured:
     """What one state of the settings means: resource -> name -> check, and the problems found on the way.
 
-    pings: the resources whose ``ping`` is the built-in one.
+    providers, added: ``STATUS_PROVIDERS`` and ``STATUS_CHECK_PROVIDERS`` as they are written.
+    workers: ``STATUS_CELERY_WORKERS``.
+    defaults: the set in force where ``providers`` cannot be used.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, providers: Any, added: Any, workers: Sequence[str], defaults: Mapping[str, Any]) -> None:
         self.resources: dict[str, dict[str, Check]] = {}
         self.problems: list[Problem] = []
-        self.pings: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, providers: Any, added: Any, workers: Sequence[str], defaults: Mapping[str, Any]) -> Configured:
-        """Read ``STATUS_PROVIDERS``, ``STATUS_CHECK_PROVIDERS`` and ``STATUS_CELERY_WORKERS``."""
-        configured = cls()
-        if isinstance(providers, Mapping):
-            configured.add_set("STATUS_PROVIDERS", providers)
-        else:
-            configured.add_set("STATUS_PROVIDERS", defaults)
-            configured.refuse_set("STATUS_PROVIDERS", providers)
-        if isinstance(added, Mapping):
-            configured.add_set("STATUS_CHECK_PROVIDERS", added, replace=True)
-        else:
-            configured.refuse_set("STATUS_CHECK_PROVIDERS", added)
+        for setting, value, fallback in (
+            ("STATUS_PROVIDERS", providers, defaults),
+            ("STATUS_CHECK_PROVIDERS", added, {}),
+        ):
+            usable = isinstance(value, Mapping)
+            self._add_resources(setting, value if usable else fallback)
+            if not usable:
+                hint = f'Write {setting} = {{"health": [("ping", "status.providers.health.ping")]}}.'
+                problem = Problem(setting, "a dict of resource -> list of entries", found(value), hint)
+                self._refuse(problem, "health", f"invalid-{setting}")
         for resource in ("health", "stats") if workers else ():
             path = f"status.providers.celery.{resource}.celery"
             check = Check(resource, "celery", path, kwargs={"workers": list(workers)})
-            configured.resources.setdefault(resource, {}).setdefault("celery", check)
-        resources = configured.resources.items()
-        configured.pings = frozenset(name for name, checks in resources if "ping" in checks and checks["ping"].is_ping)
-        return configured
+            self.resources.setdefault(resource, {}).setdefault("celery", check)
 
-    def refuse_set(self, setting: str, value: Any) -> None:
-        hint = f'Write {setting} = {{"health": [("ping", "status.providers.health.ping")]}}.'
-        problem = Problem(setting, "a dict of resource -> list of entries", found(value), hint)
-        self.refuse(problem, "health", f"invalid-{setting}")
-
-    def refuse(self, problem: Problem, resource: str, name: str) -> None:
-        """Keep the mistake in view as a failing check."""
+    def _refuse(self, problem: Problem, resource: str, name: str) -> None:
+        """Note the mistake, and put a check that fails with it in the place of what cannot be used."""
         self.problems.append(problem)
         self.resources.setdefault(resource, {})[name] = Check(resource, name, Misconfigured(problem))
 
-    def add_set(self, setting: str, resources: Mapping[Any, Any], replace: bool = False) -> None:
+    def _add_resources(self, setting: str, resources: Mapping[Any, Any]) -> None:
+        """Add the checks of one setting. Those of the same name that are there already are replaced."""
         for number, (resource, entries) in enumerate(resources.items()):
             if not isinstance(resource, str) or not NAME.fullmatch(resource):
-                problem = Problem(
-                    f"{setting} key {number}",
-                    f"a resource name made of letters, digits and {PUNCTUATION}",
-                    shown(resource),
-                    "The name becomes part of the address; rename the resource.",
-                )
-                self.refuse(problem, f"invalid-{number}", "invalid")
-            elif not isinstance(entries, (list, tuple)):
-                problem = Problem(
-                    f'{setting}["{resource}"]',
-                    f"a list of {ENTRY}",
-                    found(entries),
-                    "Put the entries in a list, and mind the comma of a tuple with one element.",
-                )
-                self.refuse(problem, resource, "invalid")
+                expected = f"a resource name made of letters, digits and {PUNCTUATION}"
+                hint = "The name becomes part of the address; rename the resource."
+                problem = Problem(f"{setting} key {number}", expected, shown(resource), hint)
+                self._refuse(problem, f"invalid-{number}", "invalid")
+                continue
+            where = f'{setting}["{resource}"]'
+            if isinstance(entries, (list, tuple)):
+                self._add_entries(where, resource, entries)
             else:
-                self.add_entries(f'{setting}["{resource}"]', resource, entries, replace)
+                hint = "Put the entries in a list, and mind the comma of a tuple with one element."
+                self._refuse(Problem(where, f"a list of {ENTRY}", found(entries), hint), resource, "invalid")
 
-    def add_entries(self, setting: str, resource: str, entries: Sequence[Any], replace: bool) -> None:
+    def _add_entries(self, where: str, resource: str, entries: Sequence[Any]) -> None:
         checks = self.resources.setdefault(resource, {})
         taken: set[str] = set()
         for number, entry in enumerate(entries):
-            where = f"{setting}[{number}]"
             try:
-                check = bind(where, resource, entry)
+                check = bind(f"{where}[{number}]", resource, entry)
                 if check.name in taken:
-                    raise Mistake(
-                        Problem(
-                            where,
-                            "named differently from the entries before it",
-                            f"a second {check.name!r}",
-                            "Give each provider of a resource a name of its own.",
-                        )
-                    )
-                taken.add(check.name)
-                checks[check.name] = check
+                    expected, twice = "named differently from the entries before it", f"a second {check.name!r}"
+                    hint = "Give each provider of a resource a name of its own."
+                    raise Mistake(Problem(f"{where}[{number}]", expected, twice, hint))
+                name = check.name
+                checks[name] = check
             except Mistake as mistake:
                 name = mistake.name if mistake.name and mistake.name not in taken else f"invalid-{number}"
-                taken.add(name)
-                self.refuse(mistake.problem, resource, name)
+                self._refuse(mistake.problem, resource, name)
+            taken.add(name)
 
 
 def _snapshot(value: Any) -> Any:
