@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 from django.urls import URLPattern, URLResolver, path, re_path
 from django.urls.resolvers import RegexPattern
@@ -15,23 +15,20 @@ app_name = "status"
 report = exempt(ReportView.as_view())
 
 
-class ConfiguredNames:
-    """The classic name of each address that is configured, such as ``api_health_ping``, for ``reverse()``.
+class ConfiguredNames(URLResolver):
+    """The classic name of each address that is configured, such as ``api_health_ping``, for ``reverse()``."""
 
-    Django iterates over it when it first reverses a name, and again after ``clear_url_caches()``; not at import.
-    """
-
-    def __iter__(self) -> Iterator[URLPattern]:
+    @property
+    def url_patterns(self) -> list[Any]:
+        """Return the patterns as the settings are. Django asks when it first reverses a name; not at import."""
+        patterns = []
         for resource, checks in registry.items():
             kwargs = {"resource": resource}
-            yield path(f"api/{resource}", report, kwargs, name=f"api_{resource}_root")
+            patterns.append(path(f"api/{resource}", report, kwargs, name=f"api_{resource}_root"))
             for name in checks:
-                yield path(
-                    f"api/{resource}/{name}", report, {**kwargs, "provider": name}, name=f"api_{resource}_{name}"
-                )
-
-    def __reversed__(self) -> Iterator[URLPattern]:
-        return reversed(list(self))
+                address, named = f"api/{resource}/{name}", f"api_{resource}_{name}"
+                patterns.append(path(address, report, {**kwargs, "provider": name}, name=named))
+        return patterns
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -39,5 +36,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^api/(?P<resource>[^/]+)/?$", report, name="api_resource"),
     re_path(r"^api/(?P<resource>[^/]+)/(?P<provider>[^/]+)/?$", report, name="api_provider"),
     # Only looked into where one of those above matches, which then has answered: names alone make no request slower.
-    URLResolver(RegexPattern(r"^(?=api/[^/]+(?:/[^/]+)?/?$)"), ConfiguredNames()),  # type: ignore[arg-type]  # Django only iterates
+    ConfiguredNames(RegexPattern(r"^(?=api/[^/]+(?:/[^/]+)?/?$)"), []),
 ]
