@@ -1,9 +1,11 @@
-"""What a check is: the contract between a provider and the engine that runs it."""
+"""The contract between a provider and the engine that runs it."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -11,7 +13,7 @@ from status.exceptions import StatusError
 
 
 class Answer(NamedTuple):
-    """A value together with the sentences that the classic JSON has no room for.
+    """A value together with sentences about it, for which the JSON of a check has no room.
 
     value: what JSON can hold.
     reasons: component -> safe sentence for each component that fails. Shown to callers who may see details, so it names
@@ -26,7 +28,7 @@ class Answer(NamedTuple):
 
 
 class Unavailable(StatusError):
-    """A provider cannot answer, and says why in words that are safe to show to anyone."""
+    """A provider cannot answer. The text is shown to anyone, so it holds no secret and no exception's own text."""
 
 
 class Provider:
@@ -49,7 +51,7 @@ class Provider:
     arguments: Mapping[str, Any] | None = None
 
     def check(self, *args: Any, **kwargs: Any) -> Any:
-        """Answer anything JSON can hold, or an ``Answer`` to give reasons too. Receives the entry's args and kwargs.
+        """Return anything JSON can hold, or an ``Answer`` to give reasons too. Receives the entry's args and kwargs.
 
         ``false`` or ``null`` at any depth means failing. May be ``async def``. Whatever it raises becomes a failed
         answer; raise ``Unavailable`` to choose the words that are shown.
@@ -57,14 +59,14 @@ class Provider:
         raise NotImplementedError(f"{type(self).__name__} should define check(self, *args, **kwargs)")
 
     def may_block(self, *args: Any, **kwargs: Any) -> bool:
-        """Whether the next run may wait for anything; asked before every run, and must itself never wait."""
+        """Return whether the next run may wait for anything. Called before every run; must not wait itself."""
         return self.blocking
 
     def load(self, *args: Any, **kwargs: Any) -> None:
         """Import what a run needs. Called before the first run, in a thread where nothing else is imported."""
 
     def public(self, value: Any) -> Any:
-        """The part of ``value``, an answer as plain JSON, that a stranger may see. Everything unless overridden."""
+        """Return the part of ``value``, an answer as plain JSON, that anonymous callers may see; by default all."""
         return value
 
     def close(self) -> None:
@@ -88,33 +90,39 @@ class Provider:
         return (), known, tuple(ignored)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the check like a plain function: the value alone, exceptions and all."""
+        """Return the value alone, as a plain function would. Raises what ``check`` raises."""
         args, kwargs, _ = self.accept(args, kwargs)
         answer = self.check(*args, **kwargs)
         return answer.value if isinstance(answer, Answer) else answer
 
 
+@dataclass(eq=False)
 class Part:
-    """One component of a ``Composite``, asked on its own; whoever asks meanwhile shares the question under way."""
+    """One component of a ``Composite``. The engine runs it like a check: one run at a time, shared by all who ask.
 
-    def __init__(self, provider: Composite, name: str) -> None:
-        self.provider = provider
-        self.resource = provider.label
-        self.name = name
-        #: What the log last said about its failing, None while it does not.
-        self.logged: str | None = None
+    resource, name: how the thread of its runs is called, and the log lines about it.
+    """
+
+    resource: str
+    name: str
+    provider: Composite
+    #: What the log last said about its failing, None while it does not.
+    logged: str | None = None
 
     def run(self) -> Any:
+        """Ask the component; return or raise what ``Composite.ask`` does."""
         return self.provider.ask(self.name)
 
     def may_block(self) -> bool:
+        """Return whether the next run may wait for anything."""
         try:
             return self.provider.waits(self.name)
         except Exception:  # whatever it is, it happens again in the run, which reports it
             return True
 
     def public(self, value: Any) -> Any:
-        return value  # whoever composes the answer decides
+        """Return ``value``: what anonymous callers may see is decided about the whole answer."""
+        return value
 
 
 class Finding(NamedTuple):
@@ -136,57 +144,56 @@ class Composite(Provider):
         self._parts: dict[str, Part] = {}
 
     def part(self, name: str) -> Part:
-        """The part of that name, always the same one."""
-        return self._parts.get(name) or self._parts.setdefault(name, Part(self, name))
+        """Return the part of that name, always the same one, so that its runs are shared."""
+        return self._parts.get(name) or self._parts.setdefault(name, Part(self.label, name, self))
 
     def parts(self, *args: Any, **kwargs: Any) -> list[Part]:
-        """The parts that an entry with these arguments asks, in their order. Must itself never wait."""
+        """Return the parts that an entry with these arguments asks, in their order. Must not wait."""
         raise NotImplementedError
 
     def ask(self, name: str) -> Any:
-        """Ask one component; answer or raise what ``check`` may."""
+        """Ask one component; return or raise what ``check`` may."""
         raise NotImplementedError
 
     def waits(self, name: str) -> bool:
-        """Whether asking it may wait for anything. Must itself never wait."""
+        """Return whether asking it may wait for anything. Must not wait itself."""
         return self.blocking
 
     def may_block(self, *args: Any, **kwargs: Any) -> bool:
         return any(part.may_block() for part in self.parts(*args, **kwargs))
 
     def compose(self, findings: Mapping[str, Finding]) -> Answer:
-        """The answer, from what came of each part and nothing else: ``{name: bool}`` unless overridden. Never waits."""
+        """Return the answer, made of what came of each part: ``{name: bool}`` unless overridden. Must not wait."""
         return Answer(
             {name: finding.reason is None for name, finding in findings.items()},
             {name: finding.reason for name, finding in findings.items() if finding.reason is not None},
         )
 
     def check(self, *args: Any, **kwargs: Any) -> Answer:
-        """Ask one after the other, in the caller's thread: for direct calls."""
-        return self.compose({part.name: _find(part) for part in self.parts(*args, **kwargs)})
+        """Ask one component after the other, in the caller's thread: for direct calls."""
+        findings = {}
+        for part in self.parts(*args, **kwargs):
+            try:
+                findings[part.name] = Finding(part.run())
+            except Unavailable as error:
+                findings[part.name] = Finding(reason=str(error))
+            except Exception as error:  # one component must not hide the others here either
+                findings[part.name] = Finding(reason=f"raised {type(error).__name__}")
+        return self.compose(findings)
 
 
-def _find(part: Part) -> Finding:
-    try:
-        return Finding(part.run())
-    except Unavailable as error:
-        return Finding(reason=str(error))
-    except Exception as error:  # one component must not hide the others here either
-        return Finding(reason=f"raised {type(error).__name__}")
-
-
+@dataclass(eq=False)
 class FunctionProvider(Provider):
     """A plain callable, as ``STATUS_PROVIDERS`` may name it."""
 
-    def __init__(self, function: Any) -> None:
-        self.function = function
+    function: Callable[..., Any]
 
     def check(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
 
 def as_provider(candidate: Any) -> Provider:
-    """A ``Provider`` for what a setting names: an instance, a subclass, or any callable. Raises TypeError otherwise."""
+    """Return a ``Provider`` for an instance, a subclass, or any callable. Raises TypeError for anything else."""
     if isinstance(candidate, Provider):
         return candidate
     if isinstance(candidate, type) and issubclass(candidate, Provider):
@@ -200,22 +207,19 @@ _run = threading.local()
 
 
 def deadline() -> float | None:
-    """When the run in this thread is to be over, on the clock of ``time.monotonic()``; None outside a run.
+    """Return when the run in this thread is to be over, on the clock of ``time.monotonic()``; None outside a run.
 
     A provider that asks several services reads it to answer for those that came in time.
     """
     return getattr(_run, "deadline", None)
 
 
-class running_until:
-    """Make ``end`` what ``deadline()`` answers in this thread, for the time of a ``with`` block."""
-
-    def __init__(self, end: float | None) -> None:
-        self.end = end
-
-    def __enter__(self) -> None:
-        self.before = deadline()
-        _run.deadline = self.end
-
-    def __exit__(self, *error: object) -> None:
-        _run.deadline = self.before
+@contextmanager
+def running_until(end: float | None) -> Iterator[None]:
+    """Have ``deadline()`` return ``end`` in this thread, for the time of a ``with`` block."""
+    before = deadline()
+    _run.deadline = end
+    try:
+        yield
+    finally:
+        _run.deadline = before
