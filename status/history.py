@@ -12,6 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ SLOT_SECONDS = 10.0
 EXCHANGE_EVERY = 5.0
 #: Seconds that the shared cache keeps the outcomes of a check that nobody runs any more.
 SHARED_SECONDS = 24 * 3600
-#: Of two outcomes that cannot both be drawn, the later one in this row is.
+#: What an outcome can be; what still runs is none.
 STATES = ("info", "pass", "warn", "fail")
 
 Key = tuple[str, str]
@@ -57,30 +58,26 @@ def merge(slots: Iterable[Slot]) -> list[Slot]:
 
     To merge again what is already in it changes nothing, so processes may write over each other in any order.
     """
-    merged: list[Slot] = []
+    strip: list[Slot] = []
     for slot in sorted(slots):
-        last = merged[-1] if merged else None
-        if last is None or slot.state != last.state:
-            merged.append(slot)
-        elif slot.start < last.start + SLOT_SECONDS:
-            merged[-1] = _join(last, slot)
-        elif slot.end > last.end:
-            merged.append(slot)
-    while len(merged) > SLOTS:
-        _drop_oldest(merged)
-    return merged
+        _append(strip, slot)
+    return strip
 
 
-def _join(first: Slot, second: Slot) -> Slot:
-    fastest, slowest = min(first.fastest, second.fastest), max(first.slowest, second.slowest)
-    return Slot(first.start, max(first.end, second.end), first.state, fastest, slowest)
-
-
-def _drop_oldest(slots: list[Slot]) -> None:
-    """Drop the oldest bar. The next one keeps its beginning if it was the same, so that ``since`` stays true."""
-    oldest = slots.pop(0)
-    if slots[0].state == oldest.state:
-        slots[0] = slots[0]._replace(start=oldest.start)
+def _append(strip: list[Slot], slot: Slot) -> None:
+    """Add outcomes to the end of a strip: to its last bar or as a new one. Drop the oldest where there are too many."""
+    last = strip[-1] if strip else None
+    if last is None or slot.state != last.state or slot.start < last.start:  # the clock was set back
+        strip.append(slot)
+    elif slot.start < last.start + SLOT_SECONDS:
+        fastest, slowest = min(last.fastest, slot.fastest), max(last.slowest, slot.slowest)
+        strip[-1] = Slot(last.start, max(last.end, slot.end), last.state, fastest, slowest)
+    elif slot.end > last.end:
+        strip.append(slot)
+    if len(strip) > SLOTS:
+        oldest = strip.pop(0)
+        if strip[0].state == oldest.state:  # it goes on in the next bar, and ``since`` stays true
+            strip[0] = strip[0]._replace(start=oldest.start)
 
 
 def since(slots: Iterable[Slot]) -> float | None:
@@ -94,7 +91,13 @@ def since(slots: Iterable[Slot]) -> float | None:
 
 
 class Memory:
-    """What one process remembers, and its exchange with the shared cache: the thread, whether and when one began."""
+    """What one process remembers, and its exchange with the shared cache.
+
+    lock: held to read or change ``slots``.
+    slots: ``(resource, name)`` -> slots, the oldest first.
+    worker: the thread of the exchanges.
+    exchanging, exchanged_at: whether an exchange is under way, and when the last one began (monotonic).
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -112,7 +115,7 @@ class History:
 
     @property
     def slots(self) -> dict[Key, list[Slot]]:
-        """What this process knows: ``(resource, name)`` -> slots, the oldest first."""
+        """Return what this process knows: ``(resource, name)`` -> slots, the oldest first."""
         return self._memory.get().slots
 
     def observe(self, check: Check, result: Result) -> None:
@@ -121,13 +124,7 @@ class History:
         slot = Slot(now, now, result.state, result.duration, result.duration)
         memory = self._memory.get()
         with memory.lock:
-            slots = memory.slots.setdefault((check.resource, check.name), [])
-            if slots and slots[-1].state == slot.state and slots[-1].start <= now < slots[-1].start + SLOT_SECONDS:
-                slots[-1] = _join(slots[-1], slot)
-            else:
-                slots.append(slot)
-                if len(slots) > SLOTS:
-                    _drop_oldest(slots)
+            _append(memory.slots.setdefault((check.resource, check.name), []), slot)
 
     def of(self, resource: str, name: str) -> tuple[Slot, ...]:
         """Return the outcomes of one check, the oldest first; none where nobody has asked it yet."""
@@ -141,12 +138,9 @@ class History:
         with memory.lock:
             if alias is None or memory.exchanging or time.monotonic() < memory.exchanged_at + EXCHANGE_EVERY:
                 return
-            job = partial(self._exchange, memory, alias, {*keys, *memory.slots})
-            try:
-                memory.worker.submit(job)
-            except RuntimeError:  # no thread can be had: the next page tries again
-                return
-            memory.exchanging, memory.exchanged_at = True, time.monotonic()
+            with suppress(RuntimeError):  # no thread can be had: the next page tries again
+                memory.worker.submit(partial(self._exchange, memory, alias, {*keys, *memory.slots}))
+                memory.exchanging, memory.exchanged_at = True, time.monotonic()
 
     def close(self) -> None:
         """End the thread of the exchanges, and wait until the last one is over. Tests call it; a server need not."""
@@ -175,7 +169,8 @@ class History:
         finally:
             caches.close_all()
             close_old_connections()
-            memory.exchanging = False
+            with memory.lock:
+                memory.exchanging = False
 
 
 def cache_key(key: Key) -> str:
@@ -194,15 +189,18 @@ def decode(text: object) -> list[Slot]:
     """Return the slots in a text from the cache; none where it is anything else, as others may write there too."""
     try:
         rows = json.loads(text) if isinstance(text, str) else []
-        return [slot for slot in (Slot(*row) for row in rows[:SLOTS]) if _is_slot(slot)]
-    except (ValueError, TypeError, KeyError, RecursionError):  # KeyError: a slice of a dict, from Python 3.12 on
+        slots = [Slot(*row) for row in rows[:SLOTS]]
+        latest = time.time() + 3600  # hosts may disagree about the time
+        return [
+            slot
+            for slot in slots
+            if all(type(n) in (int, float) and math.isfinite(n) for n in (*slot[:2], *slot[3:]))
+            and slot.state in STATES
+            and 0 <= slot.start <= slot.end <= latest
+            and min(slot.fastest, slot.slowest) >= 0
+        ]
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):  # KeyError: a slice of a dict
         return []
-
-
-def _is_slot(slot: Slot) -> bool:
-    start, end, state, fastest, slowest = slot
-    numbers = all(type(n) in (int, float) and math.isfinite(n) and n >= 0 for n in (start, end, fastest, slowest))
-    return numbers and state in STATES and start <= end <= time.time() + 3600
 
 
 history = History()
