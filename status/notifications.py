@@ -1,4 +1,4 @@
-"""Tells when a check changes its state: in the ``status`` log, and with the signal ``status_changed``.
+"""Tell when a check changes its state: in the ``status`` log, and with the signal ``status_changed``.
 
 A change of one check is told at most once a minute, so that one that fails every other time floods nobody. What is
 told last is true: a state that lasts is told when the minute is over. Log handlers and receivers may be slow (mail,
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -27,14 +28,14 @@ MAX_NAMED = 5
 
 
 class Told(NamedTuple):
-    """The state of a check that was told last. ``at``: when, on the monotonic clock."""
+    """The state of a check that was told last, None before the first, and when (monotonic)."""
 
     state: State | None = None
     at: float = -math.inf
 
 
 class Teller:
-    """Tells the changes of checks one after the other, in a thread.
+    """Tells the changes of checks one after the other, in a thread that runs while there are any.
 
     tell: called with the state that was told before, None where the check was never seen before, and the new result.
     """
@@ -45,7 +46,7 @@ class Teller:
     def __init__(self, tell: Callable[[State | None, Result], None]) -> None:
         self.tell = tell
         self._changed = Condition()
-        self._told: dict[tuple[str, str], Told] = {}
+        self._told: dict[tuple[str, str], Told] = defaultdict(Told)
         #: The newest results that differ from what was told, in the order in which they came.
         self._untold: dict[tuple[str, str], Result] = {}
         #: Done when the thread has ended, which takes it away under the lock before.
@@ -55,7 +56,7 @@ class Teller:
         """Notice the state of a check. Passing at first is no change, failing is."""
         key = (result.resource, result.name)
         with self._changed:
-            told = self._told.get(key, Told())
+            told = self._told[key]
             if result.state == told.state or (told.state is None and result.state == "pass"):
                 self._untold.pop(key, None)
                 self._told[key] = told._replace(state=result.state)
@@ -78,19 +79,15 @@ class Teller:
         """Wait for the next change that may be told and return it; None when there is nothing to tell."""
         with self._changed:
             while self._untold:
-                key = min(self._untold, key=self._due)
-                left = self._due(key) - monotonic()
+                key = min(self._untold, key=lambda key: self._told[key].at)
+                old, left = self._told[key].state, self._told[key].at + self.interval - monotonic()
                 if left <= 0:
                     result = self._untold.pop(key)
-                    old = self._told.get(key, Told()).state
                     self._told[key] = Told(result.state, monotonic())
                     return old, result
                 self._changed.wait(left)
             self._thread = None
             return None
-
-    def _due(self, key: tuple[str, str]) -> float:
-        return self._told.get(key, Told()).at + self.interval
 
     def flush(self, timeout: float) -> bool:
         """Wait ``timeout`` seconds at most until everything is told. Return whether it is."""
