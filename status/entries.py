@@ -1,4 +1,4 @@
-"""One entry of the configuration: read with care, bound to its provider, ready to run."""
+"""One entry of ``STATUS_PROVIDERS``: read, bound to its provider, ready to run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -30,7 +31,7 @@ OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 class Check:
-    """One entry of the configuration, bound and ready to run. Compared by identity: it stands for what runs.
+    """One entry of the settings, bound and ready to run. Compared by identity: it stands for what runs.
 
     resource, name: how it is asked for.
     source: the provider, or the dotted path to it, which is imported when it first runs.
@@ -69,7 +70,7 @@ class Check:
 
     @property
     def is_ping(self) -> bool:
-        """Whether it is the built-in ping, however it is configured."""
+        """Return whether it is the built-in ping, however it is configured."""
         return self.source == Ping.path or type(self.source) is Ping
 
     def load(self) -> Provider:
@@ -106,86 +107,74 @@ class Check:
             return True
 
     def run(self) -> Any:
-        """Ask the provider. It gets copies of its arguments, so that what it does to them ends with the run."""
+        """Return or raise what the provider does. It gets copies of its arguments: what it does to them ends here."""
         provider = self.load()
-        if not self.args and not self.kwargs:
-            return provider.check()
-        args, kwargs = _copy_of((self.args, self.kwargs))
+        args, kwargs = self.args, self.kwargs
+        with suppress(Exception):  # a lock, a socket, a module: then the provider shares it with later runs
+            args, kwargs = copy.deepcopy((args, kwargs))
         return provider.check(*args, **kwargs)
 
     def parts(self) -> list[Part] | None:
-        """The parts of which the answer is composed, where the provider has such; None where it is asked as a whole."""
-        provider = self.provider
-        if not isinstance(provider, Composite):
-            return None
-        try:
-            return provider.parts(*self.args, **self.kwargs)
-        except Exception:  # whatever it is, it happens again in the run, which reports it
-            return None
+        """Return the parts of which the answer is composed; None where the provider is asked as a whole."""
+        if isinstance(self.provider, Composite):
+            with suppress(Exception):  # whatever it is, it happens again in the run, which reports it
+                return self.provider.parts(*self.args, **self.kwargs)
+        return None
 
     def public(self, value: Any) -> Any:
-        """The part of ``value``, plain JSON, that strangers may see; ``value`` itself where that is everything."""
+        """Return the part of ``value``, plain JSON, for anonymous callers; ``value`` itself where that is all of it."""
         provider = self.load()
         return value if type(provider).public is Provider.public else provider.public(copy.deepcopy(value))
 
     @property
     def timeout(self) -> float:
-        """Seconds a run may take."""
+        """Return the seconds a run may take."""
         return float(self._option("timeout") or conf.timeout)
 
     @property
     def max_age(self) -> float:
-        """Seconds an answer may be reused."""
+        """Return the seconds an answer may be reused."""
         max_age = self._option("max_age")
         return float(conf.max_age if max_age is None else max_age)
 
     @property
     def critical(self) -> bool:
-        """Whether a failure counts; otherwise it is a warning."""
+        """Return whether a failure counts; otherwise it is a warning."""
         return self._option("critical") is not False
 
     @property
     def judged(self) -> bool:
-        """Whether the answer decides about pass and fail at all."""
+        """Return whether the answer decides about pass and fail at all."""
         return self.resource not in conf.informational
 
     def _option(self, name: str) -> Any:
-        """The entry's own, else the provider's; None where neither has a usable one."""
+        """Return the entry's own option, else the provider's; None where neither has a usable one."""
         if name in self.options:
             return self.options[name]
         value = getattr(self.provider, name, None)
         return value if value is not None and OPTIONS[name][1](value) else None
 
 
-def _copy_of(arguments: Any) -> Any:
-    try:
-        return copy.deepcopy(arguments)
-    except Exception:  # a lock, a socket, a module: then the provider shares it, as it would without us
-        return arguments
-
-
+@dataclass(eq=False)
 class Misconfigured(Provider):
     """Stands in for an entry that cannot be used, so that the mistake costs this entry alone and is seen."""
 
+    problem: Problem
     blocking = False
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
 
     def check(self, *args: Any, **kwargs: Any) -> Any:
         raise Unavailable(f"{self.problem} {self.problem.hint}")
 
 
 def import_provider(path: str) -> Provider:
-    """The provider at a dotted path. Raises ``Unavailable`` with a sentence that is safe to show."""
+    """Return the provider at a dotted path. Raises ``Unavailable`` with a sentence that is safe to show."""
     module_path, _, attribute = path.rpartition(".")
     try:
         module = import_module(module_path)
     except ImportError as error:
         missing = f" ({error.name} is not installed)" if error.name and not module_path.startswith(error.name) else ""
-        raise Unavailable(
-            f"{module_path} cannot be imported{missing}. Check the dotted path in the settings."
-        ) from error
+        reason = f"{module_path} cannot be imported{missing}. Check the dotted path in the settings."
+        raise Unavailable(reason) from error
     try:
         return as_provider(getattr(module, attribute))
     except AttributeError as error:
@@ -203,7 +192,7 @@ class Mistake(StatusError):
 
 
 def bind(where: str, resource: str, entry: Any) -> Check:
-    """The ``Check`` for one entry of the settings. ``where`` is how messages call it. Raises ``Mistake``."""
+    """Return the ``Check`` for one entry of the settings. ``where`` is how messages call it. Raises ``Mistake``."""
     if not isinstance(entry, (list, tuple)) or not 2 <= len(entry) <= 5:
         length = f" of {len(entry)}" if isinstance(entry, (list, tuple)) else ""
         hint = "Add a trailing comma if a tuple with one entry was meant, and give each entry a name and a provider."
@@ -225,20 +214,17 @@ def bind(where: str, resource: str, entry: Any) -> Check:
         provider = source if isinstance(source, str) and DOTTED.fullmatch(source) else as_provider(source)
     except Exception as error:
         hint = 'Name the provider by its dotted path, for example "status.providers.health.ping".'
-        raise Mistake(
-            Problem(f"{where}[1]", "a dotted path, a callable or a Provider", shown(source), hint), name
-        ) from error
+        problem = Problem(f"{where}[1]", "a dotted path, a callable or a Provider", shown(source), hint)
+        raise Mistake(problem, name) from error
     return Check(resource, name, provider, args or (), kwargs, options)
 
 
 def check_options(where: str, name: str, options: Mapping[str, Any]) -> None:
-    """Raises ``Mistake`` for an unknown option, or one of the wrong kind."""
+    """Raise ``Mistake`` for an unknown option, or one of the wrong kind."""
     for option, value in options.items():
         if option not in OPTIONS:
-            problem = Problem(
-                f"{where}[4]", f"a dict of the options {', '.join(OPTIONS)}", repr(option), "Remove or correct it."
-            )
-            raise Mistake(problem, name)
+            expected = f"a dict of the options {', '.join(OPTIONS)}"
+            raise Mistake(Problem(f"{where}[4]", expected, repr(option), "Remove or correct it."), name)
         expected, valid = OPTIONS[option]
         if not valid(value):
             hint = f"Correct the option {option} of {name!r}."
@@ -250,5 +236,5 @@ def _is_named(value: Any) -> bool:
 
 
 def shown(name: Any) -> str:
-    """A name that cannot be used, as a message shows it: short, printable, and only if it is text at all."""
+    """Return how a message shows a name that cannot be used: short, printable, and only if it is text at all."""
     return ascii(name[:40]) if isinstance(name, str) else found(name)
