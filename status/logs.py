@@ -1,4 +1,4 @@
-"""The ``status`` logger, and what is written to it: in full for those who read the log, but for secrets."""
+"""The ``status`` logger. What is logged is complete, but for secrets."""
 
 from __future__ import annotations
 

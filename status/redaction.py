@@ -1,9 +1,9 @@
-"""The last net: a secret that the settings or the environment hold is masked in whatever string leaves.
+"""Mask the secrets of the settings and the environment in answers and in the log, as the last of several measures.
 
-Secrets are kept by building answers from allow-lists and fixed sentences. This is for foreign providers that answer
-with a connection string, and for the log, where an exception tells its own story. It never changes the meaning of an
-answer: only what is a secret beyond doubt is masked, by its name and by its looks. A password that is a word stays, as
-masking it would tell what it is, and rename databases, hosts and workers that are called the same.
+Built-in providers answer from allow-lists and with fixed sentences. This is for foreign providers that answer with a
+connection string, and for exceptions in the log. Only what is a secret beyond doubt is masked, by the name of its
+setting and by its looks. A password that is a word stays: masking it would tell what it is, and rename databases,
+hosts and workers that are called the same.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from urllib.parse import quote, quote_plus, unquote
 from status.conf import conf
 
 MASK = "********"
-#: Shorter texts are no secrets worth the name.
+#: Shorter texts are not masked.
 MIN_LENGTH = 8
-#: From this length on a text is no word, whatever it is made of.
+#: A text of this length or more is no word.
 MAX_WORD = 32
 #: Longer settings and variables hold data, not a secret.
 MAX_SETTING = 65_536
@@ -39,7 +39,7 @@ SECRET_SETTING = re.compile(
 #: Names of environment variables that are secrets, and of those that may have a password in them.
 SECRET_VARIABLE = re.compile(r"(?i)(PASSWORD|SECRET|TOKEN|(PRIVATE|SECRET|ACCESS|API)_KEY)$")
 URL_VARIABLE = re.compile(r"(?i)(URL|URI|DSN)S?$")
-#: What stands before the host in a URL is a login, also where nobody knows it.
+#: A login in a URL: it is masked also where no setting holds it.
 LOGIN = re.compile(r"(?<=://)[^\s/?#\"'<>]+@")
 #: Passwords in a URL: up to the first @, as the rule is, or to the last, as people forget to quote; long users alone.
 URL_PASSWORD = (
@@ -57,7 +57,7 @@ PIECES = re.compile(r"[^\s\"'=;,&@/:]+")
 
 
 class Redactor:
-    """Masks secrets in the texts of one answer. It reads the settings once, and only when a text may hold a secret."""
+    """Masks secrets in the texts of one answer. Reads the settings once, and only when a text may hold a secret."""
 
     def __init__(self) -> None:
         self._secrets: list[str] | None = None
@@ -67,7 +67,7 @@ class Redactor:
         if "://" in text and "@" in text:
             text = LOGIN.sub(f"{MASK}@", text)
         if is_word(text):
-            return text  # as no secret is one, it holds none
+            return text  # it is too plain to hold a secret
         if self._secrets is None:
             self._secrets = secrets()
         for secret in self._secrets:
@@ -99,7 +99,8 @@ def secrets() -> list[str]:
     for name in os.environ:
         if (hidden := _is_secret(SECRET_VARIABLE, name)) or _is_secret(URL_VARIABLE, name):
             known.update(_secrets_in(os.environ.get(name), hidden))
-    names = set(conf.celery_workers)  # as what is in force now is called, so no secret is
+    # The names of what is configured are no secrets, also where a secret is spelled the same.
+    names = set(conf.celery_workers)
     for setting in ("DATABASES", "CACHES", "STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS"):
         value = conf.read(setting, {})
         names.update(map(str, value) if isinstance(value, Mapping) else ())
@@ -133,10 +134,10 @@ def _secrets_in(value: Any, hidden: bool, depth: int = 0) -> Iterator[str]:
 
 @lru_cache(maxsize=2)
 def _spellings(secrets: frozenset[str]) -> list[str]:
-    """Return these secrets as they may stand in a text: as they are, quoted for a URL, escaped, and by the line."""
+    """Return secrets as they may stand in a text: as they are, quoted for a URL, escaped, and by the line."""
     found: set[str] = set()
     for secret in secrets:
-        # A variable of the environment may hold bytes that are no UTF-8, and those do not stand in any answer.
+        # A variable of the environment may hold bytes that are not UTF-8. No answer holds those.
         plain = secret.encode("utf-8", "replace").decode()
         found.update((plain, quote(plain), quote(plain, safe=""), quote_plus(plain), unquote(plain), repr(plain)[1:-1]))
         found.update(plain.splitlines())

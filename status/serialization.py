@@ -1,4 +1,4 @@
-"""Turn whatever a provider answers into plain JSON values, within limits, and judge it on the way."""
+"""Turn what a provider answers into plain JSON values within limits, and judge whether it holds a failure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ JSON = Union[None, bool, int, float, str, "list[JSON]", "dict[str, JSON]"]
 
 #: Containers nested deeper than this are refused: no dashboard reads them and many JSON parsers give up.
 MAX_DEPTH = 32
-#: Values (leaves and containers together) that one answer may hold; the rest is cut, and says so.
+#: Values (leaves and containers together) that one answer may hold; the rest is cut and counted.
 MAX_ITEMS = 10_000
-#: Characters, as JSON spells them, that the strings of one answer may hold together; the rest is cut, and says so.
+#: Characters, as JSON spells them, that the strings of one answer may hold together; the rest is cut and counted.
 MAX_CHARACTERS = 500_000
 #: Whole numbers longer than this many bits (about 300 digits) are refused: Python declines to print them at 4,300.
 MAX_BITS = 1_024
@@ -25,7 +25,7 @@ CUT = "…"
 
 
 class NotPlain(StatusError, ValueError):
-    """The value is nothing JSON can hold. Its text is safe to show: it names types and places, never values."""
+    """JSON cannot hold the value. The text is safe to show: it names types, never values."""
 
 
 class Plain(NamedTuple):
@@ -52,7 +52,7 @@ def to_plain(value: object) -> Plain:
 
 
 class _Walk:
-    """One pass over one answer. Goes on judging after it has stopped copying, so that no cut hides a failure."""
+    """One pass over one answer. It goes on judging after it has stopped copying, so that no cut hides a failure."""
 
     def __init__(self) -> None:
         self.sound = True
@@ -63,13 +63,11 @@ class _Walk:
         self.redactor = Redactor()
 
     def plain(self, value: Any, depth: int) -> JSON:
-        """Return one value as JSON can hold it, with what it contains."""
+        """Return ``value``, which lies ``depth`` containers deep, as JSON can hold it."""
         self.items += 1
-        if value is None or value is False:
-            self.sound = False
-            return None if value is None else False
-        if value is True:
-            return True
+        if value is None or isinstance(value, bool):
+            self.sound = self.sound and value is True
+            return value
         if isinstance(value, str):
             return self.text(str.__str__(value))
         if isinstance(value, (int, float)):
@@ -86,6 +84,7 @@ class _Walk:
         return self.plain(known, depth)
 
     def text(self, value: str) -> str:
+        """Return a string without secrets and, where there is no room for all of it, cut."""
         if not value.isascii():
             # Half of a surrogate pair cannot be written as UTF-8; it must not take the page down.
             value = value.encode("utf-8", "replace").decode()
@@ -102,6 +101,7 @@ class _Walk:
         return f"{kept}{CUT} ({len(value) - len(kept):,} characters cut)"
 
     def number(self, value: int | float) -> int | float:
+        """Return a number as a plain ``int`` or ``float``, also where it is of a subclass."""
         if isinstance(value, int):
             if value.bit_length() > MAX_BITS:
                 raise NotPlain("a number of more than 300 digits")
