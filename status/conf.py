@@ -7,7 +7,6 @@ default, and ``manage.py check`` reports it.
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import threading
@@ -95,7 +94,7 @@ def is_timeout(value: Any) -> bool:
 
 def is_max_age(value: Any) -> bool:
     """Return whether ``value`` is a finite number of seconds, 0 or more."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
 
 
 def _is_names(value: Any) -> bool:

@@ -189,15 +189,13 @@ def decode(text: object) -> list[Slot]:
     """Return the slots in a text from the cache; none where it is anything else, as others may write there too."""
     try:
         rows = json.loads(text) if isinstance(text, str) else []
-        slots = [Slot(*row) for row in rows[:SLOTS]]
         latest = time.time() + 3600  # hosts may disagree about the time
         return [
             slot
-            for slot in slots
-            if all(type(n) in (int, float) and math.isfinite(n) for n in (*slot[:2], *slot[3:]))
+            for slot in (Slot(*row) for row in rows[:SLOTS])
+            if all(type(n) in (int, float) and math.isfinite(n) and n >= 0 for n in (*slot[:2], *slot[3:]))
             and slot.state in STATES
-            and 0 <= slot.start <= slot.end <= latest
-            and min(slot.fastest, slot.slowest) >= 0
+            and slot.start <= slot.end <= latest
         ]
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):  # KeyError: a slice of a dict
         return []
