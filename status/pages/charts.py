@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import groupby, pairwise
 from statistics import median
 from typing import NamedTuple
 
 from django.utils.html import escape
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, gettext, ngettext
+from django.utils.translation import gettext, ngettext
 
 from status.history import SLOTS, Slot
 from status.pages import units
@@ -56,12 +55,7 @@ def strip(slots: Sequence[Slot]) -> SafeString:
 
 def curve(slots: Sequence[Slot]) -> Curve:
     """Draw the durations of the outcomes, of which there must be one at least."""
-    return _curve(tuple([slot.slowest for slot in slots]), get_language())
-
-
-# Ten curves would take a tenth of the time of a page.
-@lru_cache(maxsize=256)
-def _curve(durations: Sequence[float], language: str | None) -> Curve:
+    durations = [slot.slowest for slot in slots]
     top = max(durations)
     typical = gettext("typically %(typical)s, at most %(slowest)s") % {
         "typical": units.duration(median(durations)),
