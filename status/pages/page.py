@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 # Unlike the one of functools in Python 3.11 and earlier, it has no lock that a forked child could find held.
@@ -15,7 +14,7 @@ from django.utils.translation import gettext, gettext_lazy, ngettext, ngettext_l
 
 from status.history import Slot, since
 from status.pages import charts, units
-from status.pages.tree import leaf, tree
+from status.pages.tree import leaf, leaves, tree
 from status.report import Report, Result, components
 from status.serialization import JSON
 
@@ -73,11 +72,7 @@ class Card:
     """
 
     def __init__(self, result: Result, details: bool, slots: Sequence[Slot], root: str, now: float) -> None:
-        self.result = result
-        self.resource = result.resource
-        self.name = result.name
-        self.details = details
-        self.slots = slots
+        self.result, self.resource, self.name, self.details = result, result.resource, result.name, details
         self.answer = result.answer_for(details)
         self.url = f"{root}api/{result.resource}/{result.name}"
         #: An informing provider is not judged, but one that could not answer has nothing to inform about.
@@ -95,42 +90,18 @@ class Card:
         #: How long ago the first outcome of the strip was.
         span = units.elapsed(now - slots[0].start) if slots else ""
         self.span = gettext("%(span)s ago") % {"span": span} if span else ""
-
-    @property
-    def strip(self) -> SafeString:
-        """The last outcomes as a drawing."""
-        return charts.strip(self.slots)
-
-    @cached_property
-    def curve(self) -> charts.Curve | None:
-        """The durations of the last outcomes as a drawing, for readers who may see durations."""
-        return charts.curve(self.slots) if self.details and len(self.slots) > 1 else None
-
-    @property
-    def notes(self) -> list[str]:
-        """How long the run took, how long such runs take, and how old the answer is."""
+        self.strip = charts.strip(slots)
+        self.curve = charts.curve(slots) if details and len(slots) > 1 else None
         took = gettext("took %(time)s") % {"time": self.duration} if self.duration else ""
         old = gettext("%(age)s old") % {"age": self.age} if self.age else ""
-        return [note for note in (took, self.curve.typical if self.curve else "", old) if note]
+        self.notes = [note for note in (took, self.curve.typical if self.curve else "", old) if note]
+        self.components = self._component_rows()
+        passing = [row for row in self.components if row.state == "pass"]
+        self.folded = passing if len(self.components) > MAX_UNFOLDED else []
+        self.shown = self.components[: len(self.components) - len(self.folded)]
 
-    @cached_property
-    def reason(self) -> str:
-        """Why the provider does not pass, in words that this reader may see."""
-        if self.result.running:
-            return gettext("No answer yet, asked %s ago.") % units.duration(self.result.duration)
-        if self.result.error is not None:
-            told = self.answer.get("error") if isinstance(self.answer, dict) else None
-            return told if isinstance(told, str) else gettext("It did not answer.")
-        bad = [row for row in self.components if row.state != "pass"]
-        if not bad:
-            return gettext("The answer holds false or null.") if self.state in ("fail", "warn") else ""
-        if len(bad) == 1 and bad[0].reason:
-            return f"{bad[0].name}: {bad[0].reason}"
-        return ", ".join(row.name for row in bad[:3]) + (" …" if len(bad) > 3 else "")
-
-    @cached_property
-    def components(self) -> list[ComponentRow]:
-        """The components of a judged answer, those which fail first."""
+    def _component_rows(self) -> list[ComponentRow]:
+        """Return the components of a judged answer, those which fail first."""
         if not self.result.judged or not isinstance(self.answer, dict):
             return []
         rows = []
@@ -143,14 +114,18 @@ class Card:
         return sorted(rows, key=lambda row: STATE_ORDER[row.state])
 
     @cached_property
-    def folded(self) -> list[ComponentRow]:
-        """The components that are folded: those which pass, where there are many components."""
-        return [row for row in self.components if row.state == "pass"] if len(self.components) > MAX_UNFOLDED else []
-
-    @cached_property
-    def shown(self) -> list[ComponentRow]:
-        """The components that are not folded."""
-        return self.components[: len(self.components) - len(self.folded)]
+    def reason(self) -> str:
+        """Why the provider does not pass, in words that this reader may see."""
+        if self.result.running:
+            return gettext("No answer yet, asked %s ago.") % units.duration(self.result.duration)
+        if self.result.error is not None:
+            return next(components(self.result, self.details)).output or gettext("It did not answer.")
+        bad = [row for row in self.components if row.state != "pass"]
+        if not bad:
+            return gettext("The answer holds false or null.") if self.state in ("fail", "warn") else ""
+        if len(bad) == 1 and bad[0].reason:
+            return f"{bad[0].name}: {bad[0].reason}"
+        return ", ".join(row.name for row in bad[:3]) + (" …" if len(bad) > 3 else "")
 
     @cached_property
     def facts(self) -> SafeString | None:
@@ -173,7 +148,7 @@ class Card:
             if not isinstance(only, dict) or not only:
                 break
             answer = only
-        return list(_walk(answer))
+        return list(leaves(answer))
 
     @property
     def summary(self) -> list[tuple[str, SafeString]]:
@@ -195,40 +170,20 @@ class Card:
         return ngettext("%s value was left out.", "%s values were left out.", count) % count if count else ""
 
 
-def _walk(value: JSON, name: str = "", key: str = "") -> Iterator[tuple[str, str, JSON]]:
-    """Yield ``(name, key, value)`` for each leaf below ``value``; its name is the way there."""
-    if isinstance(value, (dict, list)) and value:
-        entries = value.items() if isinstance(value, dict) else ((key, item) for item in value)
-        for below, item in entries:
-            yield from _walk(item, f"{name} › {below}" if name and isinstance(value, dict) else name or below, below)
-    else:
-        yield name, key, value
-
-
-@dataclass(frozen=True)
 class Group:
-    """The cards of one resource."""
+    """The cards of one resource.
 
-    resource: str
-    cards: Sequence[Card]
+    judged: whether the resource is judged, or only informs.
+    title: its name in words.
+    tally: how many providers are in each state, in words.
+    """
 
-    @property
-    def judged(self) -> bool:
-        """Whether the resource is judged, or only informs."""
-        return any(card.result.judged for card in self.cards)
-
-    @property
-    def title(self) -> str:
-        """The name of the resource in words."""
-        if self.resource == "health":
-            return gettext("Health")
-        return gettext("Statistics") if self.resource == "stats" else self.resource
-
-    @property
-    def tally(self) -> str:
-        """How many providers are in each state."""
-        states = [card.state for card in self.cards if card.state != "info"]
-        return " · ".join(TALLIES[state] % states.count(state) for state in dict.fromkeys(states))
+    def __init__(self, resource: str, cards: Sequence[Card]) -> None:
+        self.resource, self.cards = resource, cards
+        self.judged = any(card.result.judged for card in cards)
+        self.title = {"health": gettext("Health"), "stats": gettext("Statistics")}.get(resource, resource)
+        states = [card.state for card in cards if card.state != "info"]
+        self.tally = " · ".join(TALLIES[state] % states.count(state) for state in dict.fromkeys(states))
 
 
 class Page:

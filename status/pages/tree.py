@@ -7,8 +7,9 @@ templates that include themselves would take too long: an answer may hold thousa
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
+from itertools import islice
 
 from django.utils.html import escape
 from django.utils.safestring import SafeString
@@ -53,6 +54,16 @@ def leaf(value: JSON, key: str) -> str:
         return f"<details class=long><summary>{escape(value[:80])}…</summary>{escape(value)}</details>"
     when = _moment(value)
     return f"<time>{escape(when)}</time> <small>{escape(value)}</small>" if when else escape(value)
+
+
+def leaves(value: JSON, name: str = "", key: str = "") -> Iterator[tuple[str, str, JSON]]:
+    """Yield ``(name, key, value)`` for each value below ``value`` that has no entries; its name is the way there."""
+    if isinstance(value, (dict, list)) and value:
+        entries = value.items() if isinstance(value, dict) else ((key, item) for item in value)
+        for below, item in entries:
+            yield from leaves(item, f"{name} › {below}" if name and isinstance(value, dict) else name or below, below)
+    else:
+        yield name, key, value
 
 
 def _in_units(value: int | float, key: str) -> str:
@@ -120,7 +131,7 @@ def _entries(kind: str, entries: Sequence[tuple[str, str, JSON]]) -> str:
         label = escape(name)
         if isinstance(item, (dict, list)) and item:
             count = ngettext("%s entry", "%s entries", len(item)) % units.number(len(item))
-            is_open = " open" if _count_leaves(item, MAX_OPEN + 1) <= MAX_OPEN else ""
+            is_open = "" if any(islice(leaves(item), MAX_OPEN, None)) else " open"
             parts.append(
                 f"<div class=in><dt class=sr>{label}<dd>"
                 f'<details{is_open} data-key="{label}"><summary><b>{label}</b> {count}</summary>'
@@ -129,18 +140,6 @@ def _entries(kind: str, entries: Sequence[tuple[str, str, JSON]]) -> str:
         else:
             parts.append(f"<div{' class=cut' if name == CUT else ''}><dt>{label}<dd>{leaf(item, key)}</div>")
     return "".join([*parts, "</dl>"])
-
-
-def _count_leaves(value: JSON, limit: int) -> int:
-    """Return how many leaves are below ``value``, counted as far as ``limit``."""
-    if not isinstance(value, (dict, list)):
-        return 1
-    total = 0
-    for item in value.values() if isinstance(value, dict) else value:
-        total += _count_leaves(item, limit - total)
-        if total >= limit:
-            break
-    return total
 
 
 def _table(names: Sequence[str] | None, rows: Sequence[JSON], columns: Sequence[str], key: str) -> str:
