@@ -14,7 +14,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.template import Context, Engine, TemplateDoesNotExist, engines
-from django.template.backends.django import DjangoTemplates, Template
+from django.template.backends.django import DjangoTemplates
 from django.utils.translation import gettext
 
 from status.logs import logger, trace_of
@@ -41,23 +41,15 @@ def render_page(request: HttpRequest, page: Page, context: Mapping[str, Any]) ->
     name = f"status/{page.template}.html"
     context = {**context, "page": page}
     try:
-        changed = changed_template(name)
-        if changed is not None:
-            return str(changed.render(context, request))
+        for engine in engines.all():
+            if isinstance(engine, DjangoTemplates) and is_changed(engine):
+                return str(engine.get_template(name).render(context, request))
     except Exception as error:
         logger.error("The project's own %s failed; the built-in page is shown instead.\n%s", name, trace_of(error))
         # Everyone reads this, so it does not quote the exception.
         notice = gettext("The project's own template failed (%s), so this is the built-in page.")
         context["notice"] = notice % type(error).__name__
     return str(built_in().get_template(name).render(Context(context)))
-
-
-def changed_template(name: str) -> Template | None:
-    """Return the project's template of that name where it has changed any of the app's, else None."""
-    for engine in engines.all():
-        if isinstance(engine, DjangoTemplates) and is_changed(engine):
-            return engine.get_template(name)
-    return None
 
 
 @lru_cache(maxsize=8)
