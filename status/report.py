@@ -76,13 +76,6 @@ class Result(NamedTuple):
         """Return the answer as a caller may see it; ``details`` is True for an authorized one."""
         return self.answer if details else self.public_answer
 
-    def error_for(self, details: bool) -> str | None:
-        """Return why the provider itself failed, as a caller may know it."""
-        if self.error is None or details:
-            return self.error
-        error = self.public_answer.get("error") if isinstance(self.public_answer, dict) else None
-        return error if isinstance(error, str) else None
-
 
 class Report(NamedTuple):
     """The answer to one question: results in the order of the configuration.
@@ -99,10 +92,9 @@ class Report(NamedTuple):
     @property
     def state(self) -> Literal["pass", "warn", "fail"]:
         """Return ``fail`` when anything critical and judged fails, else ``warn``, else ``pass``."""
-        states = {result.state for result in self.results}
-        if "fail" in states:
+        if self.failing:
             return "fail"
-        return "warn" if "warn" in states else "pass"
+        return "warn" if any(result.state == "warn" for result in self.results) else "pass"
 
     @property
     def failing(self) -> bool:
@@ -155,10 +147,12 @@ def components(result: Result, details: bool) -> Iterator[Component]:
     if result.running:
         yield Component(result, None, None, "running", "still running")
         return
-    if result.error is not None:
-        yield Component(result, None, None, result.state, result.error_for(details))
-        return
     answer = result.answer_for(details)
+    if result.error is not None:
+        public = answer.get("error") if isinstance(answer, dict) else None
+        error = result.error if details else public if isinstance(public, str) else None
+        yield Component(result, None, None, result.state, error)
+        return
     reasons = result.reasons if details else {}
     entries = list(answer.items()) if isinstance(answer, dict) else []
     hidden = len(entries) - MAX_COMPONENTS
@@ -195,17 +189,14 @@ def summary(report: Report) -> str:
         ("warn", "warning", judged),
         ("running", "still running", report.results),
     ):
+        checks = "check" if len(among) == 1 else "checks"
         names = [one_line(f"{result.resource}/{result.name}") for result in among if result.state == state]
         if names:
             shown = ", ".join([*names[:5], "..."] if len(names) > 5 else names)
-            parts.append(f"{len(names)} of {_number_of_checks(len(among))} {word}: {shown}")
-    if parts:
-        return "; ".join(parts)
-    return f"{_number_of_checks(len(judged))} passed" if judged else "nothing is judged here"
-
-
-def _number_of_checks(number: int) -> str:
-    return f"{number} check" if number == 1 else f"{number} checks"
+            parts.append(f"{len(names)} of {len(among)} {checks} {word}: {shown}")
+    if parts or not judged:
+        return "; ".join(parts) or "nothing is judged here"
+    return "1 check passed" if len(judged) == 1 else f"{len(judged)} checks passed"
 
 
 def one_line(text: str) -> str:
