@@ -44,20 +44,15 @@ def render_json(report: Report, details: bool) -> str:
     return json.dumps(report.document(details), allow_nan=False)
 
 
-_ALL = (
+_OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+_FORMATS = (
     Format("json", "application/json", render_json),
     Format("health+json", "application/health+json", render_health_json),
     # Before Prometheus' own text format: who asks for text/plain without a version is a person or a script.
     Format("text", "text/plain; charset=utf-8", render_text),
-    Format(
-        "openmetrics",
-        "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        render_openmetrics,
-        always_ok=True,
-    ),
+    Format("openmetrics", _OPENMETRICS, render_openmetrics, always_ok=True),
     Format("prometheus", "text/plain; version=0.0.4; charset=utf-8", render_prometheus, always_ok=True),
     Format("nagios", "text/plain; charset=utf-8", render_nagios, http=False),
 )
-
 #: Every format by its name, in the order in which they are offered. The first is the default.
-FORMATS: Mapping[str, Format] = MappingProxyType({known.name: known for known in _ALL})
+FORMATS: Mapping[str, Format] = MappingProxyType({known.name: known for known in _FORMATS})

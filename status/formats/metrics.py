@@ -32,11 +32,8 @@ class Family:
 
     def __init__(self, name: str, type: Literal["gauge", "stateset", "info"], help: str, unit: str = "") -> None:
         self.name, self.type, self.help, self.unit = name, type, help, unit
+        self.sample_name = f"{name}_info" if type == "info" else name
         self.samples: dict[Labels, float] = {}
-
-    @property
-    def sample_name(self) -> str:
-        return f"{self.name}_info" if self.type == "info" else self.name
 
     def add(self, value: float, *labels: tuple[str, str]) -> None:
         printable = tuple((name, one_line(text)) for name, text in labels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from status.report import Component, Report, components, one_line, overall, summary
+from status.report import Report, components, one_line, overall, summary
 
 
 def render_text(report: Report, details: bool) -> str:
@@ -12,25 +12,18 @@ def render_text(report: Report, details: bool) -> str:
 
     No other line holds these words, whatever a provider answers, so that a monitor may look for them anywhere.
     """
-    lines = [
-        _component_line(component, details).replace("STATUS ", "status ")
-        for result in report.results
-        for component in components(result, details)
-    ]
+    lines = []
+    for component in (part for result in report.results for part in components(result, details)):
+        value, result = component.value, component.result
+        columns = [f"{component.state:<4}", component.address]
+        if value is not None and (component.state == "info" or not isinstance(value, bool)):  # the state says the rest
+            columns.append(one_line(json.dumps(value, ensure_ascii=False)))
+        if component.output is not None:
+            columns.append(one_line(component.output))
+        if details:
+            columns.append(f"{result.duration * 1000:.1f} ms")
+        if result.age:
+            columns.append(f"{result.age:.1f} s old")
+        lines.append("  ".join(columns).replace("STATUS ", "status "))
     lines.append(f"STATUS {overall(report).upper()} {summary(report)}")
     return "".join(f"{line}\n" for line in lines)
-
-
-def _component_line(component: Component, details: bool) -> str:
-    """Return state and address, the value where it says more than the state does, the reason, and how long it took."""
-    value, result = component.value, component.result
-    parts = [f"{component.state:<4}", component.address]
-    if value is not None and (component.state == "info" or not isinstance(value, bool)):
-        parts.append(one_line(json.dumps(value, ensure_ascii=False)))
-    if component.output is not None:
-        parts.append(one_line(component.output))
-    if details:
-        parts.append(f"{result.duration * 1000:.1f} ms")
-    if result.age:
-        parts.append(f"{result.age:.1f} s old")
-    return "  ".join(parts)
