@@ -121,7 +121,8 @@ class History:
     def observe(self, check: Check, result: Result) -> None:
         """Remember one run; an observer of the engine."""
         now = time.time()
-        slot = Slot(now, now, result.state, result.duration, result.duration)
+        took = result.duration or 0.0
+        slot = Slot(now, now, result.state, took, took)
         memory = self._memory.get()
         with memory.lock:
             _append(memory.slots.setdefault((check.resource, check.name), []), slot)

@@ -31,7 +31,7 @@ class Result(NamedTuple):
     error: a safe sentence when the provider itself failed, else None. Never an exception's own text.
     reasons: component -> safe sentence, for components that fail. For callers who may see details.
     warnings: component -> safe sentence, for components that are not well, but no reason to answer 503.
-    duration: seconds the run took, or has taken so far when it is still running.
+    duration: seconds the run took, or has taken so far when it is still running; None where nobody told.
     durations: component -> seconds, where components are asked side by side.
     started_at: when the run began, seconds since the epoch.
     age: seconds since the answer was complete, 0.0 unless it is reused.
@@ -49,7 +49,7 @@ class Result(NamedTuple):
     error: str | None = None
     reasons: Mapping[str, str] = MappingProxyType({})
     warnings: Mapping[str, str] = MappingProxyType({})
-    duration: float = 0.0
+    duration: float | None = None
     durations: Mapping[str, float] = MappingProxyType({})
     started_at: float = 0.0
     age: float = 0.0
@@ -121,8 +121,8 @@ class Component(NamedTuple):
 
     name: the entry's key; None where the provider as a whole is meant.
     value: None where the provider failed itself or still runs.
-    state: by the same rule as the result's own.
-    output: a safe sentence: why it fails, or that it still runs; None otherwise, and where it may not be shown.
+    state: by the same rule as the result's own; ``warn`` where the provider warns of it.
+    output: a safe sentence: why it fails or warns, or that it runs; None otherwise, and where it may not be shown.
     """
 
     result: Result
@@ -130,6 +130,13 @@ class Component(NamedTuple):
     value: JSON
     state: State
     output: str | None = None
+
+    @property
+    def duration(self) -> float | None:
+        """Return its own seconds where it was asked by itself, else those of the whole run."""
+        if self.name is None:
+            return self.result.duration
+        return self.result.durations.get(self.name, self.result.duration)
 
     @property
     def address(self) -> str:
@@ -153,21 +160,24 @@ def components(result: Result, details: bool) -> Iterator[Component]:
         error = result.error if details else public if isinstance(public, str) else None
         yield Component(result, None, None, result.state, error)
         return
-    reasons = result.reasons if details else {}
+    reasons, warnings = (result.reasons, result.warnings) if details else ({}, {})
     entries = list(answer.items()) if isinstance(answer, dict) else []
     hidden = len(entries) - MAX_COMPONENTS
     if hidden > 0:
-        entries.sort(key=lambda entry: is_sound(entry[1]))
+        entries.sort(key=lambda entry: (is_sound(entry[1]), entry[0] not in result.warnings))
     explained = False
     for name, value in entries[:MAX_COMPONENTS]:
         state = result.state_if(is_sound(value))
+        if state == "pass" and name in result.warnings:
+            state = "warn"
         explained = explained or state == result.state
-        yield Component(result, name, value, state, reasons.get(name) if state in ("fail", "warn") else None)
+        output = reasons.get(name) or warnings.get(name) if state in ("fail", "warn") else None
+        yield Component(result, name, value, state, output)
     if hidden > 0:
         yield Component(result, None, None, result.state, f"{hidden:,} more not shown")
     elif not explained:
-        output = "; ".join(reasons.values()) if result.state in ("fail", "warn") else ""
-        yield Component(result, None, answer, result.state, output or None)
+        told = [*reasons.values(), *warnings.values()] if result.state in ("fail", "warn") else []
+        yield Component(result, None, answer, result.state, "; ".join(told) or None)
 
 
 def overall(report: Report) -> Literal["pass", "warn", "fail"]:

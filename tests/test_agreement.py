@@ -30,7 +30,8 @@ answers = st.recursive(
 )
 failures = st.sampled_from([ValueError("secret"), Unavailable("closed for stocktaking"), SystemExit(3), MemoryError()])
 #: What a provider does, and its options.
-entries = st.lists(st.tuples(st.one_of(answers, answers.map(Answer), failures), st.booleans()), max_size=4)
+warned = answers.map(lambda value: Answer(value, warnings={"a": "nearly full"}))
+entries = st.lists(st.tuples(st.one_of(answers, answers.map(Answer), warned, failures), st.booleans()), max_size=4)
 
 
 def configured(resources: dict[str, list[tuple[Any, bool]]]) -> dict[str, list[Any]]:
@@ -77,6 +78,7 @@ class AgreementTests(SimpleTestCase):
     @example([(True, True)], [(False, True)], [(False, True)])
     @example([(False, False)], [], [])
     @example([], [], [(False, True)])
+    @example([(Answer({"a": True}, warnings={"a": "nearly full"}), True)], [(True, True)], [])
     @given(entries, entries, entries)
     def test_every_format_and_code_agrees(self, health: Any, shop: Any, stats: Any):
         logs = mock.patch("status.logs.logger")
@@ -97,6 +99,13 @@ class AgreementTests(SimpleTestCase):
                 self.assertNotEqual(verdict, "pass")
         if not judged:
             self.assertEqual(verdict, "pass")
+
+    def test_a_warning_shows_and_stays_200(self):
+        """FAULTS R8, and CONTRACT 1."""
+        answer = Answer({"a": True}, warnings={"a": "nearly full"})
+        with override_settings(STATUS_PROVIDERS=configured({"health": [(answer, True)]}), STATUS_SHOW_DETAILS="always"):
+            self.assertEqual(self.verdict("health"), "warn")
+            self.assertContains(self.client.get("/api/health?format=text"), "warn  health/check0/a  nearly full")
 
     def assertNothingToAsk(self, resource: str | None) -> None:
         """FAULTS R7: what was not asked is not healthy."""

@@ -503,6 +503,162 @@ class NagiosTests(SimpleTestCase):
                 self.assertEqual((done.returncode, done.stdout[: len(start)]), (code, start))
 
 
+class DurationTests(SimpleTestCase):
+    #: A healthy database beside one that hangs.
+    HANGING = report(
+        result(
+            answer={"default": True, "replica": False},
+            reasons={"replica": "timed out after 2 s"},
+            duration=2.0003,
+            durations={"default": 0.0012, "replica": 2.0003},
+        ),
+        resource="health",
+    )
+
+    def test_each_component_has_its_own_time_in_every_format(self):
+        """FAULTS R8."""
+        self.assertEqual(
+            render("text", self.HANGING).splitlines()[:-1],
+            [
+                "pass  health/databases/default  1.2 ms",
+                "fail  health/databases/replica  timed out after 2 s  2000.3 ms",
+            ],
+        )
+        checks = json.loads(render("health+json", self.HANGING))["checks"]
+        self.assertEqual(
+            [checks[f"databases:{name}"][0]["responseTime"] for name in ("default", "replica")], [1.2, 2000.3]
+        )
+        # The answer was complete when the last component was.
+        self.assertEqual(checks["databases:default"][0]["time"], "2023-11-14T22:13:22.000Z")
+        for name in ("openmetrics", "prometheus"):
+            for component, seconds in (("default", "0.0012"), ("replica", "2.0003")):
+                labels = f'resource="health",check="databases",component="{component}"'
+                self.assertIn(
+                    f"django_status_component_duration_seconds{{{labels}}} {seconds}\n", render(name, self.HANGING)
+                )
+        self.assertTrue(
+            render("nagios", self.HANGING)
+            .splitlines()[0]
+            .endswith(
+                " | 'databases'=2.000300s;;;0 'databases/default'=0.001200s;;;0 'databases/replica'=2.000300s;;;0"
+            )
+        )
+        for name in FORMATS:
+            with self.subTest(name):
+                self.assertNotRegex(render(name, self.HANGING, details=False), "0012|2.0003|1[.]2|2000")
+
+    def test_a_component_that_hangs_keeps_its_metric(self):
+        """FAULTS R8."""
+        for details in (True, False):
+            self.assertIn(
+                'django_status_component_up{resource="health",check="databases",component="replica"} 0\n',
+                render("openmetrics", self.HANGING, details),
+            )
+
+    def test_labels_of_checks_come_before_those_of_components(self):
+        """FAULTS R8, O8: what is too long costs reasons last."""
+        failing = {f"component-{number:02}": False for number in range(30)}
+        many = report(
+            result(name="first", answer=failing, durations=dict.fromkeys(failing, 0.1)), result(name="second")
+        )
+        text = render("nagios", many)
+        self.assertEqual(text.count("\nfail health/first/component-"), 30)
+        first = text.splitlines()[0]
+        self.assertIn(" | 'first'=0.003200s;;;0 'second'=0.003200s;;;0 'first/component-00'=0.100000s;;;0 ", first)
+        self.assertLessEqual(len(text.encode()), nagios.MAX_OUTPUT)
+
+    def test_what_was_not_measured_is_printed_in_no_format(self):
+        """FAULTS R9: an instance does not tell everyone how long its checks took."""
+        asked = report(result(duration=None), result(name="ping", answer={"pong": True}, duration=0.0412))
+        for name, measured, unmeasured in (
+            ("text", "41.2 ms", "0.0 ms"),
+            ("health+json", '"responseTime": 41.2', '"responseTime": 0'),
+            ("nagios", " | 'ping'=0.041200s;;;0\n", "'databases'="),
+            (
+                "prometheus",
+                '_seconds{resource="health",check="ping"} 0.0412',
+                'duration_seconds{resource="health",check="databases"',
+            ),
+            (
+                "openmetrics",
+                '_seconds{resource="health",check="ping"} 0.0412',
+                'duration_seconds{resource="health",check="databases"',
+            ),
+        ):
+            with self.subTest(name):
+                self.assertEqual(render(name, asked).count(measured), 1)
+                self.assertNotIn(unmeasured, render(name, asked))
+        entry = json.loads(render("health+json", asked))["checks"]["databases:default"][0]
+        self.assertEqual(entry.keys() & {"time", "responseTime"}, set())
+        self.assertEqual(server_timing(asked), "health.ping;dur=41.2")
+        self.assertEqual(render("nagios", report(result(duration=None))), "STATUS OK - 1 check passed\n")
+
+
+class WarningTests(SimpleTestCase):
+    LOW = report(
+        result(name="stock", answer={"orders": True, "items": 42}, warnings={"items": "fewer than 50 left"}),
+        resource="health",
+    )
+
+    def test_a_warning_shows_in_every_format(self):
+        """FAULTS R8, and CONTRACT 1."""
+        self.assertEqual(
+            render("text", self.LOW),
+            "pass  health/stock/orders  3.2 ms\n"
+            "warn  health/stock/items  42  fewer than 50 left  3.2 ms\n"
+            "STATUS WARN 1 of 1 check warning: health/stock\n",
+        )
+        document = json.loads(render("health+json", self.LOW))
+        entry = document["checks"]["stock:items"][0]
+        self.assertEqual((document["status"], entry["status"], entry["output"]), ("warn", "warn", "fewer than 50 left"))
+        self.assertEqual(nagios.exit_code(self.LOW), 1)
+        lines = render("nagios", self.LOW).splitlines()
+        self.assertEqual(lines[1:], ["warn health/stock/items fewer than 50 left"])
+        self.assertTrue(lines[0].startswith("STATUS WARNING - "))
+        for name in ("openmetrics", "prometheus"):
+            for sample in (
+                'up{resource="health"} 1',
+                'check_up{resource="health",check="stock"} 0',
+                'component_up{resource="health",check="stock",component="orders"} 1',
+                'component_up{resource="health",check="stock",component="items"} 0',
+            ):
+                self.assertIn(f"\ndjango_status_{sample}\n", render(name, self.LOW))
+        self.assertEqual(render("json", self.LOW), '{"stock": {"orders": true, "items": 42}}')
+
+    def test_strangers_see_the_state_without_the_sentence(self):
+        """FAULTS R8."""
+        self.assertIn("warn  health/stock/items  42\n", render("text", self.LOW, details=False))
+        for name in FORMATS:
+            self.assertNotIn("fewer", render(name, self.LOW, details=False))
+
+    def test_a_warning_never_hides_a_failure(self):
+        """FAULTS R8."""
+        warnings = {"orders": "slow", "items": "fewer than 50 left"}
+        asked = report(result(name="stock", answer={"orders": False, "items": 42}, warnings=warnings))
+        self.assertTrue(
+            render("text", asked).startswith(
+                "fail  health/stock/orders  slow  3.2 ms\nwarn  health/stock/items  42  fewer than 50 left  3.2 ms\n"
+            )
+        )
+        self.assertEqual(nagios.exit_code(asked), 2)
+
+    def test_a_warning_of_an_answer_without_components_is_that_of_the_whole(self):
+        """FAULTS R8."""
+        asked = report(result(name="stock", answer=42, warnings={"items": "fewer than 50 left"}))
+        self.assertTrue(render("text", asked).startswith("warn  health/stock  42  fewer than 50 left  3.2 ms\n"))
+
+    def test_what_only_informs_does_not_warn(self):
+        """FAULTS R8."""
+        asked = report(result("stats", "stock", {"items": 42}, warnings={"items": "fewer than 50 left"}))
+        self.assertTrue(render("text", asked).startswith("info  stats/stock/items  42  3.2 ms\n"))
+
+    def test_warnings_come_before_what_passes_where_not_everything_is_written(self):
+        """FAULTS R8."""
+        answer = {str(number): number != 999 for number in range(1_001)}
+        checks = json.loads(render("health+json", report(result(answer=answer, warnings={"1000": "full"}))))["checks"]
+        self.assertEqual(list(checks)[:2], ["databases:999", "databases:1000"])
+
+
 class ServerTimingTests(SimpleTestCase):
     METRIC = re.compile(r'[A-Za-z0-9!#$%&\'*+.^_`|~-]+;dur=[0-9]+\.[0-9](;desc="reused")?')
 

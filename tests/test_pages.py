@@ -218,6 +218,46 @@ class CardTests(DrawnTestCase):
         self.assertNotIn("<b>c8</b>", before)
         self.assertIn("49 components pass", folded)
 
+    def test_each_component_tells_its_own_time(self):
+        """FAULTS R8."""
+        shown = report(
+            result(
+                answer={"default": True, "replica": False},
+                reasons={"replica": "timed out after 2 s"},
+                duration=2.0003,
+                durations={"default": 0.0012, "replica": 2.0003},
+            )
+        )
+        text = text_of(self.draw(shown))
+        self.assertIn("replica fails 2 s timed out after 2 s default passes 1.2 ms", text)
+        self.assertIn("took 2 s", text)
+        self.assertNotIn("1.2 ms", self.draw(shown, details=False))
+
+    def test_a_warning_stands_beside_its_component(self):
+        """FAULTS R8, and CONTRACT 1."""
+        shown = report(
+            result(name="stock", answer={"orders": True, "items": 42}, warnings={"items": "fewer than 50 left"})
+        )
+        self.assertIn("items warns 42 fewer than 50 left orders passes", text_of(self.draw(shown)))
+        self.assertIn("stock warns items: fewer than 50 left", text_of(self.draw(shown, "overview")))
+        for kind in ("overview", "health"):
+            html = self.draw(shown, kind, details=False)
+            self.assertNotIn("fewer", html)
+            self.assertIn("warns", html)
+
+    def test_a_warning_of_an_answer_without_components_is_no_failure(self):
+        """FAULTS R8."""
+        shown = report(result(name="stock", answer=42, warnings={"items": "fewer than 50 left"}))
+        for kind in ("overview", "health"):
+            self.assertIn("stock warns fewer than 50 left", text_of(self.draw(shown, kind)))
+            html = self.draw(shown, kind, details=False)
+            self.assertNotIn("fewer", html)
+            self.assertNotIn("false or null", html)
+
+    def test_a_duration_that_nobody_told_is_not_shown(self):
+        """FAULTS R9."""
+        self.assertNotIn("took", text_of(self.draw(report(result(duration=None)))))
+
     def test_many_failing_components_are_summed_up(self):
         answer = {f"c{number}": False for number in range(5)}
         self.assertIn("c0, c1, c2 …", self.draw(report(result(answer=answer)), "overview"))

@@ -139,7 +139,7 @@ def human_text(report: Report, colour: bool = False, only_trouble: bool = False)
 
 
 def _result_rows(result: Result, only_trouble: bool) -> Iterator[Row]:
-    remarks = [f"{result.duration:.3f} s"]
+    remarks = [] if result.duration is None else [f"{result.duration:.3f} s"]
     if result.age:
         remarks.append(f"{result.age:.1f} s old")
     if result.cut:

@@ -41,11 +41,11 @@ def _entry(component: Component, details: bool) -> JSON:
         entry["observedValue"] = component.value
     if component.output is not None:
         entry["output"] = component.output
-    if result.started_at and not result.running:
+    if result.started_at and result.duration is not None and not result.running:
         complete = datetime.fromtimestamp(result.started_at + result.duration, timezone.utc)
         entry["time"] = f"{complete.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
     if result.age:
         entry["age"] = round(result.age, 3)
-    if details:
-        entry["responseTime"] = round(result.duration * 1000, 3)  # milliseconds
+    if details and component.duration is not None:
+        entry["responseTime"] = round(component.duration * 1000, 3)  # milliseconds
     return entry

@@ -77,6 +77,9 @@ def families(report: Report, details: bool) -> list[Family]:
     durations = Family(
         "django_status_check_duration_seconds", "gauge", "How long the check's last run took.", "seconds"
     )
+    part_durations = Family(
+        "django_status_component_duration_seconds", "gauge", "How long this part of the check took.", "seconds"
+    )
     ages = Family("django_status_check_age_seconds", "gauge", "How old the check's answer is.", "seconds")
     build = Family("django_status_build", "info", "The version of django-status.")
     for resource in report.resources:
@@ -87,18 +90,21 @@ def families(report: Report, details: bool) -> list[Family]:
         labels = ("resource", result.resource), ("check", result.name)
         for state in CHECK_STATES:
             states.add(result.state == state, *labels, (states.name, state))
-        if details:
+        if details and result.duration is not None:
             durations.add(result.duration, *labels)
+        for name, seconds in result.durations.items() if details else ():
+            part_durations.add(seconds, *labels, ("component", name))
         if not result.running:
             ages.add(result.age, *labels)
             if result.judged:
-                check_up.add(result.sound, *labels)
+                check_up.add(result.state == "pass", *labels)
         for component in components(result, details):
             if result.judged and component.name is not None:
                 part_up.add(component.state == "pass", *labels, ("component", component.name))
     if details:
         build.add(1, ("version", __version__))
-    return [family for family in (up, check_up, states, part_up, durations, ages, build) if family.samples]
+    every = (up, check_up, states, part_up, durations, part_durations, ages, build)
+    return [family for family in every if family.samples]
 
 
 def server_timing(report: Report) -> str:
@@ -110,6 +116,8 @@ def server_timing(report: Report) -> str:
     metrics: list[str] = []
     room = MAX_HEADER
     for result in report.results:
+        if result.duration is None:
+            continue
         name = result.name if report.resource is not None else f"{result.resource}.{result.name}"
         reused = ';desc="reused"' if result.age else ""
         metric = f"{_NOT_TOKEN.sub('_', name)};dur={result.duration * 1000:.1f}{reused}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from status.report import Report, components, one_line, overall, summary
@@ -26,18 +27,12 @@ def unknown(reason: str) -> str:
 def render_nagios(report: Report, details: bool) -> str:
     """Return one line for the dashboard with the durations as performance data, then one for each failing component.
 
-    Never more than 4 KB: performance data and lines that have no room are left out, the first line's text never is.
+    Never more than 4 KB: lines that have no room are left out, and so is performance data that has none beside them.
     """
     word = ("OK", "WARNING", "CRITICAL", "UNKNOWN")[exit_code(report)]
     first = f"STATUS {word} - {_plugin_text(summary(report))}"
     room = MAX_OUTPUT - len(first.encode()) - 1
-    measured: list[str] = []
-    for datum in _performance_data(report) if details else ():
-        room -= len(datum.encode()) + (1 if measured else 3)
-        if room < 0:
-            break
-        measured.append(datum)
-    lines = [f"{first} | {' '.join(measured)}" if measured else first]
+    lines: list[str] = []
     for component in (part for result in report.results for part in components(result, details)):
         if component.state in ("fail", "warn", "running"):
             line = _plugin_text(f"{component.state} {component.address} {component.output or ''}".rstrip())
@@ -45,19 +40,34 @@ def render_nagios(report: Report, details: bool) -> str:
             if room < 0:
                 break
             lines.append(line)
-    return "".join(f"{line}\n" for line in lines)
+    measured = ""
+    for datum in _performance_data(report) if details else ():
+        part = f" {datum}" if measured else f" | {datum}"
+        room -= len(part.encode())
+        if room < 0:
+            break
+        measured += part
+    return "".join(f"{line}\n" for line in [first + measured, *lines])
 
 
 def _performance_data(report: Report) -> Iterator[str]:
-    """Yield ``'label'=value[UOM];warn;crit;min``, seconds with unique labels: names, with resource where ambiguous."""
-    names = [result.name for result in report.results]
-    seen: set[str] = set()
+    """Yield ``'label'=value[UOM];warn;crit;min``: the seconds of each check, then those of each component.
+
+    Labels are unique: the name of the check, with its resource where the name is ambiguous, and of the component.
+    """
+    names = Counter(result.name for result in report.results)
+    checks: list[tuple[str, float | None]] = []
+    parts: list[tuple[str, float | None]] = []
     for result in report.results:
-        label = result.name if names.count(result.name) == 1 else f"{result.resource}/{result.name}"
+        label = result.name if names[result.name] == 1 else f"{result.resource}/{result.name}"
+        checks.append((label, result.duration))
+        parts += [(f"{label}/{name}", seconds) for name, seconds in result.durations.items()]
+    seen: set[str] = set()
+    for label, duration in [*checks, *parts]:
         label = _plugin_text(label).replace("'", "_").replace("=", "_")
-        if label not in seen:
+        if duration is not None and label not in seen:
             seen.add(label)
-            yield f"'{label}'={result.duration:.6f}s;;;0"
+            yield f"'{label}'={duration:.6f}s;;;0"
 
 
 def _plugin_text(text: str) -> str:

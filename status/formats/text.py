@@ -20,8 +20,8 @@ def render_text(report: Report, details: bool) -> str:
             columns.append(one_line(json.dumps(value, ensure_ascii=False)))
         if component.output is not None:
             columns.append(one_line(component.output))
-        if details:
-            columns.append(f"{result.duration * 1000:.1f} ms")
+        if details and component.duration is not None:
+            columns.append(f"{component.duration * 1000:.1f} ms")
         if result.age:
             columns.append(f"{result.age:.1f} s old")
         lines.append("  ".join(columns).replace("STATUS ", "status "))

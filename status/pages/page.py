@@ -53,13 +53,14 @@ MAX_SUMMARY = 6
 
 
 class ComponentRow(NamedTuple):
-    """A component of an answer as the templates show it. ``value`` and ``reason`` may be empty."""
+    """A component of an answer as the templates show it. All but name, state and word may be empty."""
 
     name: str
     state: str
     word: str
     value: SafeString
     reason: str
+    duration: str
 
 
 class Card:
@@ -79,7 +80,8 @@ class Card:
         self.unanswered = result.state == "info" and result.error is not None
         self.state = "warn" if self.unanswered else result.state
         self.word = gettext("no answer") if self.unanswered else str(STATE_WORDS[result.state])
-        self.duration = units.duration(result.duration) if details and not result.running else ""
+        told = result.duration if details and not result.running else None
+        self.duration = "" if told is None else units.duration(told)
         self.age = units.duration(result.age) if result.age >= 0.001 else ""
         #: When the present state began. Unknown while the last outcome that is remembered is another one.
         self.began = since(slots) if slots and slots[-1].state == result.state else None
@@ -110,22 +112,28 @@ class Card:
                 plain = part.value is None or isinstance(part.value, (bool, dict, list))
                 value = SafeString("" if plain else leaf(part.value, part.name))
                 word = str(STATE_WORDS[part.state])
-                rows.append(ComponentRow(part.name, part.state, word, value, part.output or ""))
+                seconds = self.result.durations.get(part.name) if self.details else None
+                took = "" if seconds is None else units.duration(seconds)
+                rows.append(ComponentRow(part.name, part.state, word, value, part.output or "", took))
         return sorted(rows, key=lambda row: STATE_ORDER[row.state])
 
     @cached_property
     def reason(self) -> str:
         """Why the provider does not pass, in words that this reader may see."""
         if self.result.running:
-            return gettext("No answer yet, asked %s ago.") % units.duration(self.result.duration)
+            return gettext("No answer yet, asked %s ago.") % units.duration(self.result.duration or 0.0)
         if self.result.error is not None:
             return next(components(self.result, self.details)).output or gettext("It did not answer.")
         bad = [row for row in self.components if row.state != "pass"]
-        if not bad:
-            return gettext("The answer holds false or null.") if self.state in ("fail", "warn") else ""
         if len(bad) == 1 and bad[0].reason:
             return f"{bad[0].name}: {bad[0].reason}"
-        return ", ".join(row.name for row in bad[:3]) + (" …" if len(bad) > 3 else "")
+        if bad:
+            return ", ".join(row.name for row in bad[:3]) + (" …" if len(bad) > 3 else "")
+        if self.state not in ("fail", "warn"):
+            return ""
+        if not self.result.sound:
+            return gettext("The answer holds false or null.")
+        return "; ".join(self.result.warnings.values()) if self.details else ""
 
     @cached_property
     def facts(self) -> SafeString | None:
