@@ -43,7 +43,7 @@ def _entry(component: Component, details: bool) -> JSON:
         entry["output"] = component.output
     if result.started_at and result.duration is not None and not result.running:
         complete = datetime.fromtimestamp(result.started_at + result.duration, timezone.utc)
-        entry["time"] = f"{complete.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+        entry["time"] = complete.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if result.age:
         entry["age"] = round(result.age, 3)
     if details and component.duration is not None:

@@ -18,7 +18,6 @@ CHECK_STATES = ("pass", "warn", "fail", "running", "info")
 #: Characters of the whole header; servers and proxies refuse responses with longer ones.
 MAX_HEADER = 4096
 _NOT_TOKEN = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
-Labels = tuple[tuple[str, str], ...]
 
 
 class Family:
@@ -33,7 +32,7 @@ class Family:
     def __init__(self, name: str, type: Literal["gauge", "stateset", "info"], help: str, unit: str = "") -> None:
         self.name, self.type, self.help, self.unit = name, type, help, unit
         self.sample_name = f"{name}_info" if type == "info" else name
-        self.samples: dict[Labels, float] = {}
+        self.samples: dict[tuple[tuple[str, str], ...], float] = {}
 
     def add(self, value: float, *labels: tuple[str, str]) -> None:
         printable = tuple((name, one_line(text)) for name, text in labels)
@@ -74,10 +73,8 @@ def families(report: Report, details: bool) -> list[Family]:
     check_up = Family("django_status_check_up", "gauge", "1 if the check passes, 0 if it fails or warns.")
     states = Family("django_status_check_state", "stateset", "The state of the check; info is never judged.")
     part_up = Family("django_status_component_up", "gauge", "1 if this part of the check's answer passes.")
-    durations = Family(
-        "django_status_check_duration_seconds", "gauge", "How long the check's last run took.", "seconds"
-    )
-    part_durations = Family(
+    took = Family("django_status_check_duration_seconds", "gauge", "How long the check's last run took.", "seconds")
+    part_took = Family(
         "django_status_component_duration_seconds", "gauge", "How long this part of the check took.", "seconds"
     )
     ages = Family("django_status_check_age_seconds", "gauge", "How old the check's answer is.", "seconds")
@@ -91,9 +88,9 @@ def families(report: Report, details: bool) -> list[Family]:
         for state in CHECK_STATES:
             states.add(result.state == state, *labels, (states.name, state))
         if details and result.duration is not None:
-            durations.add(result.duration, *labels)
+            took.add(result.duration, *labels)
         for name, seconds in result.durations.items() if details else ():
-            part_durations.add(seconds, *labels, ("component", name))
+            part_took.add(seconds, *labels, ("component", name))
         if not result.running:
             ages.add(result.age, *labels)
             if result.judged:
@@ -103,7 +100,7 @@ def families(report: Report, details: bool) -> list[Family]:
                 part_up.add(component.state == "pass", *labels, ("component", component.name))
     if details:
         build.add(1, ("version", __version__))
-    every = (up, check_up, states, part_up, durations, part_durations, ages, build)
+    every = (up, check_up, states, part_up, took, part_took, ages, build)
     return [family for family in every if family.samples]
 
 

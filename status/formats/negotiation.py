@@ -32,9 +32,9 @@ class NotAcceptable(StatusError):
 def choose(request_format: str | None, accept: str | None) -> Format:
     """Return the format to answer with.
 
-    request_format: the value of ``?format=``, if any; names the format as the command line does.
-    accept: the ``Accept`` header, if any. No header, an empty one, and one without a readable media range mean the
-        default, as ``*/*`` does: a probe with a broken header asks about health, not about its header.
+    request_format: the value of ``?format=``, if any.
+    accept: the ``Accept`` header, if any. One without a readable media range means the default, as ``*/*`` does: a
+        probe with a broken header asks about health, not about its header.
 
     Raises ``NotAcceptable`` when there is no such format.
     """

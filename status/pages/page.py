@@ -78,10 +78,10 @@ class Card:
         self.url = f"{root}api/{result.resource}/{result.name}"
         #: An informing provider is not judged, but one that could not answer has nothing to inform about.
         self.unanswered = result.state == "info" and result.error is not None
+        self.answered = not result.running and result.error is None
         self.state = "warn" if self.unanswered else result.state
         self.word = gettext("no answer") if self.unanswered else str(STATE_WORDS[result.state])
-        told = result.duration if details and not result.running else None
-        self.duration = "" if told is None else units.duration(told)
+        self.duration = units.duration(result.duration if details and not result.running else None)
         self.age = units.duration(result.age) if result.age >= 0.001 else ""
         #: When the present state began. Unknown while the last outcome that is remembered is another one.
         self.began = since(slots) if slots and slots[-1].state == result.state else None
@@ -101,6 +101,10 @@ class Card:
         passing = [row for row in self.components if row.state == "pass"]
         self.folded = passing if len(self.components) > MAX_UNFOLDED else []
         self.shown = self.components[: len(self.components) - len(self.folded)]
+        # ``components`` leaves out those which pass where there are hundreds.
+        total = len(self.answer) if self.components and isinstance(self.answer, dict) else 0
+        count = result.cut + total - len(self.components)
+        self.cut = ngettext("%s value was left out.", "%s values were left out.", count) % count if count else ""
 
     def _component_rows(self) -> list[ComponentRow]:
         """Return the components of a judged answer, those which fail first."""
@@ -112,8 +116,7 @@ class Card:
                 plain = part.value is None or isinstance(part.value, (bool, dict, list))
                 value = SafeString("" if plain else leaf(part.value, part.name))
                 word = str(STATE_WORDS[part.state])
-                seconds = self.result.durations.get(part.name) if self.details else None
-                took = "" if seconds is None else units.duration(seconds)
+                took = units.duration(self.result.durations.get(part.name) if self.details else None)
                 rows.append(ComponentRow(part.name, part.state, word, value, part.output or "", took))
         return sorted(rows, key=lambda row: STATE_ORDER[row.state])
 
@@ -138,7 +141,7 @@ class Card:
     @cached_property
     def facts(self) -> SafeString | None:
         """The answer as a tree, where the components do not show all of it."""
-        if self.result.running or self.result.error is not None:
+        if not self.answered:
             return None
         if not self.result.judged or not isinstance(self.answer, dict):
             return tree(self.answer)
@@ -147,16 +150,14 @@ class Card:
 
     @cached_property
     def _leaves(self) -> list[tuple[str, str, JSON]]:
-        if self.result.running or self.result.error is not None:
-            return []
         answer = self.answer
         # Where there is but one branch, such as the only database, its name before every fact would tell nothing.
         while isinstance(answer, dict) and len(answer) == 1:
-            only = next(iter(answer.values()))
+            (only,) = answer.values()
             if not isinstance(only, dict) or not only:
                 break
             answer = only
-        return list(leaves(answer))
+        return list(leaves(answer)) if self.answered else []
 
     @property
     def summary(self) -> list[tuple[str, SafeString]]:
@@ -168,14 +169,6 @@ class Card:
         """How many facts the summary leaves out."""
         count = len(self._leaves) - MAX_SUMMARY
         return ngettext("%s more fact", "%s more facts", count) % units.number(count) if count > 0 else ""
-
-    @property
-    def cut(self) -> str:
-        """How many values are not shown."""
-        # ``components`` leaves out those which pass where there are hundreds.
-        left_out = len(self.answer) - len(self.components) if self.components and isinstance(self.answer, dict) else 0
-        count = self.result.cut + left_out
-        return ngettext("%s value was left out.", "%s values were left out.", count) % count if count else ""
 
 
 class Group:
@@ -214,10 +207,9 @@ class Page:
         now: float | None = None,
     ) -> None:
         now = time.time() if now is None else now
-        self.kind = kind
+        self.kind, self.root = kind, root
         #: The name of the template.
         self.template = kind
-        self.root = root
         self.updated_iso, self.updated_clock = units.iso(now), units.clock(now)
         self.cards = []
         for result in report.results:
@@ -249,8 +241,7 @@ class Page:
     def verdict(self) -> str:
         """The page in one sentence."""
         if self.kind == "stats":
-            total = len(self.cards)
-            missing = sum(card.state != "info" for card in self.cards)
+            total, missing = len(self.cards), sum(card.state != "info" for card in self.cards)
             if not total:
                 return gettext("No statistics are configured")
             if missing:

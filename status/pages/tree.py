@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from itertools import islice
+from typing import TypeGuard
 
 from django.utils.html import escape
 from django.utils.safestring import SafeString
@@ -58,7 +59,7 @@ def leaf(value: JSON, key: str) -> str:
 
 def leaves(value: JSON, name: str = "", key: str = "") -> Iterator[tuple[str, str, JSON]]:
     """Yield ``(name, key, value)`` for each value below ``value`` that has no entries; its name is the way there."""
-    if isinstance(value, (dict, list)) and value:
+    if _has_entries(value):
         entries = value.items() if isinstance(value, dict) else ((key, item) for item in value)
         for below, item in entries:
             yield from leaves(item, f"{name} › {below}" if name and isinstance(value, dict) else name or below, below)
@@ -95,13 +96,12 @@ def _moment(text: str) -> str:
         return ""
 
 
-def _has_entries(value: JSON) -> bool:
+def _has_entries(value: JSON) -> TypeGuard[dict[str, JSON] | list[JSON]]:
     return isinstance(value, (dict, list)) and bool(value)
 
 
-def _branch_html(value: JSON, key: str) -> str:
+def _branch_html(value: dict[str, JSON] | list[JSON], key: str) -> str:
     """Return an object or a list that has entries as a table, a list of leaves, or one entry below the other."""
-    assert isinstance(value, (dict, list))
     items = list(value.values()) if isinstance(value, dict) else value
     columns = _columns(items)
     if isinstance(value, dict):
@@ -129,7 +129,7 @@ def _entries(kind: str, entries: Sequence[tuple[str, str, JSON]]) -> str:
     parts = [f'<dl class="facts {kind}">']
     for name, key, item in entries:
         label = escape(name)
-        if isinstance(item, (dict, list)) and item:
+        if _has_entries(item):
             count = ngettext("%s entry", "%s entries", len(item)) % units.number(len(item))
             is_open = "" if any(islice(leaves(item), MAX_OPEN, None)) else " open"
             parts.append(

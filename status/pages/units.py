@@ -30,8 +30,10 @@ def _rounded(value: float) -> str:
     return (text.rstrip("0").rstrip(".") or "0").replace(".", str(formats.get_format("DECIMAL_SEPARATOR")))
 
 
-def duration(seconds: float) -> str:
-    """Return seconds in the two largest units: ``0.0004`` is ``0.4 ms``, ``75`` is ``1 min 15 s``."""
+def duration(seconds: float | None) -> str:
+    """Return seconds in the two largest units: ``0.0004`` is ``0.4 ms``, ``75`` is ``1 min 15 s``, None is nothing."""
+    if seconds is None:
+        return ""
     if seconds < 0:
         return f"−{duration(-seconds)}"
     if seconds < 0.9995:
@@ -59,12 +61,10 @@ def size(count: float) -> str:
     """Return bytes in binary units: ``1503238553`` is ``1.4 GiB``."""
     if abs(count) < 1024:
         return gettext("%s bytes") % number(count)
-    units = iter(SIZE_UNITS)
-    unit = ""
-    while abs(count) >= 1023.5 and unit != SIZE_UNITS[-1]:
-        unit = next(units)
-        count /= 1024
-    return f"{'−' if count < 0 else ''}{_rounded(abs(count))} {unit}"
+    power = 0
+    while abs(count) >= 1023.5 and power < len(SIZE_UNITS):
+        count, power = count / 1024, power + 1
+    return f"{'−' if count < 0 else ''}{_rounded(abs(count))} {SIZE_UNITS[power - 1]}"
 
 
 def moment(value: datetime) -> str:
