@@ -59,17 +59,14 @@ class Result(NamedTuple):
     @property
     def state(self) -> State:
         """Return whether the provider passes, warns, fails, informs, or still runs."""
-        if self.running:
-            return "running"
-        state = self.state_if(self.sound)
-        return "warn" if state == "pass" and self.warnings else state
+        return "running" if self.running else self.state_if(self.sound, bool(self.warnings))
 
-    def state_if(self, sound: bool) -> State:
-        """Apply the judging rule to the answer or to a part of it that is ``sound`` or not."""
+    def state_if(self, sound: bool, warned: bool) -> State:
+        """Apply the judging rule to the answer or a part of it. warned: the provider warns of it."""
         if not self.judged:
             return "info"
         if sound:
-            return "pass"
+            return "warn" if warned else "pass"
         return "fail" if self.critical else "warn"
 
     def answer_for(self, details: bool) -> JSON:
@@ -167,9 +164,7 @@ def components(result: Result, details: bool) -> Iterator[Component]:
         entries.sort(key=lambda entry: (is_sound(entry[1]), entry[0] not in result.warnings))
     explained = False
     for name, value in entries[:MAX_COMPONENTS]:
-        state = result.state_if(is_sound(value))
-        if state == "pass" and name in result.warnings:
-            state = "warn"
+        state = result.state_if(is_sound(value), name in result.warnings)
         explained = explained or state == result.state
         output = reasons.get(name) or warnings.get(name) if state in ("fail", "warn") else None
         yield Component(result, name, value, state, output)

@@ -1,20 +1,17 @@
-"""Metrics: OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/), Prometheus' own text format 0.0.4
-for scrapers that do not know OpenMetrics, and the ``Server-Timing`` header (https://www.w3.org/TR/server-timing/).
-
-OpenMetrics and Prometheus have the same samples to the letter, so that a series goes on when a scraper changes the
-format.
+"""Metrics: OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/), Prometheus' text format 0.0.4 with
+the same samples, so that a series goes on when a scraper changes the format, and the ``Server-Timing`` header
+(https://www.w3.org/TR/server-timing/).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, get_args
 
 from status import __version__
-from status.report import Report, components, one_line
+from status.report import Report, State, components, one_line
 
-CHECK_STATES = ("pass", "warn", "fail", "running", "info")
 #: Characters of the whole header; servers and proxies refuse responses with longer ones.
 MAX_HEADER = 4096
 _NOT_TOKEN = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
@@ -85,7 +82,7 @@ def families(report: Report, details: bool) -> list[Family]:
             up.add(not any(result.state == "fail" for result in results), ("resource", resource))
     for result in report.results:
         labels = ("resource", result.resource), ("check", result.name)
-        for state in CHECK_STATES:
+        for state in get_args(State):
             states.add(result.state == state, *labels, (states.name, state))
         if details and result.duration is not None:
             took.add(result.duration, *labels)
