@@ -66,6 +66,7 @@ def answers(**checks: Any) -> dict[str, Any]:
     }
 
 
+ONE_FAILING = "1 of 1 check failing: health/db"
 GOOD = answers(ping={"pong": True}, databases={"default": True})
 BAD = answers(ping={"pong": True}, databases=broken)
 
@@ -126,6 +127,7 @@ class NamesTests(SimpleTestCase):
         self.assertEqual(list(json.loads(ask("health", "-f", "json", "--skip", "caches").out)), ["ping", "databases"])
 
     def test_where_nothing_is_left_to_ask_it_says_so(self):
+        """R6, R7."""
         with override_settings(STATUS_PROVIDERS={**GOOD, "empty": []}):
             for words in (["ping", "--skip", "ping"], ["health/", "--check", "ping", "--skip", "ping"], ["empty"]):
                 with self.subTest(words):
@@ -463,6 +465,43 @@ class WaitTests(SimpleTestCase):
             ["healthy, but not yet for 0.1 s", "1 of 1 check failing: health/db", "healthy, but not yet for 0.1 s"],
         )
 
+    def test_wait_tries_until_the_time_is_over(self):
+        """E15: also in the last interval, with the interval that it has."""
+        for healthy_after, code in ((0.0, 0), (0.9, 0), (60.0, 1)):
+            started = time.monotonic()
+            due = started + healthy_after
+            with (
+                self.subTest(healthy_after),
+                mock.patch.object(Wait, "interval", 0.7),
+                override_settings(STATUS_PROVIDERS=answers(db=partial(lambda due: time.monotonic() >= due, due))),
+            ):
+                self.assertEqual(ask("wait", "--for", "1").code, code)
+                self.assertGreaterEqual(time.monotonic() - started, min(1.0, healthy_after))
+
+    def test_a_last_question_that_is_cut_short_hides_no_reason(self):
+        """E15."""
+        states = iter([False])
+        released.clear()
+        self.addCleanup(release)
+
+        def first_failing_then_hanging() -> bool:
+            for state in states:
+                return state
+            released.wait(PATIENCE)
+            return True
+
+        with override_settings(STATUS_PROVIDERS=answers(db=first_failing_then_hanging), STATUS_TIMEOUT=60):
+            code, out, err = ask("wait", "--for", "0.3")
+        self.assertEqual((code, err.splitlines()[-1]), (1, f"everything: not healthy within 0.3 s: {ONE_FAILING}"))
+        self.assertRegex(out, "db +FAIL")
+
+    @override_settings(STATUS_PROVIDERS={**GOOD, "stats": [("code", broken)]})
+    def test_what_is_never_judged_is_never_called_healthy(self):
+        """R7."""
+        line = "nothing of stats is judged, so that it never becomes healthy"
+        self.assertEqual(ask("wait", "stats"), Asked(2, "", f"status: {line}\n"))
+        self.assertEqual(ask("wait", "-q"), Asked(0, ""))
+
     @override_settings(STATUS_PROVIDERS=GOOD)
     def test_quiet_wait_is_silent_on_success(self):
         self.assertEqual(ask("wait", "-q"), Asked(0, ""))
@@ -762,6 +801,61 @@ class ProcessTests(SimpleTestCase):
             (self.folder / "checks.py").read_text() + "INSTALLED_APPS = ['status']\n"
         )
         self.assertEqual(command("status", "raise", "-e", module="django", env=env)[::2], (1, ""))
+
+    def test_the_answer_comes_first_where_a_project_logs_to_the_console(self):
+        """R11: what a check logs or prints stays behind the answer, whatever names the console."""
+        (self.folder / "console.py").write_text(
+            "import logging\n"
+            "from status.providers import Answer\n"
+            "def raises():\n"
+            "    print('printed')\n"
+            "    logging.getLogger('shop').error('logged')\n"
+            "    logging.getLogger('git').warning('logged')\n"
+            "    raise ConnectionError('shop:hunter2@db')\n"
+            "def stream(name): return {'class': 'logging.StreamHandler', 'stream': f'ext://sys.{name}'}\n"
+            "HANDLERS = {\n"
+            "    'out': stream('stdout'), 'err': stream('stderr'), 'none': {'class': 'logging.NullHandler'},\n"
+            "    'dev': {'class': 'logging.FileHandler', 'filename': '/dev/stderr'},\n"
+            "    'file': {'class': 'logging.FileHandler', 'filename': 'status.log'},\n"
+            "}\n"
+            "LOGGING = {\n"
+            "    'version': 1, 'disable_existing_loggers': False, 'handlers': HANDLERS,\n"
+            "    'root': {'handlers': ['out', 'dev', 'none']},\n"
+            "    'loggers': {\n"
+            "        'status': {'handlers': ['err', 'file']}, 'shop': {'handlers': ['err'], 'propagate': False},\n"
+            "    },\n"
+            "}\n"
+            "INSTALLED_APPS = ['status']\n"
+            "STATUS_PROVIDERS = {'health': [('a', raises)]}\n"
+        )
+        (self.folder / "unlogged.py").write_text("from console import *\nLOGGING_CONFIG = None\n")
+        for settings in ("console", "unlogged"):
+            for words in (["-m", "django", "status"], ["-m", "status"]):
+                with self.subTest(settings=settings, words=words):
+                    command = [sys.executable, *words, "health", "-f", "nagios"]
+                    env = bare({"DJANGO_SETTINGS_MODULE": settings})
+                    env["PYTHONPATH"] = f"{bare()['PYTHONPATH']}:{self.folder}"
+                    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
+                    run = partial(subprocess.run, env=env, cwd=self.folder, timeout=PATIENCE, **both)
+                    done = run(command)
+                    lines = [line for line in done.stdout.splitlines() if line != "printed"]
+                    self.assertTrue(lines[0].startswith("STATUS CRITICAL - 1 of 1 check failing: health/a | "), lines)
+                    self.assertEqual((done.returncode, lines[1:]), (2, ["fail health/a raised ConnectionError"]))
+                    self.assertIn("Traceback", run([*command, "--traceback"]).stdout)
+                    done = run([*command[:-2], "-f", "json"], stderr=subprocess.PIPE)
+                    self.assertEqual(json.loads(done.stdout), {"a": {"ok": False, "error": "raised ConnectionError"}})
+        self.assertIn("hunter2", (self.folder / "status.log").read_text())
+
+    def test_a_secret_of_the_environment_is_masked_without_any_settings(self):
+        """R5."""
+        token = "9f8e7d6c5b4a39281706f5e4d3c2b1a0"
+        (self.folder / "version.json").write_text(json.dumps({"build": f"ci-{token}", "version": "1.24.0"}))
+        for form in ("json", "human", "text"):
+            with self.subTest(form):
+                code, out, err = command("stats", "-f", form, cwd=self.folder, env={"DEPLOY_TOKEN": token})
+                self.assertEqual((code, err), (0, ""))
+                self.assertIn("1.24.0", out)
+                self.assertNotIn(token, out)
 
     def test_any_locale_will_do(self):
         for env in ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"PYTHONIOENCODING": "ascii"}):

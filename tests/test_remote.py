@@ -163,6 +163,19 @@ class InstanceTests(LiveServerTestCase):
         self.assertEqual(code, 1)
         self.assertIn("replica  FAIL\n", out)
 
+    @override_settings(DEBUG=False)
+    def test_durations_that_a_stranger_is_not_told_are_not_printed(self):
+        """R9."""
+        code, out, err = self.ask("health")
+        self.assertEqual((code, err), (0, ""))
+        self.assertRegex(out, r"(?m)^  ping +ok$")
+        self.assertNotIn("0.000 s", out)
+        first = self.ask("health", "-f", "nagios").out.splitlines()[0]
+        self.assertEqual(first, "STATUS CRITICAL - 1 of 2 checks failing: health/databases")
+        with override_settings(DEBUG=True):
+            self.assertRegex(self.ask("health").out, r"(?m)^  ping +ok +0\.0\d\d s$")
+            self.assertIn(" | 'ping'=0.0", self.ask("health", "-f", "nagios").out)
+
     def test_a_redirect_on_the_same_server_is_followed(self):
         self.assertEqual(self.ask("ping", "-f", "json", mount="/moved/"), Asked(0, '{"pong": true}\n'))
 
@@ -232,6 +245,18 @@ def http(status: int = 200, kind: str = "application/health+json", body: str = "
     return "\r\n".join([*lines, "", body]).encode()
 
 
+#: Documents that are nearly a report (R10).
+NO_REPORTS = (
+    '{"checks": {"a": [{"status": "pass"}], "a": [{"status": "fail"}]}}',
+    '{"checks": {"a": [{"status": "fail", "status": "pass"}]}}',
+    '{"checks": {"a": [{"status": "down"}]}}',
+    '{"checks": {"a": [{"status": ["pass"]}]}}',
+    '{"checks": {"a": [{"status": true}]}}',
+    '{"checks": {"a": [{"status": "pass"}]}, "status": "up"}',
+    f'{{"checks": {{"a": [{{"status": "pass", "responseTime": {"9" * 5_000}}}]}}}}',
+    json.dumps({"checks": {f"check-{number}": [{"status": "pass"}] for number in range(5_001)}}),
+)
+
 GOOD = http(
     body=FORMATS["health+json"].render(report(result(name="ping", answer={"pong": True}), resource="health"), True)
 )
@@ -263,6 +288,7 @@ class StrangerTests(SimpleTestCase):
                 http(body=f'{{"checks": {{"a": [{{"observedValue": {"9" * 400}}}]}}}}'),
                 "a number of more than 300 digits",
             ),
+            *((http(body=body), "not a health report") for body in NO_REPORTS),
             (http(403, kind="text/html"), "answers 403: it needs a token"),
             (http(404, "application/json", '{"error": "There is \\u001b[2J no such"}'), "There is _[2J no such"),
             (b"", "cannot be reached: RemoteDisconnected"),
@@ -272,6 +298,47 @@ class StrangerTests(SimpleTestCase):
         ):
             with self.subTest(part), server(answer) as url:
                 self.assertCannotAsk(url, part)
+
+    def test_a_number_that_is_none_is_told(self):
+        """R10."""
+        for number in ("NaN", "-Infinity", "1e999"):
+            with (
+                self.subTest(number),
+                server(http(body=f'{{"checks": {{"a": [{{"observedValue": {number}}}]}}}}')) as url,
+            ):
+                self.assertCannotAsk(url, "a number that is not finite")
+
+    def test_a_report_without_checks_is_no_answer(self):
+        """R7."""
+        with server(http(body='{"status": "pass", "checks": {}}')) as url:
+            self.assertCannotAsk(url, "nothing is left to ask")
+            code, out, _ = ask("health/", "-f", "nagios", "--url", url, in_django=False)
+            self.assertEqual((code, out), (3, "STATUS UNKNOWN - nothing is left to ask\n"))
+            self.assertEqual(ask("wait", "health/", "--url", url, in_django=False).code, 2)
+
+    def test_names_of_an_instance_stay_in_their_line(self):
+        """R10."""
+        listing = json.dumps({"\x1b[2J\n": {"a\ud800": "x", "b": "x"}, "other": {"b": "x"}})
+        with server(http(kind="application/json", body=listing)) as url:
+            for words in (["nope"], ["b"]):
+                code, out, err = ask(*words, "--url", url, in_django=False)
+                self.assertEqual((code, out, err.count("\n"), err.count("\x1b")), (2, "", 1, 0), err)
+            self.assertEqual(
+                ask("--list", "--url", url, in_django=False).out.splitlines(),
+                [
+                    *("_[2J_", f"  a\ud800  {url}api/%1B%5B2J%0A/a%3F", f"  b   {url}api/%1B%5B2J%0A/b"),
+                    *("other", f"  b   {url}api/other/b"),
+                ],
+            )
+
+    def test_names_that_no_address_can_hold_are_asked_for_all_the_same(self):
+        """R10: also those that the shell hands over as bytes, and those of an instance."""
+        listing = json.dumps({"\ud800": {"a": "x"}})
+        with server(http(kind="application/json", body=listing), GOOD) as url:
+            self.assertEqual(ask("a", "--url", url, in_django=False).code, 0)
+            for words in (["\udcff/"], ["health/", "--check", "\udcff"]):
+                self.assertEqual(ask(*words, "--url", url, in_django=False).code, 0)
+            self.assertEqual(ask("health/", "--url", f"{url}\udcff", in_django=False).code, 0)
 
     def test_an_endless_answer_is_cut_off(self):
         def endless(connection: socket.socket) -> None:
@@ -401,6 +468,10 @@ class StrangerTests(SimpleTestCase):
                 self.assertEqual(ask("health/", "--insecure", "--url", url, in_django=False).code, 0)
 
 
+def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+
+
 class ReadingTests(SimpleTestCase):
     """A health+json document becomes the report it was made from."""
 
@@ -410,20 +481,22 @@ class ReadingTests(SimpleTestCase):
 
     def test_everything_that_the_document_holds_comes_back(self):
         settled = report(*(one for one in MIXED.results if not one.running))
-        reply = self.again(settled)
-        self.assertEqual(reply.failing, settled.failing)
+        read = self.again(settled)
+        self.assertEqual(read.failing, settled.failing)
         # One provider's name in two resources shares its key, so the order may change.
-        self.assertEqual(sorted(human_text(reply.report).splitlines()), sorted(human_text(settled).splitlines()))
+        self.assertEqual(sorted(human_text(read).splitlines()), sorted(human_text(settled).splitlines()))
 
     def test_what_still_runs_is_no_pass(self):
-        reply = self.again(MIXED)
-        self.assertIn("delivery", human_text(reply.report))
+        read = self.again(MIXED)
+        self.assertIn("delivery", human_text(read))
         self.assertFalse(self.again(report(result(running=True, sound=False))).failing)
 
     @settings(max_examples=100, deadline=None)
     @given(
         st.lists(
-            st.tuples(st.sampled_from(["a", "b", "stats"]), st.booleans(), st.booleans(), st.booleans()), max_size=5
+            st.tuples(st.sampled_from(["a", "b", "stats"]), st.booleans(), st.booleans(), st.booleans()),
+            min_size=1,
+            max_size=5,
         ),
         st.booleans(),
     )
@@ -433,14 +506,28 @@ class ReadingTests(SimpleTestCase):
             answer = {"x:1": first, "y": {"deep": [second]}} if number % 3 else first
             results.append(result(resource, f"check{number}", answer, critical=critical))
         original = report(*results)
-        reply = self.again(original, details)
-        self.assertEqual(reply.failing, original.failing)
-        self.assertEqual(nagios.exit_code(reply.report), nagios.exit_code(original))
+        read = self.again(original, details)
+        self.assertEqual(read.failing, original.failing)
+        self.assertEqual(nagios.exit_code(read), nagios.exit_code(original))
 
     def test_a_failure_that_no_component_shows_is_kept(self):
         entries = {"a:x": [{"status": "pass", "componentId": "x"}], "a": [{"status": "fail", "output": "elsewhere"}]}
-        reply = read_report(ServerResponse(200, "application/health+json", json.dumps({"checks": entries}).encode()))
-        self.assertTrue(reply.failing)
+        read = read_report(ServerResponse(200, "application/health+json", json.dumps({"checks": entries}).encode()))
+        self.assertTrue(read.failing)
+
+    def test_a_verdict_that_no_check_explains_is_kept(self):
+        """R10: nor does a check that passes hide it."""
+        passing = {"a": [{"status": "pass"}]}
+        for status, document, reason in (
+            (200, {"status": "fail", "output": "draining", "checks": passing}, "draining"),
+            (503, {"status": "pass", "checks": passing}, "answers 503 without a reason"),
+            (503, {"output": ["x"], "checks": {}}, "answers 503 without a reason"),
+        ):
+            with self.subTest(document):
+                body = json.dumps(document).encode()
+                read = read_report(ServerResponse(status, "application/health+json", body), "health")
+                self.assertEqual((read.failing, nagios.exit_code(read)), (True, 2))
+                self.assertIn(f"status  FAIL  {reason}\n", human_text(read))
 
     def test_any_document_is_read_without_an_accident(self):
         for checks in (
@@ -448,10 +535,37 @@ class ReadingTests(SimpleTestCase):
             {"": [{"componentId": 3, "responseTime": "x", "output": ["a"]}]},
             {"a:b": [{"observedValue": None}]},
             {"a": [{"observedValue": 1, "responseTime": 10**400, "age": 10**400}]},
+            {"a": [{"observedValue": 1, "responseTime": float("nan"), "age": -1}]},
+            {"a": [{"responseTime": True, "resource": {}, "output": "\ud800", "status": "fail"}]},
+            {
+                "\ud800\x1b": [
+                    {"componentId": "\ud800", "output": "\ud800", "status": "fail", "observedValue": "\ud800"}
+                ]
+            },
         ):
             with self.subTest(checks):
                 body = json.dumps({"checks": checks}).encode()
-                human_text(read_report(ServerResponse(200, "application/health+json", body)).report)
+                read = read_report(ServerResponse(200, "application/health+json", body))
+                for text in (human_text(read), nagios.render(read, True)):
+                    self.assertNotIn("\x1b", text.encode().decode())
+                    self.assertNotIn("0.001 s", text)
+
+    @settings(max_examples=200, deadline=None)
+    @given(st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), containers), st.data())
+    def test_a_wrong_type_anywhere_is_read_or_refused_in_one_line(self, wrong: Any, data: st.DataObject):
+        """R10."""
+        entry = {"resource": "health", "componentId": "x", "status": "pass", "observedValue": True, "age": 1}
+        document = {"status": "pass", "checks": {"a:x": [entry, {**entry, "responseTime": 2.5}], "b": [entry]}}
+        holder = data.draw(st.sampled_from([document, document["checks"], document["checks"]["b"], entry]))
+        holder[data.draw(st.sampled_from(list(holder if isinstance(holder, dict) else [0])))] = wrong
+        body = json.dumps(document).encode()
+        try:
+            read = read_report(ServerResponse(200, "application/health+json", body), "health")
+        except CannotAsk as error:
+            self.assertTrue(str(error).isprintable())
+        else:
+            human_text(read).encode()
+            nagios.render(read, True).encode()
 
 
 class AddressTests(SimpleTestCase):

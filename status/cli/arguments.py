@@ -21,19 +21,22 @@ VERBS = {
     "snippet": "print configuration for other tools, with the addresses of this project",
 }
 SNIPPETS = ("k8s", "docker", "compose", "nginx", "haproxy", "prometheus", "nagios", "systemd", "cron")
+#: Characters of a line that says why there is no answer.
+MAX_MESSAGE = 2_000
 EXIT_CODES = """\
 exit codes: 0 asked and answered (with -e: nothing fails), 1 something judged fails (-e, wait),
 2 the question could not be asked. With -f nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
 
 
 class CannotAsk(StatusError):
-    """The question could not be asked. The text is one line; the exit code is 2.
+    """The question could not be asked. The text becomes one printable line; the exit code is 2.
 
     transient: asking again later may help, so ``wait`` and ``--watch`` go on.
     """
 
     def __init__(self, message: str, transient: bool = False) -> None:
-        super().__init__(message)
+        # Names and reasons come from the command line and from servers.
+        super().__init__("".join(char if char.isprintable() else "_" for char in message[:MAX_MESSAGE]))
         self.transient = transient
 
 
@@ -58,6 +61,7 @@ class Options(NamedTuple):
     wait_for: float | None = None
     stable: float | None = None
     help: bool = False
+    traceback: bool = False
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Options:
@@ -69,7 +73,7 @@ class Options(NamedTuple):
         options = cls(**typed)
         parser = argparse.ArgumentParser(add_help=False)
         _add_options(parser, options.verb)
-        known = {"words", "settings", *vars(parser.parse_args([]))}
+        known = {"words", "settings", "traceback", *vars(parser.parse_args([]))}
         for name in typed:
             if name not in known and not options.help:
                 option = "--for" if name == "wait_for" else f"--{name.replace('_', '-')}"

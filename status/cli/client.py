@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from status.cli.arguments import CannotAsk
-from status.report import one_line
 from status.threads import start_call, wait
 
 #: Bytes of a body that are read. The app's own answers are far smaller.
@@ -35,11 +34,19 @@ class ServerResponse(NamedTuple):
         return self.content_type.partition(";")[0].strip().lower()
 
     def json(self) -> Any:
-        """Return the parsed body, or None where it is not JSON."""
+        """Return the parsed body, or None where it is not JSON, or says one thing twice."""
         try:
-            return json.loads(self.body)
+            return json.loads(self.body, object_pairs_hook=_unique_members)
         except (ValueError, RecursionError):
             return None
+
+
+def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of a document. Raises ValueError for a name that comes twice: one of the two would be lost."""
+    unique = dict(members)
+    if len(unique) < len(members):
+        raise ValueError("a name comes twice")
+    return unique
 
 
 def send(method: str, url: str, headers: Mapping[str, str], deadline: float, insecure: bool = False) -> ServerResponse:
@@ -49,7 +56,7 @@ def send(method: str, url: str, headers: Mapping[str, str], deadline: float, ins
 
     Raises CannotAsk where no response comes, or one that redirects to another server.
     """
-    started, shown = monotonic(), one_line(url.partition("?")[0])
+    started, shown = monotonic(), url.partition("?")[0]
     sockets: list[socket.socket] = []
 
     def exchange() -> ServerResponse:
@@ -97,9 +104,8 @@ def _send_once(
         with connection.getresponse() as response:
             body = response.read(MAX_BODY_BYTES + 1)
             if len(body) > MAX_BODY_BYTES:
-                size = MAX_BODY_BYTES // 1024 // 1024
-                shown = one_line(url.partition("?")[0])
-                raise CannotAsk(f"{shown} sends more than {size} MiB, which is not from django-status")
+                size = f"more than {MAX_BODY_BYTES // 1024 // 1024} MiB"
+                raise CannotAsk(f"{url.partition('?')[0]} sends {size}, which is not from django-status")
             if response.length:
                 raise IncompleteRead(body, response.length)
             content_type, location = (response.getheader(name, "") for name in ("Content-Type", "Location"))
@@ -120,6 +126,8 @@ def redirect_target(url: str, location: str) -> str:
         raise CannotAsk("the server redirects to what is no address") from error
     upgraded = (old.scheme, old_port, new.scheme, new_port) == ("http", HTTP_PORT, "https", HTTPS_PORT)
     if old.hostname != new.hostname or not (upgraded or (old.scheme, old_port) == (new.scheme, new_port)):
-        origin = one_line(f"{new.scheme}://{new.hostname}")
-        raise CannotAsk(f"the server redirects to {origin}, which is another one; give that as --url if it is right")
+        raise CannotAsk(
+            f"the server redirects to {new.scheme}://{new.hostname}, which is another one; "
+            "give that as --url if it is right"
+        )
     return target

@@ -6,7 +6,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from io import StringIO, TextIOWrapper
 from signal import SIGINT, SIGTERM, signal
 from time import sleep, strftime
@@ -20,9 +21,8 @@ from status.cli.target import Instance, Local, Target
 from status.cli.wait import Wait
 from status.engine import engine
 from status.formats import FORMATS, nagios
-from status.logs import logger
 from status.registry import registry
-from status.report import overall
+from status.report import one_line, overall
 
 NAGIOS = "nagios"
 #: The exit code where the question could not be asked.
@@ -34,9 +34,6 @@ def answer_and_exit(argv: Sequence[str], prog: str, in_django: bool) -> NoReturn
     for number in (SIGINT, SIGTERM):
         # Also as the first process of a container, where SIGTERM without a handler does nothing.
         signal(number, _end_at_once)
-    if "--traceback" not in argv:
-        # The answer says what fails, in words that are safe to mail. A log that is configured gets it all the same.
-        logger.addHandler(logging.NullHandler())
     # Who typed this reads the answer. Notifications and history are for processes that stay.
     engine.observers.clear()
     code = answer(argv, prog, in_django, Terminal(*standard_streams(), colour="--no-color" not in argv))
@@ -46,7 +43,15 @@ def answer_and_exit(argv: Sequence[str], prog: str, in_django: bool) -> NoReturn
 def answer(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) -> int:
     """Return the exit code for ``argv``, after the answer or the one line that says why there is none."""
     try:
-        return run(parse_arguments(argv, prog, in_django), prog, in_django, terminal)
+        options = parse_arguments(argv, prog, in_django)
+        if options.help:
+            terminal.write(help_text(options, prog, in_django, _configured_names(options, in_django)))
+            return 0
+        if not in_django and (options.url is None or options.verb == "snippet"):
+            apply_settings(options.settings)
+        # What a check prints is no part of the answer, nor is what it logs.
+        with redirect_stdout(terminal.err), nullcontext() if options.traceback else no_logging_to_console():
+            return run(options, terminal)
     except CannotAsk as error:
         words = " ".join(argv).replace("--format=", "-f ").replace("--format ", "-f ")
         if f"-f {NAGIOS}" in words or f"-f{NAGIOS}" in words:  # also where the rest cannot be understood
@@ -56,24 +61,12 @@ def answer(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) 
         return MISUSE
 
 
-def run(options: Options, prog: str, in_django: bool, terminal: Terminal) -> int:
-    """Return the exit code for ``options``, after the answer. Raises CannotAsk."""
-    if options.help:
-        try:
-            if not in_django:
-                apply_settings(options.settings)
-            resources = dict(registry)
-        except CannotAsk:
-            resources = {}  # help is most needed where the settings are broken
-        terminal.write(help_text(options, prog, in_django, resources))
-        return 0
-    remote = options.url is not None and options.verb != "snippet"
-    if not remote and not in_django:
-        apply_settings(options.settings)
+def run(options: Options, terminal: Terminal) -> int:
+    """Return the exit code for ``options``, after the answer. The settings are in force. Raises CannotAsk."""
     if options.verb == "snippet":
         terminal.write(snippet(options.name, options.url))
         return 0
-    target = Instance(options) if remote else Local()
+    target = Local() if options.url is None else Instance(options)
     if options.list:
         terminal.write(_listed(target, options))
         return 0
@@ -86,22 +79,62 @@ def run(options: Options, prog: str, in_django: bool, terminal: Terminal) -> int
     return _watch(target, options, terminal, options.watch)
 
 
+def _configured_names(options: Options, in_django: bool) -> Mapping[str, Iterable[str]]:
+    """Return the names of the providers by resource, none where the settings are broken: help is most needed there."""
+    try:
+        if not in_django:
+            apply_settings(options.settings)
+        return dict(registry)
+    except CannotAsk:
+        return {}
+
+
+@contextmanager
+def no_logging_to_console() -> Iterator[None]:
+    """Keep what is logged in the block off standard output and error, where the answer goes; other logs get it all.
+
+    The answer says what fails, in words that are safe to mail.
+    """
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    handlers = {handler for logger in loggers for handler in getattr(logger, "handlers", ())}
+    if logging.lastResort is not None:
+        handlers.add(logging.lastResort)
+    console = list(filter(_writes_to_console, handlers))
+    for handler in console:
+        handler.addFilter(_refuse)
+    try:
+        yield
+    finally:
+        for handler in console:
+            handler.removeFilter(_refuse)
+
+
+def _refuse(record: logging.LogRecord) -> bool:
+    return False
+
+
+def _writes_to_console(handler: logging.Handler) -> bool:
+    """Return whether a handler writes where standard output or error goes, also as another name of that file."""
+    with suppress(AttributeError, OSError, ValueError):  # it has no stream, or one that is no file, or is closed
+        file = os.fstat(handler.stream.fileno())  # type: ignore[attr-defined]
+        return any(os.path.samestat(file, os.fstat(number)) for number in (1, 2))
+    return False
+
+
 def _ask_target(target: Target, options: Options, terminal: Terminal) -> tuple[str, int]:
     """Return what is to be printed, and the exit code. Raises CannotAsk."""
+    known = FORMATS.get(options.format)
     with terminal.live_line(lambda waited: f"waiting for {', '.join(target.pending)} ({waited:.1f} s)"):
-        reply = target.ask(options)
-    report = reply.report
-    if options.format == NAGIOS and report is not None:
-        code = nagios.exit_code(report)
-    else:
-        code = 1 if options.error_on_fail and reply.failing else 0
-    if options.quiet and not reply.failing and (report is None or overall(report) == "pass"):
+        if isinstance(target, Instance) and known is not None and known.http:
+            text, failing = target.document(options, known)
+            return "" if options.quiet and not failing else text, int(options.error_on_fail and failing)
+        report = target.report(options)
+    code = nagios.exit_code(report) if options.format == NAGIOS else int(options.error_on_fail and report.failing)
+    if options.quiet and overall(report) == "pass":
         return "", code
-    if report is None:
-        return reply.text or "", code
-    if options.format == HUMAN:
+    if known is None:
         return human_text(report, terminal.colour, only_trouble=options.quiet), code
-    return FORMATS[options.format].render(report, True), code
+    return known.render(report, True), code
 
 
 def _watch(target: Target, options: Options, terminal: Terminal, pause: float) -> int:
@@ -130,10 +163,10 @@ def _listed(target: Target, options: Options) -> str:
     if options.format == "json":
         return json.dumps(listing)
     lines = []
-    width = max((len(name) for providers in listing.values() for name in providers), default=0)
+    width = max((len(one_line(name)) for providers in listing.values() for name in providers), default=0)
     for resource, providers in listing.items():
-        lines.append(resource)
-        lines.extend(f"  {name:<{width}}  {address or ''}".rstrip() for name, address in providers.items())
+        lines.append(one_line(resource))
+        lines.extend(f"  {one_line(name):<{width}}  {address or ''}".rstrip() for name, address in providers.items())
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import quote, urlencode, urlsplit
 
 from status import __version__
@@ -16,9 +16,9 @@ from status.cli.settings import load
 from status.conf import conf
 from status.engine import engine
 from status.entries import Check
-from status.formats import FORMATS
+from status.formats import FORMATS, Format
 from status.registry import Selection, UnknownName, registry
-from status.report import Report, Result, one_line
+from status.report import Report, Result, failure, one_line
 from status.serialization import JSON, NotPlain, to_plain
 
 if TYPE_CHECKING:
@@ -27,19 +27,13 @@ if TYPE_CHECKING:
 #: Seconds for a whole exchange with an instance, redirects included.
 HTTP_TIMEOUT = 10.0
 HEALTH = FORMATS["health+json"]
+#: Providers that one report of an instance may hold.
+MAX_RESULTS = 5_000
 #: A header's name and value (RFC 9110, section 5).
 HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\xa0-\xff]*)")
 
 #: Resource -> provider -> the address, None where it has none.
 Listing = Mapping[str, Mapping[str, "str | None"]]
-
-
-class Reply(NamedTuple):
-    """What a target answers: a report to be rendered, or the text that the instance has rendered already."""
-
-    failing: bool
-    report: Report | None = None
-    text: str | None = None
 
 
 class Local:
@@ -59,7 +53,7 @@ class Local:
             listing[check.resource][check.name] = None if path is None else f"{path}/{check.resource}/{check.name}"
         return listing
 
-    def ask(self, options: Options, patience: float | None = None) -> Reply:
+    def report(self, options: Options, patience: float | None = None) -> Report:
         """Run what the options choose. Raises CannotAsk.
 
         patience: seconds until what has not answered is reported as running.
@@ -70,10 +64,9 @@ class Local:
         self.pending = [f"{check.resource}/{check.name}" for check in selection.checks]
         engine.observers.append(self._observe)
         try:
-            report = engine.report(selection, options.timeout, patience)
+            return engine.report(selection, options.timeout, patience)
         finally:
             engine.observers.remove(self._observe)
-        return Reply(report.failing, report)
 
     def _observe(self, check: Check, result: Result) -> None:
         with suppress(ValueError):
@@ -106,29 +99,31 @@ class Instance:
         if resource is not None and resource not in names:
             raise CannotAsk(no_such("resource", resource, names))
         return {
-            home: {each: f"{self.url}/{home}/{each}" for each in providers if provider in (None, each)}
+            home: {each: f"{self.url}{path_of(home, each)}" for each in providers if provider in (None, each)}
             for home, providers in names.items()
             if resource in (None, home)
         }
 
-    def ask(self, options: Options, patience: float | None = None) -> Reply:
+    def report(self, options: Options, patience: float | None = None) -> Report:
         """Ask for what the options choose. Raises CannotAsk.
 
         patience: seconds for all of it, where that is less than the timeout.
         """
         self._deadline = monotonic() + min(self.timeout, self.timeout if patience is None else patience)
         resource, provider = self._resolve(options.name)
-        path = "".join(f"/{quote(part, safe='')}" for part in (resource, provider) if part is not None)
-        known = FORMATS.get(options.format)
-        if known is None or not known.http:
-            return read_report(self._get(path, options, HEALTH.name), resource, provider)
-        response = self._get(path, options, known.name)
+        return read_report(self._get(path_of(resource, provider), options, HEALTH), resource, provider)
+
+    def document(self, options: Options, known: Format) -> tuple[str, bool]:
+        """Return what the instance answers in this format, and whether something fails in it. Raises CannotAsk."""
+        self._deadline = monotonic() + self.timeout
+        resource, provider = self._resolve(options.name)
+        response = self._get(path_of(resource, provider), options, known)
         failing = response.status >= 300 and not known.always_ok
         if (options.error_on_fail or options.quiet) and not failing:
             # The status alone does not tell: metrics are always 200, and so is a project with STATUS_ERROR_CODE = 200.
-            health = response if known is HEALTH else self._get(path, options, HEALTH.name)
+            health = response if known is HEALTH else self._get(path_of(resource, provider), options, HEALTH)
             failing = read_report(health, resource, provider).failing
-        return Reply(failing, text=response.body.decode("utf-8", "replace"))
+        return response.body.decode("utf-8", "replace"), failing
 
     def _send(self, method: str, target: str) -> ServerResponse:
         # Late: http.client and ssl take as long to import as all that a command without --url needs.
@@ -146,22 +141,17 @@ class Instance:
         return resolve(name, self._names(response))
 
     def _names(self, response: ServerResponse) -> Mapping[str, Mapping[str, Any]]:
-        listing = response.json()
-        problem = _problem(response)
-        if (
-            problem is None
-            and response.status == 200
-            and _is_object(listing)
-            and all(map(_is_object, listing.values()))
-        ):
+        listing = response.json() if response.status == 200 else None
+        if _is_object(listing) and all(map(_is_object, listing.values())):
             return listing
         raise self._refusal(response)
 
-    def _get(self, path: str, options: Options, format: str) -> ServerResponse:
+    def _get(self, path: str, options: Options, known: Format) -> ServerResponse:
         """Return the response in this format. Raises CannotAsk for any other."""
-        query = urlencode({"format": format, "check": options.check, "skip": options.skip}, doseq=True)
+        fields = {"format": known.name, "check": options.check, "skip": options.skip}
+        query = urlencode(fields, doseq=True, errors="replace")
         response = self._send("GET", f"{path}?{query}")
-        if response.media_type == FORMATS[format].media_type and (format != "json" or _problem(response) is None):
+        if response.media_type == known.media_type and _problem(response) is None:
             return response
         raise self._refusal(response)
 
@@ -172,8 +162,8 @@ class Instance:
             return CannotAsk(f"{self.url} answers {response.status}: {remedy}")
         problem = _problem(response)
         if problem is not None:
-            return CannotAsk(f"{self.url}: {one_line(problem)}")
-        kind = one_line(response.media_type) or "nothing"
+            return CannotAsk(f"{self.url}: {problem}")
+        kind = response.media_type or "nothing"
         return CannotAsk(
             f"{self.url} answers {response.status} with {kind}, which is not from django-status; "
             "--url is where the app is mounted",
@@ -229,6 +219,11 @@ def mounted_path() -> str | None:
     return None if urlconf is None else load("ROOT_URLCONF", urlconf, path)
 
 
+def path_of(*names: str | None) -> str:
+    """Return the path below the API of a resource, or of a provider in it; empty where no name is given."""
+    return "".join(f"/{quote(name, safe='@', errors='replace')}" for name in names if name is not None)
+
+
 def api_url(url: str) -> str:
     """Return the URL of the API, without the last slash, below the one given as ``--url``. Raises CannotAsk."""
     try:
@@ -242,7 +237,7 @@ def api_url(url: str) -> str:
         raise CannotAsk("--url should hold no user or password; use --header 'Authorization: Basic ...'")
     if parts.query or parts.fragment or port == 0:
         raise CannotAsk("--url should end with the path where the app is mounted; --check and --skip choose providers")
-    path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~-._")
+    path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~-._", errors="replace")
     return parts._replace(path=path if path.endswith("/api") else f"{path}/api").geturl()
 
 
@@ -271,36 +266,50 @@ def request_headers(options: Options) -> dict[str, str]:
     return headers
 
 
-def read_report(response: ServerResponse, resource: str | None = None, provider: str | None = None) -> Reply:
-    """Return the report behind a health+json document. Raises CannotAsk where it is none."""
+def read_report(response: ServerResponse, resource: str | None = None, provider: str | None = None) -> Report:
+    """Return the report behind a health+json document. Raises CannotAsk where it is none, and where no check is in it.
+
+    resource, provider: what was asked for.
+    """
+    no_report = CannotAsk("the instance answers something that is not a health report")
     document = response.json()
     checks = document.get("checks") if _is_object(document) else None
     if not _is_object(checks) or not all(isinstance(entries, list) for entries in checks.values()):
-        raise CannotAsk("the instance answers something that is not a health report")
+        raise no_report
     grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for key, entries in checks.items():
         for entry in filter(_is_object, entries):
-            home, name = str(entry.get("resource", resource or "")), key.partition(":")[0]
-            grouped.setdefault((home, name), []).append(entry)
+            home = _text(entry.get("resource")) or resource or ""
+            grouped.setdefault((home, (_text(key) or "").partition(":")[0]), []).append(entry)
+    stated = [document, *(entry for entries in grouped.values() for entry in entries)]
+    if len(grouped) > MAX_RESULTS or any(entry.get("status") not in (None, "pass", "warn", "fail") for entry in stated):
+        raise no_report
     try:
-        results = tuple(_result(home, name, entries) for (home, name), entries in grouped.items())
+        results = [_result(home, name, entries) for (home, name), entries in grouped.items()]
     except NotPlain as error:
         raise CannotAsk(f"the instance answers {error}, which is not from django-status") from error
+    fails = response.status >= 300 or document.get("status") == "fail"
+    if fails and not any(result.state == "fail" for result in results):
+        reason = one_line(_text(document.get("output")) or f"answers {response.status} without a reason")
+        answer = failure(reason)
+        results.append(Result(resource or "", provider or "status", answer, answer, sound=False, error=reason))
+    if not results:
+        raise CannotAsk("nothing is left to ask")
     resources = (resource,) if resource is not None else tuple(dict.fromkeys(result.resource for result in results))
-    report = Report(results, resources, resource, provider)
-    return Reply(response.status >= 300 or document.get("status") == "fail" or report.failing, report)
+    return Report(tuple(results), resources, resource, provider)
 
 
 def _result(resource: str, name: str, entries: list[dict[str, Any]]) -> Result:
     """Return the result behind the entries of one provider: one for each component, or one for all there is."""
     states = [entry["status"] for entry in entries if entry.get("status") is not None]
-    components = {str(entry["componentId"]): entry for entry in entries if entry.get("componentId") is not None}
+    components = {key: entry for entry in entries if (key := _text(entry.get("componentId"))) is not None}
     answer: JSON = {key: to_plain(entry.get("observedValue")).value for key, entry in components.items()}
     error = None
     if not components and "observedValue" in entries[0]:
         answer = to_plain(entries[0]["observedValue"]).value
     elif not components:
-        error = one_line(str(entries[0].get("output") or "no reason is given"))
+        error = one_line(_text(entries[0].get("output")) or "no reason is given")
+    times = [time for entry in entries if (time := _number(entry.get("responseTime"))) is not None]
     return Result(
         resource,
         name,
@@ -310,15 +319,22 @@ def _result(resource: str, name: str, entries: list[dict[str, Any]]) -> Result:
         judged=bool(states),
         critical="fail" in states,
         error=error,
-        reasons={key: str(entry["output"]) for key, entry in components.items() if entry.get("output") is not None},
-        duration=_small_number(entries[0].get("responseTime")) / 1000,
-        age=_small_number(entries[0].get("age")),
+        reasons={key: text for key, entry in components.items() if (text := _text(entry.get("output"))) is not None},
+        duration=max(times) / 1000 if times else None,
+        age=_number(entries[0].get("age")) or 0.0,
     )
 
 
-def _small_number(value: object) -> float:
-    """Return a number of the document, 0 for anything else and for what no duration or age can be."""
-    return float(value) if isinstance(value, (int, float)) and abs(value) < 1e12 else 0.0
+def _text(value: object) -> str | None:
+    """Return a text of the document as it can be written everywhere, None for anything else."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
+
+
+def _number(value: object) -> float | None:
+    """Return a number of the document, None for anything else and for what no duration or age can be."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e12:
+        return None
+    return float(value)
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, Any]]:

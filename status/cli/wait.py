@@ -6,20 +6,21 @@ from time import monotonic, sleep
 
 from status.cli.arguments import CannotAsk, Options
 from status.cli.output import Terminal, human_text
-from status.cli.target import Reply, Target
-from status.report import summary
+from status.cli.target import Target
+from status.report import Report, summary
 
 
 class Wait:
     """``wait NAME --for SECONDS --stable SECONDS``.
 
     default_limit: seconds until it gives up, unless ``--for`` says otherwise.
-    interval: seconds from one question to the next.
+    interval: seconds from one question to the next, at most; shortest: at least.
     trouble: why it cannot be called healthy yet, in half a sentence.
     """
 
     default_limit = 60.0
     interval = 1.0
+    shortest = 0.01
 
     def __init__(self, target: Target, options: Options, terminal: Terminal) -> None:
         """Raises CannotAsk where the options contradict each other."""
@@ -28,7 +29,7 @@ class Wait:
         self.limit = options.wait_for or self.default_limit
         self.stable = options.stable or 0.0
         self.trouble = "no answer yet"
-        self.last: Reply | None = None
+        self.last: Report | None = None
         if self.stable >= self.limit:
             raise CannotAsk(f"--stable {self.stable:g} never happens within --for {self.limit:g}")
 
@@ -42,15 +43,16 @@ class Wait:
                 self.terminal.write(f"{self.name}: healthy after {monotonic() - started:.1f} s")
             return 0
         self.terminal.remark(f"{self.name}: not healthy within {self.limit:g} s: {self.trouble}")
-        if self.last is not None and self.last.report is not None and self.last.failing:
-            self.terminal.write(human_text(self.last.report, self.terminal.colour, only_trouble=True))
+        if self.last is not None and self.last.failing:
+            self.terminal.write(human_text(self.last, self.terminal.colour, only_trouble=True))
         return 1
 
     def _until(self, deadline: float) -> bool:
         """Return whether it became healthy, and stayed so, in time."""
         since: float | None = None
-        while True:
-            trouble = self._ask(max(0.0, deadline - monotonic()))
+        asked = False
+        while (left := deadline - monotonic()) > 0:
+            trouble, report = self._ask(left)
             now = monotonic()
             if trouble is None:
                 since = now if since is None else since
@@ -59,24 +61,29 @@ class Wait:
                 trouble = f"healthy, but not yet for {self.stable:g} s"
             else:
                 since = None
+                if now >= deadline and asked:
+                    return False  # what the deadline cut short says less than the answer before
             if trouble != self.trouble and not self.options.quiet and not self.terminal.watched:
                 self.terminal.remark(f"waiting for {self.name}: {trouble}")
-            self.trouble = trouble
-            due = now + self.interval if since is None else min(now + self.interval, since + self.stable)
-            if due >= deadline:
-                return False
-            sleep(max(0.0, due - now))
+            self.trouble, self.last, asked = trouble, report, True
+            # Shorter and shorter towards the end, so that no time is left over in which nobody asks.
+            pause = max(self.shortest, min(self.interval, (deadline - now) / 2))
+            sleep(pause if since is None else max(0.0, min(pause, since + self.stable - now)))
+        return False
 
-    def _ask(self, patience: float) -> str | None:
-        """Return why it is not healthy now, None where it is. Raises CannotAsk where waiting will not change that."""
+    def _ask(self, patience: float) -> tuple[str | None, Report | None]:
+        """Return why it is not healthy now, None where it is, and the report where one came.
+
+        Raises CannotAsk where waiting changes nothing.
+        """
         try:
-            self.last = self.target.ask(self.options, patience)
+            report = self.target.report(self.options, patience)
         except CannotAsk as error:
             if not error.transient:
                 raise
-            self.last = None
-            return str(error)
-        report = self.last.report
-        if report is None or not (self.last.failing or any(result.running for result in report.results)):
-            return None
-        return summary(report)
+            return str(error), None
+        if not any(result.judged for result in report.results):
+            raise CannotAsk(f"nothing of {self.name} is judged, so that it never becomes healthy")
+        if report.failing or any(result.running for result in report.results):
+            return summary(report), report
+        return None, report

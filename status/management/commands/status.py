@@ -33,7 +33,7 @@ class Command(BaseCommand):
     def handle(self, *args: str, **options: Any) -> None:
         terminal = Terminal(self.stdout, self.stderr, colour=not options["no_color"])  # type: ignore[arg-type]
         try:
-            code = run(Options.of(options), "status", True, terminal)
+            code = run(Options.of(options), terminal)
         except CannotAsk as error:
             raise CommandError(str(error), returncode=MISUSE) from error
         if code:
