@@ -844,6 +844,7 @@ class ProcessTests(SimpleTestCase):
                     self.assertIn("Traceback", run([*command, "--traceback"]).stdout)
                     done = run([*command[:-2], "-f", "json"], stderr=subprocess.PIPE)
                     self.assertEqual(json.loads(done.stdout), {"a": {"ok": False, "error": "raised ConnectionError"}})
+                    self.assertEqual(done.stderr, "printed\n")
         self.assertIn("hunter2", (self.folder / "status.log").read_text())
 
     def test_a_secret_of_the_environment_is_masked_without_any_settings(self):

@@ -194,14 +194,9 @@ def _add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
         group.add_argument("--for", type=seconds, dest="wait_for", metavar="SECONDS", help=text)
         text = "healthy for that long without interruption (0)"
         group.add_argument("--stable", type=partial(seconds, zero=True), metavar="SECONDS", help=text)
-    if None in verbs or "wait" in verbs:
-        _add_question_options(parser)
-    else:
+    if not {None, "wait"} & set(verbs):
         parser.add_argument("--url", help="where the app is mounted, as the other tool reaches it")
-
-
-def _add_question_options(parser: argparse.ArgumentParser) -> None:
-    flag: dict[str, Any] = {"action": "store_true", "default": None}
+        return
     group = parser.add_argument_group("question")
     group.add_argument("-q", "--quiet", help="print nothing unless there is trouble", **flag)
     group.add_argument("--check", action="append", metavar="NAME", help="run only this provider; repeatable")

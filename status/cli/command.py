@@ -96,21 +96,19 @@ def no_logging_to_console() -> Iterator[None]:
     The answer says what fails, in words that are safe to mail.
     """
     loggers = [logging.root, *logging.root.manager.loggerDict.values()]
-    handlers = {handler for logger in loggers for handler in getattr(logger, "handlers", ())}
-    if logging.lastResort is not None:
-        handlers.add(logging.lastResort)
-    console = list(filter(_writes_to_console, handlers))
+    handlers = [logging.lastResort, *(handler for logger in loggers for handler in getattr(logger, "handlers", ()))]
+    console = [handler for handler in handlers if handler is not None and _writes_to_console(handler)]
+
+    def refuse(record: logging.LogRecord) -> bool:
+        return False
+
     for handler in console:
-        handler.addFilter(_refuse)
+        handler.addFilter(refuse)
     try:
         yield
     finally:
         for handler in console:
-            handler.removeFilter(_refuse)
-
-
-def _refuse(record: logging.LogRecord) -> bool:
-    return False
+            handler.removeFilter(refuse)
 
 
 def _writes_to_console(handler: logging.Handler) -> bool:
