@@ -122,6 +122,8 @@ def _log(old: State | None, result: Result) -> None:
     why = ", ".join(filter(None, told)) or "its answer holds false or null"
     if result.state == "fail":
         logger.error("%s is failing: %s", address, why)
+    elif result.sound:
+        logger.warning("%s warns: %s", address, why)
     else:
         logger.warning("%s is failing, which only warns: %s", address, why)
 

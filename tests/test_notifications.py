@@ -141,6 +141,12 @@ class LogTests(ChangesTestCase):
         self.assertNotIn("\n", line)
         self.assertLess(len(line), 1_000)
 
+    def test_check_that_only_warns_is_not_said_to_fail(self):
+        self.assertEqual(
+            self.logged(result(answer={"items": 42}, warnings={"items": "fewer than 50 left"})),
+            ["WARNING health/databases warns: items: fewer than 50 left"],
+        )
+
     def test_a_slow_log_handler_delays_nobody(self):
         release = threading.Event()
         self.addCleanup(release.set)

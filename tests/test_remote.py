@@ -473,6 +473,25 @@ def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 class ReadingTests(SimpleTestCase):
+    def test_warning_and_time_of_a_component_arrive_as_they_were_sent(self):
+        """FAULTS R8, and CONTRACT 1."""
+        original = report(
+            result(
+                answer={"a": True, "items": 42},
+                warnings={"items": "fewer than 50 left"},
+                durations={"a": 0.001, "items": 0.002},
+                duration=0.002,
+            ),
+            resource="health",
+        )
+        read = self.again(original)
+        (check,) = read.results
+        self.assertEqual((check.state, check.warnings), ("warn", {"items": "fewer than 50 left"}))
+        self.assertEqual(check.durations, {"a": 0.001, "items": 0.002})
+        self.assertIn("fewer than 50 left", human_text(read))
+        for name in ("text", "nagios"):
+            self.assertEqual(FORMATS[name].render(read, True), FORMATS[name].render(original, True))
+
     """A health+json document becomes the report it was made from."""
 
     def again(self, original: Any, details: bool = True) -> Any:
@@ -546,7 +565,7 @@ class ReadingTests(SimpleTestCase):
             with self.subTest(checks):
                 body = json.dumps({"checks": checks}).encode()
                 read = read_report(ServerResponse(200, "application/health+json", body))
-                for text in (human_text(read), nagios.render(read, True)):
+                for text in (human_text(read), nagios.render_nagios(read, True)):
                     self.assertNotIn("\x1b", text.encode().decode())
                     self.assertNotIn("0.001 s", text)
 
@@ -565,7 +584,7 @@ class ReadingTests(SimpleTestCase):
             self.assertTrue(str(error).isprintable())
         else:
             human_text(read).encode()
-            nagios.render(read, True).encode()
+            nagios.render_nagios(read, True).encode()
 
 
 class AddressTests(SimpleTestCase):

@@ -18,7 +18,7 @@ from status.engine import engine
 from status.entries import Check
 from status.formats import FORMATS, Format
 from status.registry import Selection, UnknownName, registry
-from status.report import Report, Result, failure, one_line
+from status.report import Report, Result, failure, is_sound, one_line
 from status.serialization import JSON, NotPlain, to_plain
 
 if TYPE_CHECKING:
@@ -303,24 +303,31 @@ def _result(resource: str, name: str, entries: list[dict[str, Any]]) -> Result:
     """Return the result behind the entries of one provider: one for each component, or one for all there is."""
     states = [entry["status"] for entry in entries if entry.get("status") is not None]
     components = {key: entry for entry in entries if (key := _text(entry.get("componentId"))) is not None}
-    answer: JSON = {key: to_plain(entry.get("observedValue")).value for key, entry in components.items()}
+    values = {key: to_plain(entry.get("observedValue")).value for key, entry in components.items()}
+    outputs = {key: text for key, entry in components.items() if (text := _text(entry.get("output"))) is not None}
+    times = {_text(entry.get("componentId")): _number(entry.get("responseTime")) for entry in entries}
+    seconds = {key: time / 1000 for key, time in times.items() if time is not None}
+    # A component that is well in itself and yet warns was warned of by its check.
+    warned = [key for key, entry in components.items() if entry.get("status") == "warn" and is_sound(values[key])]
+    answer: JSON = dict(values)
     error = None
     if not components and "observedValue" in entries[0]:
         answer = to_plain(entries[0]["observedValue"]).value
     elif not components:
         error = one_line(_text(entries[0].get("output")) or "no reason is given")
-    times = [time for entry in entries if (time := _number(entry.get("responseTime"))) is not None]
     return Result(
         resource,
         name,
         answer,
         answer,
-        sound=all(state == "pass" for state in states),
+        sound=len(states) == len(warned) + states.count("pass"),
         judged=bool(states),
         critical="fail" in states,
         error=error,
-        reasons={key: text for key, entry in components.items() if (text := _text(entry.get("output"))) is not None},
-        duration=max(times) / 1000 if times else None,
+        reasons={key: text for key, text in outputs.items() if key not in warned},
+        warnings={key: outputs.get(key, "") for key in warned},
+        duration=max(seconds.values(), default=None),
+        durations={key: time for key, time in seconds.items() if key is not None},
         age=_number(entries[0].get("age")) or 0.0,
     )
 
