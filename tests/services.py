@@ -284,7 +284,8 @@ class MariaDB(Server):
     def __init__(self, program: str) -> None:
         user = _unprivileged()
         self.data = directory(user) / "data"
-        command = [program, "--no-defaults", f"--datadir={self.data}", f"--socket={directory(user)}/socket"]
+        self.options = ["--no-defaults", f"--datadir={self.data}", f"--tmpdir={directory(user)}"]
+        command = [program, *self.options, f"--socket={directory(user)}/socket"]
         command += ["--bind-address=127.0.0.1", "--port={port}", "--skip-networking=0", "--skip-grant-tables"]
         command += ["--innodb-flush-method=nosync", "--innodb-buffer-pool-size=16M"]
         super().__init__(command, user=user)
@@ -302,7 +303,7 @@ class MariaDB(Server):
                 or missing("mariadb-install-db is missing", "apt-get install mariadb-server")
             )
             _run(
-                [installer, "--no-defaults", f"--datadir={self.data}", "--auth-root-authentication-method=normal"],
+                [installer, *self.options, "--auth-root-authentication-method=normal"],
                 self.user,
             )
         return super().prepare()
