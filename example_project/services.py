@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -12,6 +14,8 @@ ENGINES = {"postgres": "postgresql", "postgresql": "postgresql", "mysql": "mysql
 def database(url: str, folder: Path) -> dict[str, Any]:
     """The database of ``DATABASE_URL`` (``postgresql://user:password@host:port/name``), or SQLite in ``folder``."""
     if not url:
+        with contextlib.closing(sqlite3.connect(folder / "db.sqlite3")) as file:
+            file.execute("PRAGMA user_version = 1")  # a file without a byte counts as a database that is gone
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": folder / "db.sqlite3"}
     parts = urlsplit(url)
     if parts.scheme not in ENGINES:

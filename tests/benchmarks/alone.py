@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -54,6 +55,8 @@ def requests(door: bool) -> Callable[[Size], AbstractContextManager[dict[str, Tu
     @contextlib.contextmanager
     def prepare(size: Size) -> Iterator[dict[str, Turn]]:
         file = str(services.directory() / "database")
+        with contextlib.closing(sqlite3.connect(file)) as made:
+            made.execute("PRAGMA user_version = 1")  # what is missing or empty is not healthy
         database = {"ENGINE": "django.db.backends.sqlite3", "NAME": file, "CONN_MAX_AGE": 60}
         count = 300 if size.quick else 3000
         yield {
