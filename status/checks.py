@@ -15,12 +15,14 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
+from django.db import connections
 from django.utils.module_loading import import_string
 
 from status.access import HASHED, MIN_TOKEN, is_digest, networks
 from status.conf import DJANGO_PROVIDERS, conf, found
 from status.entries import Check
 from status.providers.base import Unavailable
+from status.providers.django.databases import NO_ENGINE, DatabaseCheck
 from status.registry import registry
 
 MIDDLEWARE = "status.middleware.StatusMiddleware"
@@ -197,13 +199,21 @@ def argument_warnings() -> Iterator[CheckMessage]:
             yield warning("status.W013", f"{check.resource}/{check.name} {message}", hint)
 
 
+def database_warnings() -> Iterator[CheckMessage]:
+    """Yield databases that models are kept in and that DATABASES leaves empty: often DATABASE_URL is not set."""
+    for alias in DatabaseCheck().configured():
+        if connections.settings[alias]["ENGINE"] == NO_ENGINE:
+            hint = "Set the environment variable that it is read from, or leave the models out of INSTALLED_APPS."
+            yield warning("status.W014", f'DATABASES["{alias}"] should name an ENGINE, and is empty.', hint)
+
+
 ERRORS = (setting_errors, provider_errors, access_errors)
 WARNINGS = (access_warnings, middleware_warnings, provider_warnings, celery_warnings, name_warnings)
 
 
 def mistakes(**kwargs: Any) -> list[CheckMessage]:
-    """Return what ``manage.py check`` says of settings that cannot be used, and of arguments without effect."""
-    return [message for check in (*ERRORS, argument_warnings) for message in check()]
+    """Return what ``manage.py check`` says of settings that cannot be used, or have no effect."""
+    return [message for check in (*ERRORS, argument_warnings, database_warnings) for message in check()]
 
 
 def risks(**kwargs: Any) -> list[CheckMessage]:

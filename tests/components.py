@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sqlite3
 import sys
 import time
 import types
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -38,6 +40,12 @@ def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def make_database(path: Path) -> None:
+    """Make a SQLite file with one table, unless it is there."""
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        file.execute("CREATE TABLE IF NOT EXISTS one (id)")
 
 
 @contextlib.contextmanager
@@ -79,6 +87,9 @@ class DatabasesTestCase(ComponentsTestCase):
         engine.close()
 
     def file(self, name: str = "db.sqlite3", **entry: Any) -> dict[str, Any]:
+        """An entry for a SQLite file, made where its directory is there."""
+        if (self.directory / name).parent.is_dir():
+            make_database(self.directory / name)
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": self.directory / name, **entry}
 
     def peculiar(self, **attributes: Any) -> dict[str, Any]:

@@ -11,21 +11,28 @@ import time
 from typing import Any
 from unittest import mock
 
+from django.conf import settings
 from django.core.cache import caches as cache_handler
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.db import BaseDatabaseCache
 from django.core.cache.backends.locmem import LocMemCache
-from django.db import connections
+from django.core.management import call_command
+from django.db import OperationalError, connections
 from django.test import override_settings
 
 from status.engine import engine
 from status.entries import Check
+from status.providers.django import caches as caches_module
 from status.providers.django import health
 from status.report import Result
 from tests import services
-from tests.components import ComponentsTestCase, eventually
+from tests.components import ComponentsTestCase, eventually, make_database
 from tests.processes import ROOT, environment
 
 caches = health.caches
 REDIS = "django.core.cache.backends.redis.RedisCache"
+NOT_MADE = "its directory cannot be made, or not be written to"
+FILES = "django.core.cache.backends.filebased.FileBasedCache"
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 
 
@@ -64,7 +71,40 @@ class Lagging(LocMemCache):
         return super().get(*args, **kwargs) if self.looks > 2 else None
 
 
-class Lost(LocMemCache):
+class Keeping(BaseCache):
+    """Keeps everything, without a limit."""
+
+    kept: dict[str, Any] = {}
+
+    def __init__(self, location: str, params: dict[str, Any]) -> None:
+        BaseCache.__init__(self, params)
+
+    def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        return self.kept.get(key)
+
+    def set(self, key: str, value: Any, *args: Any, **kwargs: Any) -> None:
+        self.kept[key] = value
+
+    def delete(self, key: str, version: Any = None) -> bool:
+        return self.kept.pop(key, None) is not None
+
+
+class Table(Keeping, BaseDatabaseCache):
+    """A cache in a table, on a database connection that has gone stale."""
+
+    stale = False
+
+    def set(self, *args: Any, **kwargs: Any) -> None:
+        if type(self).stale:
+            raise OperationalError
+        super().set(*args, **kwargs)
+
+    @classmethod
+    def renew(cls) -> None:
+        cls.stale = False
+
+
+class Lost(Keeping):
     """Its first connection works once; then the server is restarted, and new connections work."""
 
     made = 0
@@ -110,6 +150,9 @@ class Router:
         return "tables"
 
     db_for_write = db_for_read
+
+    def allow_migrate(self, *args: Any, **hints: Any) -> bool:
+        return True
 
 
 def refuse(*args: Any) -> str:
@@ -158,9 +201,79 @@ class CachesTests(ComponentsTestCase):
         self.assertEqual(self.run_check().answer, {"default": True, "other": True})
 
     def test_files_are_written_and_removed(self) -> None:
-        self.use(other={"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": self.directory})
+        self.use(other={"BACKEND": FILES, "LOCATION": self.directory})
         self.assertEqual(self.run_check().answer, {"default": True, "other": True})
         self.assertEqual(list(self.directory.glob("*.djcache")), [])
+
+    def use_table(self) -> dict[str, Any]:
+        """An entry for a cache in a table of a SQLite file."""
+        # In a file: Django leaves a database in memory open when the thread that used it ends.
+        make_database(self.directory / "db.sqlite3")
+        file = {"ENGINE": "django.db.backends.sqlite3", "NAME": self.directory / "db.sqlite3"}
+        self.enter(services.use_databases(self, tables=file))
+        self.enter(override_settings(DATABASE_ROUTERS=[f"{__name__}.Router"]))
+        self.addCleanup(lambda: connections["tables"].close())
+        return {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache_table"}
+
+    def test_full_cache_loses_nothing_to_a_run(self) -> None:
+        """FAULTS P5: the backends make room by deleting a third of what is there, or all of it."""
+        full = {"MAX_ENTRIES": 10}
+        memory, files, table = {"BACKEND": LOCMEM}, {"BACKEND": FILES, "LOCATION": self.directory}, self.use_table()
+        for entry, count in ((memory, 10), (files, 10), (table, 11)):
+            for options in (full, {**full, "CULL_FREQUENCY": 0}):
+                with self.subTest(entry=entry, options=options):
+                    self.use(full={**entry, "OPTIONS": options})
+                    if entry is table:
+                        call_command("createcachetable", database="tables", verbosity=0)
+                    cache = cache_handler["full"]
+                    cache.clear()
+                    for number in range(count):
+                        cache.set(str(number), number)
+                    kept = cache.get_many(map(str, range(count)))
+                    self.assertEqual(self.run_check("full").answer, {"full": True})
+                    self.assertEqual(caches(["full"]), {"full": True})
+                    self.assertEqual(cache.get_many(map(str, range(count))), kept)
+                    self.assertEqual(len(kept), count)
+                    cache.clear()
+
+    def test_directory_of_a_file_cache_is_not_made(self) -> None:
+        """FAULTS P5: root, asked first, would make one that the site may not enter."""
+        location = self.directory / "cache" / "files"
+        self.use(other={"BACKEND": FILES, "LOCATION": location})
+        self.assertEqual(self.run_check("other").answer, {"other": True})
+        self.assertEqual(caches(["other"]), {"other": True})
+        self.assertFalse(location.parent.exists())
+        cache_handler["other"].set("made", "by the site")
+        self.assertEqual(self.run_check("other").answer, {"other": True})
+        self.assertEqual(cache_handler["other"].get("made"), "by the site")
+
+    def test_settings_that_are_changed_in_place_are_noticed(self) -> None:
+        self.use(other={"BACKEND": FILES, "LOCATION": self.directory})
+        self.assertEqual(self.run_check().answer, {"default": True, "other": True})
+        (self.directory / "file").touch()
+        settings.CACHES["other"]["LOCATION"] = self.directory / "file" / "folder"
+        settings.CACHES["third"] = {"BACKEND": LOCMEM}
+        self.assertEqual(self.run_check().answer, {"default": True, "other": False, "third": True})
+        del settings.CACHES["other"]
+        self.assertEqual(self.run_check().answer, {"default": True, "third": True})
+
+    def test_any_number_of_aliases_is_answered(self) -> None:
+        for number in (0, 10_000):
+            with self.subTest(number):
+                aliases = [f"alias{each}" for each in range(number)]
+                self.use(**{alias: {"BACKEND": LOCMEM} for alias in aliases})
+                result = engine.run([Check("health", "caches", caches, kwargs={"aliases": aliases})])[0]
+                self.assertIsNone(result.error)
+                self.assertEqual(result.state, "pass")
+                if not number:
+                    self.assertEqual(result.answer, {})
+
+    def test_aliases_that_look_alike_are_told_apart(self) -> None:
+        names = ["caf\u00e9", "cafe\u0301", "Cache", "cache"]
+        self.use(**{name: {"BACKEND": LOCMEM} for name in names[:-1]}, cache=backend("Dropping"))
+        result = self.run_check(*names)
+        self.assertEqual(result.answer, dict(zip(names, (True, True, True, False), strict=True)))
+        self.assertEqual(list(result.reasons), ["cache"])
 
     def test_nothing_stays_in_the_cache(self) -> None:
         self.use()
@@ -199,21 +312,12 @@ class CachesTests(ComponentsTestCase):
         self.assertFails("SystemExit", **backend("Exiting"))
 
     def test_missing_table_fails(self) -> None:
-        # In a file: Django leaves a database in memory open when the thread that used it ends.
-        file = {"ENGINE": "django.db.backends.sqlite3", "NAME": self.directory / "db.sqlite3"}
-        self.enter(services.use_databases(self, tables=file))
-        self.enter(override_settings(DATABASE_ROUTERS=[f"{__name__}.Router"]))
-        self.assertFails(
-            "OperationalError", BACKEND="django.core.cache.backends.db.DatabaseCache", LOCATION="no_such_table"
-        )
-        connections["tables"].close()
+        self.assertFails("OperationalError", **{**self.use_table(), "LOCATION": "no_such_table"})
 
     def test_directory_that_cannot_be_made_fails(self) -> None:
         (self.directory / "file").touch()
         location = str(self.directory / "file" / "folder")
-        self.assertFails(
-            "NotADirectoryError", BACKEND="django.core.cache.backends.filebased.FileBasedCache", LOCATION=location
-        )
+        self.assertFails(NOT_MADE, BACKEND=FILES, LOCATION=location)
 
     def test_backend_that_cannot_be_closed_fails_for_its_first_reason(self) -> None:
         self.assertFails("ConnectionError", **backend("Unclosable"))
@@ -280,21 +384,18 @@ class CachesTests(ComponentsTestCase):
 
     def test_cache_in_a_table_is_asked_again_on_a_new_connection(self) -> None:
         """The database connection of the worker thread may have gone stale, which is no fault of the cache."""
-        Lost.made = 0
-        self.use(table=backend("Lost"))
-        self.assertEqual(self.run_check("table").answer, {"table": True})
-        with mock.patch.object(health, "close_old_connections") as close:
+        self.use(table=backend("Table"))
+        self.enter(mock.patch.object(Table, "stale", True))
+        with mock.patch.object(caches_module, "close_old_connections", side_effect=Table.renew) as close:
             self.assertEqual(self.run_check("table").answer, {"table": True})
         close.assert_called_once_with()
 
     def test_connections_of_the_caller_stay_open_whatever_happens_to_a_cache(self) -> None:
         """A direct call is a guest in the thread of a request."""
-        Lost.made = 0
-        self.use(table=backend("Lost"))
-        self.assertEqual(caches(["table"]), {"table": True})
-        with mock.patch.object(health, "close_old_connections") as close:
-            self.assertEqual(caches(["table"]), {"table": True})
-        self.assertEqual(Lost.made, 2)
+        self.use(table=backend("Table"))
+        self.enter(mock.patch.object(Table, "stale", True))
+        with mock.patch.object(caches_module, "close_old_connections", side_effect=Table.renew) as close:
+            self.assertEqual(caches(["table"]), {"table": False})
         close.assert_not_called()
 
     def test_plain_call_works_on_an_event_loop(self) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from typing import Any
+from unittest import mock
 
+import psutil
 from django.core.management import call_command
 from django.db import connections
 from django.test import override_settings, tag
@@ -105,6 +108,37 @@ class RedisTests(FaultTestCase):
             client.close()
             engine.close()
 
+    def test_one_dead_replica_of_two_is_always_false(self) -> None:
+        """FAULTS P4: Django reads from one of the replicas at random."""
+        with services.redis(private=True) as dying, services.redis(private=True) as living:
+            primary = services.redis()
+            for replica in (dying, living):
+                client = replica.client()
+                self.addCleanup(client.close)
+                client.replicaof(primary.host, primary.port)
+                self.assertTrue(eventually(lambda: client.info("replication")["master_link_status"] == "up", 20.0))  # noqa: B023
+            entry = self.cache(REDIS, [primary.url, dying.url, living.url])
+            self.assertEqual(self.ask(entry), HEALTHY)
+            dying.kill()
+            for _ in range(20):
+                self.assertEqual(self.ask(entry), FAILING)
+                self.assertEqual(self.reason(entry), "server 1 of 2: ConnectionError")
+            engine.close()
+
+    def test_a_thousand_runs_use_the_same_connections_without_the_garbage_collector(self) -> None:
+        """FAULTS E11."""
+        self.addCleanup(gc.enable)
+        gc.disable()
+        with services.redis(private=True) as redis:
+            entry, client = self.cache(REDIS, redis.url), redis.client()
+            self.addCleanup(client.close)
+            self.ask(entry)
+            first = {each["id"] for each in client.client_list()}
+            for _ in range(1000):
+                self.assertEqual(self.ask(entry), HEALTHY)
+            self.assertEqual({each["id"] for each in client.client_list()}, first)
+            engine.close()
+
     def test_restarted_server_is_healthy_at_once(self) -> None:
         with services.redis(private=True) as redis:
             entry = self.cache(REDIS, redis.url)
@@ -174,6 +208,35 @@ class MemcachedTests(FaultTestCase):
         self.assertEqual(self.ask(entry), FAILING)
         self.assertEqual(self.reason(entry), "did not keep what was written to it")
 
+    def test_one_dead_server_of_two_is_always_false(self) -> None:
+        """FAULTS P4: the key chooses the server, so one random key would find the dead one half of the time."""
+        for backend in (PYMEMCACHE, PYLIBMC):
+            with self.subTest(backend), services.memcached(private=True) as dying:
+                living = services.memcached()
+                for location in ([living.location, dying.location], f"{living.location};{dying.location}"):
+                    entry = self.cache(backend, location)
+                    self.assertEqual(self.ask(entry), HEALTHY)
+                    dying.kill()
+                    for _ in range(20):
+                        self.assertEqual(self.ask(entry), FAILING)
+                        self.assertRegex(self.reason(entry), r"^server 2 of 2: [\w ]+$")
+                    dying.start()
+                    self.assertEqual(self.ask(entry), HEALTHY)
+                engine.close()
+
+    def test_clients_of_several_servers_leave_no_connection(self) -> None:
+        """FAULTS E11."""
+        gc.disable()
+        self.addCleanup(gc.enable)
+        server = services.memcached()
+        for backend in (PYMEMCACHE, PYLIBMC):
+            entry = self.cache(backend, [server.location, server.location.replace("127.0.0.1", "localhost")])
+            self.ask(entry)
+            before = len(psutil.Process().net_connections())
+            for _ in range(100):
+                self.assertEqual(self.ask(entry), HEALTHY)
+            self.assertLessEqual(len(psutil.Process().net_connections()), before)
+
     def test_restarted_server_is_healthy_at_once(self) -> None:
         with services.memcached(private=True) as memcached:
             entry = self.cache(PYMEMCACHE, memcached.location)
@@ -203,6 +266,7 @@ class Router:
 @tag("fault")
 class TableTests(FaultTestCase):
     def test_cache_in_a_table_leaves_no_connection_and_survives_a_lost_one(self) -> None:
+        self.enter(mock.patch("status.threads.is_testing", lambda: False))  # which keeps no connection (FAULTS E8)
         postgres = services.postgres()
         for max_age in (0, None):
             with self.subTest(max_age), override_settings(DATABASE_ROUTERS=[f"{__name__}.Router"]):
@@ -217,6 +281,27 @@ class TableTests(FaultTestCase):
                 self.assertEqual(postgres.execute("SELECT count(*) FROM cache_table"), [(0,)])
                 engine.close()
                 self.assertTrue(eventually(lambda: self.sessions(postgres) == 0))
+
+    @override_settings(DATABASE_ROUTERS=[f"{__name__}.Router"])
+    def test_a_thousand_runs_use_one_connection_without_the_garbage_collector(self) -> None:
+        """FAULTS E11."""
+        self.enter(mock.patch("status.threads.is_testing", lambda: False))
+        self.addCleanup(gc.enable)
+        gc.disable()
+        postgres = services.postgres()
+        self.use(pg=postgres.settings(CONN_MAX_AGE=None))
+        entry = self.cache("django.core.cache.backends.db.DatabaseCache", "cache_table")
+        call_command("createcachetable", database="pg", verbosity=0)
+        connections["pg"].close()
+        sql = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        self.ask(entry)
+        first = postgres.execute(sql)
+        for _ in range(1000):
+            self.assertEqual(self.ask(entry), HEALTHY)
+        self.assertTrue(eventually(lambda: postgres.execute(sql) == first))
+        self.assertEqual(len(first), 1)
+        engine.close()
+        self.assertTrue(eventually(lambda: self.sessions(postgres) == 0))
 
     def sessions(self, postgres: services.Postgres) -> int:
         sql = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"

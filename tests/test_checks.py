@@ -246,7 +246,8 @@ class IdTests(SimpleTestCase):
             for id in re.findall(r'"(status\.[EW]\d{3})"', body):
                 owners.setdefault(id, set()).add(body.split("(")[0])
         self.assertEqual({id: names for id, names in owners.items() if len(names) > 1}, {})
-        for letter, registered in (("E", checks.ERRORS), ("W", (*checks.WARNINGS, checks.argument_warnings))):
+        plain = (checks.argument_warnings, checks.database_warnings)
+        for letter, registered in (("E", checks.ERRORS), ("W", (*checks.WARNINGS, *plain))):
             names = {name for id, names in owners.items() if id.startswith(f"status.{letter}") for name in names}
             self.assertEqual(names, {check.__name__ for check in registered})
 

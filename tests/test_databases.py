@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import os
+import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -14,6 +16,7 @@ from typing import Any
 from unittest import mock
 
 from asgiref.sync import async_to_sync
+from django.apps import apps as django_apps
 from django.db import NotSupportedError, connection, connections, transaction
 from django.db.backends.sqlite3 import base as sqlite
 from django.db.utils import OperationalError
@@ -24,9 +27,11 @@ from status.engine.engine import SingleFlight
 from status.entries import Check
 from status.providers.django import health, stats
 from status.report import Result
-from tests.components import DatabasesTestCase, check, eventually, run
+from tests.components import DatabasesTestCase, check, eventually, make_database, run
+from tests.processes import ROOT, environment
 
 databases = health.databases
+MISSING = "the database file cannot be found (FileNotFoundError)"
 
 
 #: Options that have held secrets somewhere, and allowed ones that hold one by mistake.
@@ -84,15 +89,11 @@ class DatabasesTests(DatabasesTestCase):
         self.assertEqual(answer.value, {"nowhere": False})
         self.assertEqual(answer.reasons, {"nowhere": "not configured in DATABASES"})
 
-    def test_project_without_a_database_has_none_that_fails(self) -> None:
-        self.use(other={})
-        self.assertNotIn("other", databases())
-
     def test_database_that_cannot_be_opened_is_false_and_hides_no_other(self) -> None:
         self.use(other=self.file("missing/db.sqlite3"))
         result = run(check())
         self.assertEqual(result.answer, {"default": True, "other": False})
-        self.assertEqual(result.reasons, {"other": "OperationalError"})
+        self.assertEqual(result.reasons, {"other": MISSING})
         self.assertIsNone(result.error)
 
     def test_backend_that_cannot_be_imported_fails_alone_and_its_text_stays_in(self) -> None:
@@ -103,16 +104,19 @@ class DatabasesTests(DatabasesTestCase):
 
     def test_failure_is_logged_once_and_again_after_a_recovery(self) -> None:
         self.use(noisy=self.file("folder/db.sqlite3"))
+        moved = self.directory / "moved"
+        moved.mkdir()
+        make_database(moved / "db.sqlite3")
         entry = check("noisy")
         with self.assertLogs("status", "WARNING") as logs:
             for _ in range(2):
                 run(entry)
-            (self.directory / "folder").mkdir()
+            os.rename(moved, self.directory / "folder")
             self.assertEqual(run(entry).answer, {"noisy": True})
-            os.rename(self.directory / "folder", self.directory / "moved")
+            os.rename(self.directory / "folder", moved)
             run(entry)
         lines = [line.splitlines()[0] for line in logs.output if "databases/noisy" in line]
-        self.assertEqual(lines, ["WARNING:status:databases/noisy failed: OperationalError"] * 2)
+        self.assertEqual(lines, [f"WARNING:status:databases/noisy failed: {MISSING}"] * 2)
 
     def test_connection_stays_open_between_runs_as_django_decides_and_ends_with_its_thread(self) -> None:
         """Under Django's test runner, none is kept: it would keep a test database from being destroyed (FAULTS E8)."""
@@ -126,8 +130,8 @@ class DatabasesTests(DatabasesTestCase):
                 self.assertEqual(self.open_files(), [])
 
     def test_file_that_was_moved_away_is_noticed(self) -> None:
-        self.use(other=self.file("folder/db.sqlite3"))
         (self.directory / "folder").mkdir()
+        self.use(other=self.file("folder/db.sqlite3"))
         self.assertEqual(run(check("other")).answer, {"other": True})
         os.rename(self.directory / "folder", self.directory / "moved")
         self.assertEqual(run(check("other")).answer, {"other": False})
@@ -203,7 +207,7 @@ class DatabasesTests(DatabasesTestCase):
     def test_backend_is_imported_before_the_first_run(self) -> None:
         entry = Check("health", "databases", "status.providers.django.health.databases", kwargs={"aliases": ["other"]})
         self.use(other=self.file())
-        with mock.patch.object(health.connections, "create_connection") as create:
+        with mock.patch.object(connections, "create_connection") as create:
             entry.load()
         create.assert_called_once_with("other")
 
@@ -228,7 +232,7 @@ class DatabasesTests(DatabasesTestCase):
             connection.set_trace_callback(asked.append)
             return connection
 
-        self.use(other=self.peculiar(features_class=Features, get_new_connection=get_new_connection))
+        self.use(other=self.peculiar(vendor="dual", features_class=Features, get_new_connection=get_new_connection))
         self.assertEqual(databases(["other"]), {"other": True})
         self.assertIn("SELECT 1 FROM dual", asked)
 
@@ -270,6 +274,204 @@ class DatabasesTests(DatabasesTestCase):
         for _ in range(3):
             self.assertEqual(run(check("other")).answer, {"other": True})
         self.assertEqual([len(wrapper.queries_log) for wrapper in wrappers], [0] * 3)
+
+
+class FileTests(DatabasesTestCase):
+    """FAULTS P1: a SQLite file is read, and where there is none it is not made."""
+
+    def spellings(self, path: Path) -> list[Any]:
+        """The ways to name a file in DATABASES."""
+        return [
+            path,
+            str(path),
+            os.path.relpath(path),
+            f"file:{path}",
+            f"file://{path}?mode=rwc",
+            f"file:{path}?cache=shared",
+        ]
+
+    def named(self, name: Any) -> None:
+        """Use the file of that name, in a new thread."""
+        engine.close()
+        self.use(other={"ENGINE": "django.db.backends.sqlite3", "NAME": name})
+
+    def assertBroken(self, reason: str, path: Path) -> None:
+        before = {file: file.stat().st_size for file in self.directory.rglob("*")}
+        for name in self.spellings(path):
+            with self.subTest(name=name):
+                self.named(name)
+                for answer in (run(check("other")), databases.check(["other"])):
+                    self.assertEqual(dict(answer.reasons), {"other": reason})
+                self.assertEqual({file: file.stat().st_size for file in self.directory.rglob("*")}, before)
+
+    def test_missing_file_is_false_and_is_not_made(self) -> None:
+        self.assertBroken(MISSING, self.directory / "a file.sqlite3")
+
+    def test_what_is_no_database_is_false(self) -> None:
+        """An LFS pointer, garbage, a database that was cut off, one that was emptied, a directory."""
+        make_database(self.directory / "whole")
+        whole = (self.directory / "whole").read_bytes()
+        damaged = "the file is no SQLite database, or a damaged one"
+        for name, content, reason in (
+            ("pointer", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", damaged),
+            ("garbage", os.urandom(8192), damaged),
+            ("half", whole[: len(whole) // 2], damaged),
+            ("header", whole[:50], damaged),
+            ("empty", b"", "the database file is empty"),
+        ):
+            (self.directory / name).write_bytes(content)
+            self.assertBroken(reason, self.directory / name)
+        (self.directory / "directory").mkdir()
+        self.assertBroken("the database is no file", self.directory / "directory")
+
+    def test_file_that_may_not_be_read_is_false(self) -> None:
+        path, directory = self.directory / "db.sqlite3", self.directory / "closed"
+        make_database(path)
+        directory.mkdir()
+        make_database(directory / "db.sqlite3")
+        self.directory.chmod(0o755)
+        path.chmod(0)
+        directory.chmod(0)
+        self.addCleanup(directory.chmod, 0o755)
+        if os.geteuid() == 0:
+            os.seteuid(65534)
+            self.addCleanup(os.seteuid, 0)
+        for name, reason in (
+            (path, "OperationalError"),
+            (directory / "db.sqlite3", "the database file cannot be found (PermissionError)"),
+        ):
+            self.named(name)
+            self.assertEqual(run(check("other")).reasons, {"other": reason})
+
+    def test_file_that_is_damaged_while_a_connection_is_open_is_false_until_it_is_mended(self) -> None:
+        self.enter(mock.patch("status.threads.is_testing", lambda: False))
+        path = self.directory / "db.sqlite3"
+        self.use(other=self.file(CONN_MAX_AGE=None))
+        content = path.read_bytes()
+        for break_it in (path.unlink, lambda: os.truncate(path, 0), lambda: os.truncate(path, 1000)):
+            self.assertEqual(run(check("other")).answer, {"other": True})
+            break_it()
+            self.assertEqual(run(check("other")).answer, {"other": False})
+            path.write_bytes(content)
+        self.assertEqual(run(check("other")).answer, {"other": True})
+
+    def test_locked_file_is_false_after_the_deadline_and_true_when_it_is_free(self) -> None:
+        self.use(other=self.file())
+        with contextlib.closing(sqlite3.connect(self.directory / "db.sqlite3", isolation_level=None)) as holder:
+            holder.execute("BEGIN EXCLUSIVE")
+            self.assertEqual(run(check("other", timeout=0.3)).reasons, {"other": "timed out after 0.3 s"})
+        self.assertTrue(eventually(lambda: run(check("other", timeout=0.3)).answer == {"other": True}))
+
+    def test_lock_of_this_process_outlives_a_run(self) -> None:
+        """POSIX ends all locks of a process on a file when it closes the file once."""
+        self.use(other=self.file())
+        path = self.directory / "db.sqlite3"
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            self.assertEqual(databases(["other"]), {"other": True})
+            code = f"import sqlite3; sqlite3.connect({str(path)!r}, timeout=0).execute('BEGIN IMMEDIATE')"
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        self.assertIn("database is locked", done.stderr)
+
+    def test_database_in_memory_is_healthy(self) -> None:
+        for name in (":memory:", "file::memory:", "file:p1?mode=memory&cache=shared", "file:/p1?vfs=memdb"):
+            with self.subTest(name):
+                self.named(name)
+                self.assertEqual(run(check("other")).answer, {"other": True})
+                self.assertEqual(databases(["other"]), {"other": True})
+                sqlite.BaseDatabaseWrapper.close(connections["other"])
+
+
+class MissingTests(DatabasesTestCase):
+    """FAULTS P2: DATABASES names no database where the project needs one."""
+
+    REASON = "no ENGINE in DATABASES"
+
+    def test_database_without_an_engine_is_false_where_models_are_kept_in_it(self) -> None:
+        for entry in ({}, {"ENGINE": "", "CONN_MAX_AGE": 60}):
+            self.use(default=entry, other={})
+            result = run(check())
+            self.assertEqual(result.answer, {"default": False, "other": False})
+            self.assertEqual(result.reasons, {"default": self.REASON, "other": self.REASON})
+            self.assertIs(stats.databases(["default"])["default"]["is_usable"], False)
+
+    def test_default_that_routers_leave_empty_is_not_asked(self) -> None:
+        self.use(default={}, other=self.file())
+        with override_settings(DATABASE_ROUTERS=[f"{__name__}.Elsewhere"]):
+            self.assertEqual(run(check()).answer, {"other": True})
+
+    def test_model_that_has_no_table_needs_no_database(self) -> None:
+        self.use(default={})
+        model = mock.Mock(**{"_meta.managed": False})
+        with mock.patch.object(django_apps, "get_models", return_value=[model]):
+            self.assertEqual(run(check()).answer, {})
+
+    def ask(self, *apps: str, **configured: Any) -> tuple[Any, str]:
+        """What a project answers, and what ``check`` prints there."""
+        code = (
+            "import django, sys\n"
+            "from django.conf import settings\n"
+            f"settings.configure(INSTALLED_APPS={['status', *apps]!r}, **{configured!r})\n"
+            "django.setup()\n"
+            "from django.core.management import call_command\n"
+            "call_command('check', stderr=sys.stderr, stdout=sys.stderr)\n"
+            "call_command('status', 'health/databases', format='json')\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment(), cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        return json.loads(done.stdout), done.stderr
+
+    def test_check_warns(self) -> None:
+        answer, printed = self.ask("django.contrib.contenttypes", DATABASES={"default": {}})
+        self.assertEqual(answer, {"default": False})
+        self.assertIn('(status.W013) DATABASES["default"] should name an ENGINE', printed)
+
+    def test_project_without_models_or_databases_stays_quiet(self) -> None:
+        for apps, configured in (
+            ((), {"DATABASES": {"default": {}}}),
+            ((), {"DATABASES": {}}),
+            (("django.contrib.contenttypes",), {}),
+        ):
+            with self.subTest(apps=apps, configured=configured):
+                answer, printed = self.ask(*apps, **configured)
+                self.assertEqual(answer, {})
+                self.assertNotIn("W013", printed)
+
+
+class Elsewhere:
+    """Keeps every model in ``other``."""
+
+    def db_for_write(self, model: Any, **hints: Any) -> str:
+        return "other"
+
+
+class NoSqlTests(DatabasesTestCase):
+    """FAULTS P3: MongoDB's backend has a cursor that is None, and does not implement ``is_usable``."""
+
+    def assertAnswers(self, expected: bool, **attributes: Any) -> None:
+        features = type("Features", (sqlite.DatabaseFeatures,), {"minimum_database_version": None})
+        no_cursor = mock.MagicMock(**{"__enter__.return_value": None, "__exit__.return_value": None})
+        mongo = {"vendor": "mongodb", "features_class": features, "cursor": lambda self: no_cursor}
+        mongo["is_usable"] = sqlite.BaseDatabaseWrapper.is_usable
+        engine.close()
+        self.use(other=self.peculiar(**mongo, **attributes))
+        self.assertEqual(run(check("other")).answer, {"other": expected})
+
+    def test_connection_is_proof_where_nothing_else_is_implemented(self) -> None:
+        def fail(self: Any, params: Any) -> Any:
+            raise OperationalError
+
+        unknown = sqlite.BaseDatabaseWrapper.get_database_version
+        self.assertAnswers(True, get_database_version=unknown)
+        self.assertAnswers(False, get_database_version=unknown, get_new_connection=fail)
+
+    def test_client_that_connects_late_is_asked_for_the_version_of_its_server(self) -> None:
+        def fail(self: Any) -> Any:
+            raise OperationalError
+
+        self.assertAnswers(True, get_database_version=lambda self: (7, 0))
+        self.assertAnswers(False, get_database_version=fail)
 
 
 class TransactionTests(TransactionTestCase):
@@ -415,7 +617,7 @@ class StatsTests(DatabasesTestCase):
     def test_database_that_is_down_keeps_its_facts(self) -> None:
         self.use(other=self.file("missing/db.sqlite3"))
         result = self.facts()
-        self.assertEqual(result.reasons, {"other": "OperationalError"})
+        self.assertEqual(result.reasons, {"other": MISSING})
         facts = result.answer["other"]  # type: ignore[index, call-overload]
         self.assertEqual((facts["vendor"], facts["is_usable"]), ("sqlite", False))
 

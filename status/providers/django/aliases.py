@@ -1,0 +1,101 @@
+"""What the checks of databases and caches share: one component for each alias, asked in a thread that may ask it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from threading import Thread
+from types import MappingProxyType
+from typing import Any
+
+from django.db import connections
+
+from status.conf import conf
+from status.providers.base import Composite, Part, Unavailable, deadline
+
+
+class AliasCheck(Composite):
+    """Answer ``{alias: bool}``, with a reason for each ``false``.
+
+    Entry argument ``aliases`` (a list of names, or one name) chooses; without it every configured alias is asked.
+
+    A run in a worker thread of the engine uses that thread's connections. A direct call and a run with
+    ``STATUS_SYNCHRONOUS`` use the caller's; where an event loop runs, Django allows no database work, so they use those
+    of a thread that is started for the call.
+    """
+
+    arguments = MappingProxyType({"aliases": Iterable})
+
+    #: Django's ``connections`` or ``caches``.
+    handler: Any
+
+    def configured(self) -> Iterable[str]:
+        """Return the aliases that are asked where the entry names none."""
+        return list(self.handler.settings)
+
+    def ask_alias(self, alias: str) -> None:
+        """Ask one service. Raises whatever is wrong with it."""
+        raise NotImplementedError
+
+    def import_backend(self, alias: str) -> None:
+        """Import what asking one service needs. May raise whatever is wrong with it."""
+        raise NotImplementedError
+
+    def load(self, aliases: Iterable[str] | str | None = None) -> None:
+        for alias in self.aliases(aliases):
+            with suppress(Exception):  # it happens again in the run, which reports it
+                self.import_backend(alias)
+
+    def parts(self, aliases: Iterable[str] | str | None = None) -> list[Part]:
+        return [self.part(alias) for alias in self.aliases(aliases)]
+
+    def aliases(self, chosen: Iterable[str] | str | None) -> Iterable[str]:
+        """Return the aliases to ask, each once. Raises TypeError where ``chosen`` holds no names."""
+        if chosen is None:
+            return self.configured()
+        return [chosen] if isinstance(chosen, str) else dict.fromkeys(chosen)
+
+    def ask(self, name: str) -> bool:
+        try:
+            if _on_event_loop():
+                errors: list[BaseException] = []
+                thread = Thread(target=self._ask_and_close, args=(name, errors), daemon=True)
+                thread.start()
+                thread.join()
+                for error in errors:
+                    raise error
+            else:
+                self.ask_alias(name)
+        except Unavailable:
+            raise
+        except BaseException as error:  # a broken backend may raise anything
+            raise Unavailable(class_of(error)) from error
+        return True
+
+    def _ask_and_close(self, alias: str, errors: list[BaseException]) -> None:
+        try:
+            self.ask_alias(alias)
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+
+def in_worker() -> bool:
+    """Return whether this is a worker thread of the engine, whose connections nobody else uses."""
+    return deadline() is not None and not conf.synchronous
+
+
+def _on_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def class_of(error: BaseException) -> str:
+    """Return the class of an exception, and of its cause where that says more. Its text may hold credentials."""
+    name, cause = type(error).__name__, type(error.__cause__).__name__
+    return name if error.__cause__ is None or cause == name else f"{name} ({cause})"
