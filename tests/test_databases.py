@@ -425,7 +425,7 @@ class MissingTests(DatabasesTestCase):
     def test_check_warns(self) -> None:
         answer, printed = self.ask("django.contrib.contenttypes", DATABASES={"default": {}})
         self.assertEqual(answer, {"default": False})
-        self.assertIn('(status.W013) DATABASES["default"] should name an ENGINE', printed)
+        self.assertIn('(status.W014) DATABASES["default"] should name an ENGINE', printed)
 
     def test_project_without_models_or_databases_stays_quiet(self) -> None:
         for apps, configured in (
@@ -436,7 +436,7 @@ class MissingTests(DatabasesTestCase):
             with self.subTest(apps=apps, configured=configured):
                 answer, printed = self.ask(*apps, **configured)
                 self.assertEqual(answer, {})
-                self.assertNotIn("W013", printed)
+                self.assertNotIn("W014", printed)
 
 
 class Elsewhere:
