@@ -14,14 +14,16 @@ from inspect import iscoroutine
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
+from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import DisallowedHost, ImproperlyConfigured
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 from django.utils.module_loading import import_string
 
 from status.conf import conf
+from status.http import UserLookup
 from status.logs import log_once
 from status.threads import LimitedCalls
 
@@ -34,7 +36,7 @@ HASHED = "sha256:"
 #: The permission that authorizes users who are not staff.
 PERMISSION = "status.view_status"
 #: Calls that find out who somebody is: they may wait for a database that hangs.
-user_lookups = LimitedCalls("status-access", limit=8, timeout=1.0)
+user_lookups = LimitedCalls("status-access", limit=8, timeout=0.75)
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -45,10 +47,12 @@ class Access(NamedTuple):
 
     details: whether to show reasons, durations and the full answers.
     resources: the resources the caller may ask for; None means every one.
+    unknown: whether the caller is taken for anonymous because looking anybody up takes too long.
     """
 
     details: bool
     resources: Collection[str] | None
+    unknown: bool = False
 
     @property
     def challenge(self) -> bool:
@@ -63,31 +67,66 @@ class Access(NamedTuple):
 
 
 def access_for(request: HttpRequest) -> Access:
-    """Return the rights of whoever sent ``request``. Takes a second at most."""
-    authorized = admits(has_token, request) or admits(is_near, request)
-    if not authorized and may_be_known(request):
-        lookup = partial(is_known, request)
-        authorized = lookup() if conf.synchronous else user_lookups.call(lookup, False)
-    return access_of(authorized)
+    """Return the rights of whoever sent ``request``. Takes a second at most, unless the middleware sees to that."""
+    access = settled_access(request)
+    lookup: UserLookup | None = getattr(request, "status_lookup", None)
+    if access is None:
+        find = partial(is_known, request)
+        # Behind the middleware, this thread and its connections are those that may hang, and that a tenant is set on.
+        access = looked_up(find() if lookup or conf.synchronous else user_lookups.call(find, None))
+    if lookup:
+        lookup.find()
+    return access
 
 
 async def aaccess_for(request: HttpRequest) -> Access:
-    """Do the same on an event loop, without blocking it."""
-    authorized = admits(has_token, request) or admits(is_near, request)
-    if not authorized and may_be_known(request):
-        authorized = await user_lookups.acall(partial(is_known, request), False)
-    return access_of(authorized)
+    """Do the same on an event loop, without blocking it. Not for requests that the middleware sends on."""
+    if conf.synchronous:
+        return await sync_to_async(access_for)(request)
+    return settled_access(request) or looked_up(await user_lookups.acall(partial(is_known, request), None))
+
+
+def settled_access(request: HttpRequest) -> Access | None:
+    """Return the rights of whoever sent ``request``, or None where somebody has to be looked up for that."""
+    given: Access | None = getattr(request, "status_access", None)
+    if given is not None:
+        return given
+    if admits(has_token, request):
+        return access_of(True)
+    anonymous = access_of(False)
+    # A page of a stranger can send the browser of somebody near here, by a name that leads to this server (DNS
+    # rebinding), but not by an address. Probes ask by address.
+    if not has_allowed_host(request) and parse_address(request.META.get("HTTP_HOST", "")) is None:
+        return anonymous
+    if settings.DEBUG or admits(is_near, request):
+        return access_of(True)
+    # Most requests carry nothing that could tell, and where everybody may see the same, nobody is looked up.
+    asked = conf.permission is not None or carries_user(request)
+    return None if asked and anonymous != access_of(True) else anonymous
 
 
 def access_of(authorized: bool) -> Access:
     """Return the rights of an authorized or an anonymous caller."""
-    authorized = authorized or settings.DEBUG
     details = conf.show_details == "always" or (authorized and conf.show_details == "when-authorized")
     public = conf.public
     if authorized or (public is None and conf.read("STATUS_PUBLIC", None) is None):
         return Access(details, None)
     # A mistake in ``STATUS_PUBLIC`` opens nothing: whoever wrote it meant to close something.
     return Access(details, frozenset(public or ()))
+
+
+def looked_up(known: bool | None) -> Access:
+    """Return the rights of a caller who was looked up; None where that took too long."""
+    return access_of(known is True)._replace(unknown=known is None)
+
+
+def has_allowed_host(request: HttpRequest) -> bool:
+    """Return whether the request is for a host of the site."""
+    try:
+        request.get_host()
+    except DisallowedHost:
+        return False
+    return True
 
 
 def admits(rule: Callable[[HttpRequest], bool], request: HttpRequest) -> bool:
@@ -198,11 +237,12 @@ def networks(cidrs: tuple[str, ...]) -> tuple[Network, ...]:
     return tuple(readable)
 
 
-def may_be_known(request: HttpRequest) -> bool:
-    """Return whether it is worth asking who this is: probes carry nothing that could tell."""
-    if conf.permission is not None:
-        return True
-    return hasattr(request, "user") and bool(request.COOKIES or request.META.get("REMOTE_USER"))
+def carries_user(request: HttpRequest) -> bool:
+    """Return whether the request may be that of somebody who is logged in."""
+    cookies = request.COOKIES
+    # A permission may judge by a cookie of its own.
+    has_cookie = settings.SESSION_COOKIE_NAME in cookies or (bool(cookies) and conf.permission is not None)
+    return has_cookie or bool(request.META.get("REMOTE_USER"))
 
 
 def is_known(request: HttpRequest) -> bool:
@@ -231,5 +271,5 @@ def is_permitted(request: HttpRequest) -> bool:
 
 def is_trusted_user(request: HttpRequest) -> bool:
     """Return whether the user is staff or has the permission. May raise, and may hang: the database may be down."""
-    user = getattr(request, "user", None)
+    user = getattr(request, "user", None) if carries_user(request) else None
     return user is not None and bool(user.is_active and (user.is_staff or user.has_perm(PERMISSION)))

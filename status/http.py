@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
+
+from status.exceptions import StatusError
+from status.threads import running_future
 
 #: No proxy, robot or browser may keep, index or reinterpret a response.
 HEADERS = {
@@ -29,6 +33,46 @@ class StatusResponse(HttpResponse):
         self._has_been_logged = True
 
 
+class Abandoned(StatusError):
+    """Nobody waits for the response any more."""
+
+
+class UserLookup:
+    """How far a request has come that is on its way through the project's own stack, as its ``status_lookup``.
+
+    known: done when the view knows who asks.
+    viewed: the response of the view, or None where the request did not reach it.
+    abandoned: whether it took too long, and has been answered without.
+    """
+
+    def __init__(self) -> None:
+        self.known = running_future()
+        self.viewed = running_future()
+        self.abandoned = False
+
+    def find(self) -> None:
+        """Say that it is known who asks. May be said twice. Raises ``Abandoned`` where nobody waits any more."""
+        if not self.known.done():
+            self.known.set_result(None)
+        if self.abandoned:
+            raise Abandoned
+
+    def end(self, response: HttpResponse | None) -> None:
+        """Say what the view has answered. What is said first counts."""
+        with suppress(Abandoned):
+            self.find()
+        if not self.viewed.done():
+            self.viewed.set_result(response)
+
+
+def copy_of_response(response: HttpResponse) -> HttpResponse:
+    """Return a response that stays as it is now, whatever the project's stack does with the other one, and when."""
+    copied = StatusResponse(response.content, status=response.status_code)
+    for name, value in response.items():
+        copied[name] = value
+    return copied
+
+
 class AnyAlias:
     """Contains every database alias, also of databases that are configured later."""
 
@@ -44,11 +88,13 @@ def exempt(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse]
     def exempt_view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         # What ``FetchFromCacheMiddleware`` sets to True. Django 4.2 keeps a response that says "no-store".
         request._cache_update_cache = False  # type: ignore[attr-defined]
-        response = cast("HttpResponse", view(request, *args, **kwargs))
-        # Only where the middleware asks for it: a request and a response that refer to each other are left to the
-        # garbage collector.
-        if hasattr(request, "status_response"):
-            request.status_response = response
+        try:
+            response = cast("HttpResponse", view(request, *args, **kwargs))
+        except Abandoned:
+            response = StatusResponse("")
+        lookup: UserLookup | None = getattr(request, "status_lookup", None)
+        if lookup is not None:
+            lookup.end(copy_of_response(response))
         return response
 
     exempt_view.login_required = False  # type: ignore[attr-defined]  # as ``login_not_required`` of Django 5.1 does

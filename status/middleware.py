@@ -6,9 +6,13 @@ is down then gets its answer, instead of a 400, a redirect or an error from what
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
-from typing import Any, NamedTuple, cast
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
@@ -18,17 +22,26 @@ from django.urls import Resolver404, URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import LocalePrefixPattern
 from django.utils import translation
 
+from status.access import carries_user, has_allowed_host, looked_up, settled_access, user_lookups
 from status.api.views import ReportView, is_ping
+from status.conf import conf
+from status.engine.coroutines import SerialExecutor, use_for_database_work
+from status.http import UserLookup
 from status.logs import log_once
+from status.threads import Permit, await_future, running_future, settle, start_call, wait
 
 FAILED = "What stands behind the middleware failed, so whoever is logged in is anonymous here"
+HANGS = "What stands behind the middleware does not answer, so whoever is logged in is anonymous here"
+
+T = TypeVar("T", bound=HttpRequest)
 
 
 class StatusMiddleware:
     """Answers what ``status.urls`` or ``status.api.urls`` is mounted for, wherever and how often; passes the rest on.
 
-    Who brings a cookie may be logged in. Such requests go the ordinary way, where sessions and users are looked up; if
-    that leads anywhere else than to the view, they are answered here after all, as an anonymous caller's.
+    Who brings a session cookie may be logged in. Such requests make a detour through the project's own stack, where
+    sessions and users are looked up. If that leads anywhere else than to the view, or takes too long, they are answered
+    here after all, as an anonymous caller's.
     """
 
     sync_capable = True
@@ -39,6 +52,8 @@ class StatusMiddleware:
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:
             markcoroutinefunction(self)
+        self.tasks: set[asyncio.Future[None]] = set()
+        logging.getLogger("django.request").addFilter(drop_detours)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         place = find_place(request)
@@ -48,13 +63,10 @@ class StatusMiddleware:
             return cast("HttpResponseBase", self.get_response(request))
         if not place.depends_on_user(request):
             return place.answer(request)
-        response: HttpResponseBase | None = None
-        request.status_response = None  # type: ignore[attr-defined]
-        try:
-            response = self.get_response(request)
-        except Exception as error:  # Django's page for errors may need what is down as well
-            log_once(FAILED, error)
-        return choose_response(request, response) or place.answer(request)
+        detour = Detour(request)
+        for future, seconds in detour.steps(self.start):
+            wait(future, seconds)
+        return detour.response or place.answer(detour.stranger)
 
     async def acall(self, request: HttpRequest, place: Place | None) -> HttpResponseBase:
         """Do the same on an event loop."""
@@ -62,26 +74,115 @@ class StatusMiddleware:
             return cast("HttpResponseBase", await self.get_response(request))
         if not place.depends_on_user(request):
             return await place.aanswer(request)
-        response: HttpResponseBase | None = None
-        request.status_response = None  # type: ignore[attr-defined]
-        try:
-            response = await self.get_response(request)
-        except Exception as error:  # the same as in ``__call__``
-            log_once(FAILED, error)
-        return choose_response(request, response) or await place.aanswer(request)
+        detour = Detour(request)
+        for future, seconds in detour.steps(self.start_task):
+            await await_future(future, seconds)
+        return detour.response or await place.aanswer(detour.stranger)
+
+    def start(self, request: HttpRequest) -> Future[Any]:
+        """Send the request on, in a thread of its own, and return the future of its response.
+
+        The thread has its own connections to databases and caches, and none of the context of this one. Raises
+        RuntimeError where no thread can be started.
+        """
+        if not conf.synchronous:
+            return start_call(partial(self.get_response, request), user_lookups.name)
+        future = running_future()
+        settle(future, partial(self.get_response, request))
+        return future
+
+    def start_task(self, request: HttpRequest) -> Future[Any]:
+        """Do the same on an event loop. What blocks runs in a daemon thread, left behind when it hangs."""
+        future = running_future()
+
+        async def send_on() -> None:
+            use_for_database_work(SerialExecutor())
+            try:
+                future.set_result(await self.get_response(request))
+            except BaseException as error:
+                future.set_exception(error)
+
+        task = asyncio.ensure_future(send_on())
+        self.tasks.add(task)  # the event loop itself keeps none alive
+        task.add_done_callback(self.tasks.discard)
+        return future
 
 
-def choose_response(request: HttpRequest, response: HttpResponseBase | None) -> HttpResponseBase | None:
-    """Return the response to a request that went the ordinary way, or None where it did not reach the view.
+class Detour:
+    """The way of a request through the project's own stack, any part of which may hang.
 
-    An error may also come after the view, for example from a session that cannot be saved: the view's response counts.
+    stranger: the same request, as an anonymous caller's, to be answered where ``response`` stays None.
     """
-    answered: HttpResponse | None = request.status_response  # type: ignore[attr-defined]
-    if answered is None:
-        # A login page, a redirect or an error: whoever it is has no rights here either.
-        vars(request).pop("user", None)
-        return None
-    return response if response and response.status_code == answered.status_code else with_length(answered)
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+        self.stranger = copy_of(request)
+        # A middleware in front may have put it there. Where the stack redirects to a login, staff have no rights here.
+        vars(self.stranger).pop("user", None)
+        self.response: HttpResponseBase | None = None
+
+    def steps(self, start: Callable[[HttpRequest], Future[Any]]) -> Iterator[tuple[Future[Any], float | None]]:
+        """Yield what to wait for, and how many seconds; then ``response`` is there, or ``stranger`` is to be answered.
+
+        start: sends the request on and returns the future of its response.
+        """
+        lookup = self.request.status_lookup = UserLookup()  # type: ignore[attr-defined]
+        permit, ended = user_lookups.enter(), None
+        if permit is not None:
+            yield permit.taken, permit.left
+            if permit.taken.done():
+                # The view takes its own time, which is no sign of a stack that hangs. The way back may hang as well.
+                lookup.known.add_done_callback(lambda done: permit.leave())
+                lookup.viewed.add_done_callback(lambda done: permit.resume())
+                with suppress(RuntimeError):
+                    ended = start(self.request)
+        if permit is None or ended is None:
+            self.give_up(permit)
+            return
+        ended.add_done_callback(lambda done: lookup.end(None))
+        ended.add_done_callback(lambda done: permit.leave())
+        yield lookup.known, permit.left
+        if not lookup.known.done():
+            self.give_up(None)
+            return
+        left = permit.left
+        yield lookup.viewed, None  # within the deadline of the checks
+        if (answered := lookup.viewed.result()) is not None:
+            self.response = with_length(answered)
+        yield ended, left
+        self.arrive(ended)
+
+    def give_up(self, permit: Permit | None) -> None:
+        """Have the stranger answered without another look, and nothing run for a request that arrives too late."""
+        self.request.status_lookup.abandoned = True  # type: ignore[attr-defined]
+        if permit is not None:
+            permit.leave()
+        self.stranger.status_access = looked_up(None)  # type: ignore[attr-defined]
+        log_once(HANGS)
+
+    def arrive(self, ended: Future[Any]) -> None:
+        """Choose the response of the stack, if it is that of the view; an error may also come after the view."""
+        answered = self.response
+        if ended.done() and (error := ended.exception()):
+            log_once(FAILED, error)
+        elif ended.done() and answered is not None and ended.result().status_code == answered.status_code:
+            self.response = ended.result()
+
+
+def copy_of(request: T) -> T:
+    """Return a request of which nobody notices what is done to the other one. ``copy.copy`` leaves things out."""
+    copied = object.__new__(type(request))
+    vars(copied).update(vars(request))
+    return copied
+
+
+def drop_detours(record: logging.LogRecord) -> bool:
+    """Filter what Django logs of a detour, and mails to the admins: somebody gets another answer, and no error."""
+    if not hasattr(getattr(record, "request", None), "status_lookup"):
+        return True
+    if record.exc_info and record.exc_info[1] is not None:
+        log_once(FAILED, record.exc_info[1])
+    return False
 
 
 def with_length(response: HttpResponse) -> HttpResponse:
@@ -106,9 +207,15 @@ class Place(NamedTuple):
         return issubclass(getattr(self.view, "view_class", object), ReportView)
 
     def depends_on_user(self, request: HttpRequest) -> bool:
-        """Return whether the request may be that of somebody who is logged in, and asks for more than a ping."""
-        carries_user = bool(request.META.get("HTTP_COOKIE") or request.META.get("REMOTE_USER"))
-        return carries_user and not (self.is_report and is_ping(request, **self.kwargs))
+        """Return whether the answer depends on who is logged in: not to a ping, nor where a token or a place decides.
+
+        A request with a body is not sent on: a detour that hangs might read from the connection when it is over.
+        """
+        if not carries_user(request) or request.method not in ("GET", "HEAD", "OPTIONS"):
+            return False
+        if request.META.get("CONTENT_LENGTH") not in (None, "", "0") or not has_allowed_host(request):
+            return False
+        return not (self.is_report and is_ping(request, **self.kwargs)) and settled_access(request) is None
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """Call the view, in the language that the path names, as ``LocaleMiddleware`` would have it."""
@@ -121,7 +228,8 @@ class Place(NamedTuple):
         if self.is_report:
             view = self.view.view_class(**self.view.view_initkwargs)
             return with_length(await view.aget(request, **self.kwargs))
-        return await sync_to_async(self.answer, thread_sensitive=True)(request)
+        # In the calling thread of a test; else in no thread in which the project's own code may hang.
+        return await sync_to_async(self.answer, thread_sensitive=conf.synchronous)(request)
 
 
 def find_place(request: HttpRequest) -> Place | None:

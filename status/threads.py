@@ -7,14 +7,17 @@ process from ending.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from status.conf import conf
@@ -154,21 +157,31 @@ def _each_connection(do: Callable[[Any], object]) -> None:
     call_safely(close_each)
 
 
+def running_future() -> Future[Any]:
+    """Return a future that nobody can cancel."""
+    future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()
+    return future
+
+
+def settle(future: Future[T], function: Callable[[], T]) -> None:
+    """Call ``function`` here, and have ``future`` hold what it answers or raises."""
+    try:
+        future.set_result(function())
+    except BaseException as error:
+        future.set_exception(error)
+
+
 def start_call(function: Callable[[], T], name: str) -> Future[T]:
     """Call ``function`` in a daemon thread of its own and return the future of what it answers or raises.
 
     Raises RuntimeError where no thread can be started.
     """
-    future: Future[T] = Future()
-    future.set_running_or_notify_cancel()
+    future: Future[T] = running_future()
 
     def call() -> None:
-        try:
-            future.set_result(function())
-        except BaseException as error:
-            future.set_exception(error)
-        finally:
-            close_connections()
+        settle(future, function)
+        close_connections()
 
     threading.Thread(target=call, name=name, daemon=True).start()
     return future
@@ -191,42 +204,116 @@ async def await_future(future: Future[Any], seconds: float | None) -> bool:
     return future.done()
 
 
+class Permit:
+    """A place among limited calls, or in the queue for one.
+
+    taken: done as soon as the call may be made.
+    deadline: until when (monotonic) the caller waits for the call.
+    """
+
+    def __init__(self, calls: RunningCalls, deadline: float) -> None:
+        self.taken = running_future()
+        self.deadline = deadline
+        self._calls = calls
+
+    @property
+    def left(self) -> float:
+        """How many seconds the caller still waits."""
+        return max(0.0, self.deadline - monotonic())
+
+    def leave(self) -> None:
+        """Say that the call has returned, or is not wanted any more. May be said twice."""
+        calls = self._calls
+        with calls.lock:
+            calls.returned = max(calls.returned, calls.running.pop(self, -math.inf))
+            if self in calls.queue:
+                calls.queue.remove(self)
+            while calls.queue and len(calls.running) < calls.limit:
+                calls.begin(calls.queue.popleft())
+
+    def resume(self) -> None:
+        """Count again, from now on, whether there is a place or not."""
+        with self._calls.lock:
+            self._calls.running[self] = monotonic()
+
+
+class RunningCalls:
+    """The calls of one process: when those began that run, and who waits for a permit."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.lock = threading.Lock()
+        self.running: dict[Permit, float] = {}
+        self.queue: deque[Permit] = deque()
+        #: When the latest call began, and when the latest of those that returned.
+        self.begun = self.returned = -math.inf
+
+    def begin(self, permit: Permit) -> None:
+        self.running[permit] = self.begun = monotonic()
+        permit.taken.set_result(None)
+
+
 class LimitedCalls:
-    """Calls of foreign code that may hang, limited in time and in number. Calls that hang count until they return.
+    """Calls of foreign code that may hang, limited in time and in number.
+
+    Who finds no place waits for one. While calls hang nobody waits: one call each second tries whether they return
+    again, and its caller is answered at once as well. Calls that hang keep their places until they return.
 
     name: of their threads.
-    limit: calls under way at once in this process; further ones are not made.
-    timeout: seconds a caller waits.
+    limit: calls under way at once in this process.
+    timeout: seconds a caller waits, for a place and for the answer. A call that takes longer hangs.
     """
+
+    retry_after = 1.0
 
     def __init__(self, name: str, limit: int, timeout: float) -> None:
         self.name, self.limit, self.timeout = name, limit, timeout
-        self._places = PerProcess(lambda: threading.BoundedSemaphore(self.limit))
+        self._calls = PerProcess(lambda: RunningCalls(self.limit))
+
+    def enter(self) -> Permit | None:
+        """Return a place, or None where calls hang and another one is not to be tried now."""
+        calls, now = self._calls.get(), monotonic()
+        with calls.lock:
+            # Where a call has returned that began later than those which hang, the trouble is over, and they are lost.
+            hang = any(now - begun > self.timeout and begun > calls.returned for begun in calls.running.values())
+            full = len(calls.running) >= self.limit
+            if hang and (full or now - calls.begun < self.retry_after):
+                return None
+            permit = Permit(calls, now if hang else now + self.timeout)
+            if full:
+                calls.queue.append(permit)
+            else:
+                calls.begin(permit)
+        return permit
 
     def call(self, function: Callable[[], T], default: T) -> T:
-        """Return what ``function`` answers, or ``default`` where it raises, overstays, or is one too many."""
-        future = self._start(function, default)
-        return future.result() if future is not None and wait(future, self.timeout) else default
+        """Return what ``function`` answers, or ``default`` where it raises, hangs, or gets no place or thread."""
+        answers = [default]
+        for future, seconds in self._call(function, answers):
+            wait(future, seconds)
+        return answers[-1]
 
     async def acall(self, function: Callable[[], T], default: T) -> T:
         """Do the same as ``call`` on an event loop, without blocking it."""
-        future = self._start(function, default)
-        return future.result() if future is not None and await await_future(future, self.timeout) else default
+        answers = [default]
+        for future, seconds in self._call(function, answers):
+            await await_future(future, seconds)
+        return answers[-1]
 
-    def _start(self, function: Callable[[], T], default: T) -> Future[T] | None:
-        places = self._places.get()
-        if not places.acquire(blocking=False):
-            return None
-
-        def answer() -> T:
-            answers = [default]
-            call_safely(lambda: answers.append(function()))
-            return answers[-1]
-
-        try:
-            future = start_call(answer, self.name)
-        except RuntimeError:  # the process or the machine has no thread left
-            places.release()
-            return None
-        future.add_done_callback(lambda done: places.release())
-        return future
+    def _call(self, function: Callable[[], T], answers: list[T]) -> Iterator[tuple[Future[Any], float]]:
+        """Yield what to wait for and how long, and append the answer that came in time."""
+        permit = self.enter()
+        if permit is None:
+            return
+        yield permit.taken, permit.left
+        call: Future[T] | None = None
+        if permit.taken.done():
+            with suppress(RuntimeError):  # the process or the machine has no thread left
+                call = start_call(function, self.name)
+        if call is None:
+            permit.leave()
+            return
+        call.add_done_callback(lambda done: permit.leave())
+        yield call, permit.left
+        if call.done():
+            call_safely(lambda: answers.append(call.result()))

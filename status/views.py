@@ -65,7 +65,7 @@ class PageView(View):
         report = engine.report(registry.select(among=resources), patience=PAGE_PATIENCE)
         with translation.override(language_of(request)):
             page = Page(report, self.kind, access.details, history.of, self.root(request))
-            return self.render(request, page, conf.error_code if report.failing else 200)
+            return self.render(request, page, access, conf.error_code if report.failing else 200)
 
     def head(self, request: HttpRequest) -> HttpResponse:
         """Return what ``get`` does; the server leaves out the body."""
@@ -97,12 +97,12 @@ class PageView(View):
         refusal = refused(access)
         with translation.override(language_of(request)):
             page = RefusedPage(self.kind, self.root(request), access.challenge)
-            response = self.render(request, page, refusal.status_code)
+            response = self.render(request, page, access, refusal.status_code)
         if "WWW-Authenticate" in refusal:
             response["WWW-Authenticate"] = refusal["WWW-Authenticate"]
         return response
 
-    def render(self, request: HttpRequest, page: Page, code: int) -> HttpResponse:
+    def render(self, request: HttpRequest, page: Page, access: Access, code: int) -> HttpResponse:
         """Return ``page`` in the active language as a response of that HTTP status."""
         # The same data as the page shows, in each format that an address can answer.
         data = f"{page.root}api/{page.groups[0].resource}" if len(page.groups) == 1 else f"{page.root}api"
@@ -116,6 +116,9 @@ class PageView(View):
                 if format.http
             ],
             "live": request.GET.get("live") != "no",
+            "notice": translation.gettext("Nobody could be looked up, so this is what anonymous visitors see.")
+            if access.unknown
+            else "",
         }
         response = StatusResponse(render_page(request, page, context), status=code)
         response["Vary"] = f"{HEADERS['Vary']}, Accept-Language"

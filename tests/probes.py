@@ -25,6 +25,7 @@ class Answer:
     status: int
     body: bytes
     seconds: float
+    head: bytes = b""
 
     @property
     def document(self) -> Any:
@@ -115,7 +116,7 @@ def _request(path: str, headers: str = "") -> bytes:
 def _answer(data: bytes, before: float) -> Answer:
     head, _, body = data.partition(b"\r\n\r\n")
     status = int(head.split(b" ", 2)[1]) if head else 0
-    return Answer(status, body, time.monotonic() - before)
+    return Answer(status, body, time.monotonic() - before, head)
 
 
 def _refuse(constant: str) -> Any:

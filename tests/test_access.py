@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest import mock
 
@@ -334,24 +335,79 @@ class UserTests(QuietTestCase):
 
     def test_only_so_many_look_ups_hang_at_once(self):
         hanging = Hanging(self)
-        with mock.patch.object(user_lookups, "timeout", 0.01):
+        with mock.patch.object(user_lookups, "timeout", 0.01), mock.patch.object(user_lookups, "retry_after", 0.0):
             for _ in range(user_lookups.limit + 3):
                 self.assertFalse(access_for(by(hanging)).details)
-            self.assertEqual(
-                sum(thread.name == "status-access" for thread in threading.enumerate()), user_lookups.limit
-            )
+            self.assertEqual(len(self.threads()), user_lookups.limit)
             self.assertFalse(asyncio.run(aaccess_for(by(Person(is_staff=True)))).details)
-        hanging.over.set()
-        for thread in threading.enumerate():
-            if thread.name == "status-access":
-                thread.join()
+        self.settle(hanging)
         self.assertTrue(access_for(by(Person(is_staff=True))).details)
+
+    def threads(self) -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name == "status-access"]
+
+    def settle(self, *hanging: Hanging) -> None:
+        for each in hanging:
+            each.over.set()
+        for thread in self.threads():
+            thread.join()
+
+    def test_nobody_waits_while_a_look_up_hangs_and_one_each_second_tries_again(self):
+        """FAULTS A2"""
+        hanging, staff = Hanging(self), Person(is_staff=True)
+        with mock.patch.object(user_lookups, "timeout", 0.2):
+            self.assertTrue(access_for(by(hanging)).unknown)
+            before = time.monotonic()
+            for _ in range(100):
+                self.assertEqual(access_for(by(staff)), Access(details=False, resources=None, unknown=True))
+            self.assertLess(time.monotonic() - before, 0.2)
+            self.assertEqual(len(self.threads()), 1)
+            with mock.patch.object(user_lookups, "retry_after", 0.0):
+                access_for(by(staff))  # answered at once as well, and finds that the trouble is over
+            for thread in self.threads()[1:]:
+                thread.join()
+            self.assertTrue(access_for(by(staff)).details)
+            self.assertTrue(asyncio.run(aaccess_for(by(staff))).details)
+        self.settle(hanging)
+
+    def test_all_get_their_turn_within_the_limit(self):
+        """FAULTS A1"""
+        permission = lambda request: time.sleep(0.005) or True  # noqa: E731
+        with override_settings(STATUS_PERMISSION=permission), ThreadPoolExecutor(100) as callers:
+            found = list(callers.map(lambda number: access_for(ask()).details, range(100)))
+        self.assertEqual(found, [True] * 100)
+
+    def test_who_gets_no_turn_within_the_limit_is_a_stranger_and_leaves_the_queue(self):
+        """FAULTS A1"""
+        people = [Hanging(self) for _ in range(user_lookups.limit)]
+        with ThreadPoolExecutor(user_lookups.limit) as callers, mock.patch.object(user_lookups, "timeout", 0.3):
+            asking = [callers.submit(access_for, by(person)) for person in people]
+            while len(self.threads()) < user_lookups.limit:
+                time.sleep(0.001)
+            self.assertTrue(access_for(by(Person(is_staff=True))).unknown)
+            self.assertTrue(all(one.result().unknown for one in asking))
+        self.settle(*people)
+        self.assertTrue(access_for(by(Person(is_staff=True))).details)
+
+    def test_cookie_that_is_not_the_session_s_is_no_reason_to_look_anybody_up(self):
+        """FAULTS A3"""
+        request = ask(HTTP_COOKIE="_ga=1")
+        request.user = Broken()
+        with self.assertNoLogs("status"):
+            self.assertFalse(access_for(request).details)
+        with override_settings(STATUS_PERMISSION=is_administrator), self.assertLogs("status"):
+            self.assertFalse(access_for(request).details)
+
+    def test_nobody_is_looked_up_where_everybody_may_see_the_same(self):
+        """FAULTS A2"""
+        for show in ("always", "never"):
+            with override_settings(STATUS_SHOW_DETAILS=show), self.assertNoLogs("status"):
+                self.assertEqual(access_for(by(Broken())).details, show == "always")
 
     def test_forked_child_has_none_of_the_look_ups_of_its_parent(self):
         hanging = Hanging(self)
         with mock.patch.object(user_lookups, "timeout", 0.01):
-            for _ in range(user_lookups.limit):
-                access_for(by(hanging))
+            access_for(by(hanging))
             self.assertFalse(access_for(by(Person(is_staff=True))).details)
         pid = os.fork()
         if pid == 0:
@@ -450,6 +506,18 @@ class RuleTests(QuietTestCase):
         ):
             with override_settings(STATUS_SHOW_DETAILS=show, STATUS_TOKENS=[TOKEN]):
                 self.assertEqual((access_for(ask()).details, access_for(bearer(TOKEN)).details), (stranger, authorised))
+
+    def test_unknown_host_is_that_of_a_stranger_unless_a_token_or_an_address_says_more(self):
+        """FAULTS A4"""
+        for place in ({"DEBUG": True}, {"STATUS_NETWORKS": ["127.0.0.1"]}, {"STATUS_PERMISSION": lambda request: True}):
+            with self.subTest(**place), override_settings(STATUS_TOKENS=[TOKEN], **place):
+                self.assertTrue(access_for(ask()).details)
+                for host in ("evil.example", "testserver.evil.example", "10.1.2.3.evil.example", "a b", "[::1"):
+                    self.assertFalse(access_for(ask(HTTP_HOST=host)).details, host)
+                    self.assertTrue(access_for(ask(HTTP_HOST=host, HTTP_AUTHORIZATION=f"Bearer {TOKEN}")).details)
+                # Nobody's page can make a browser write an address: probes do.
+                for host in ("10.1.2.3:8000", "[2001:db8::1]:8000"):
+                    self.assertTrue(access_for(ask(HTTP_HOST=host)).details, host)
 
     def test_debug_gives_everyone_authority(self):
         with override_settings(DEBUG=True, STATUS_PUBLIC=()):

@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from status import urls as site_urls
 from status.api import urls as api_urls
 from status.engine import engine
-from status.http import HEADERS, StatusResponse, exempt
+from status.http import HEADERS, StatusResponse, UserLookup, exempt
 
 urlpatterns = [path("status/", include("status.urls"))]
 DOOR = "status.middleware.StatusMiddleware"
@@ -225,13 +225,15 @@ class ExemptionTests(ResponseTestCase):
             self.assertIsInstance(import_string(name), type)
 
     def test_response_is_left_on_its_request_where_the_middleware_asks_for_it(self):
-        request, answer = HttpRequest(), HttpResponse()
+        request, answer = HttpRequest(), HttpResponse("answer")
         view = exempt(lambda request: answer)
         view(request)
-        self.assertFalse(hasattr(request, "status_response"))
-        request.status_response = None
+        self.assertFalse(hasattr(request, "status_lookup"))
+        request.status_lookup = UserLookup()
         view(request)
-        self.assertIs(request.status_response, answer)
+        copied = request.status_lookup.viewed.result()
+        answer["X-Later"] = "a middleware that hung until now"
+        self.assertEqual((copied.content, "X-Later" in copied), (answer.content, False))
 
     @override_settings(MIDDLEWARE=[CACHED[0], *settings.MIDDLEWARE, CACHED[1]], CACHE_MIDDLEWARE_SECONDS=600)
     def test_cache_of_the_site_keeps_no_answer(self):

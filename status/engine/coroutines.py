@@ -19,7 +19,7 @@ from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync
 
 from status.conf import conf
 from status.providers.base import Unavailable
-from status.threads import PerProcess, Worker, close_old_connections, start_call
+from status.threads import PerProcess, Worker, close_old_connections, running_future, settle, start_call
 
 #: Calls in threads that cancelled runs of one check may leave behind before it is not run any more.
 MAX_ABANDONED = 3
@@ -53,17 +53,9 @@ class SerialExecutor(Executor):
         self._used = False
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_running_or_notify_cancel()
-
-        def call() -> None:
-            try:
-                future.set_result(function(*args, **kwargs))
-            except BaseException as error:
-                future.set_exception(error)
-
+        future = running_future()
         self._used = True
-        self._worker.submit(call)
+        self._worker.submit(lambda: settle(future, partial(function, *args, **kwargs)))
         return future
 
     def close_old_connections(self) -> None:
@@ -76,6 +68,16 @@ class SerialExecutor(Executor):
 
     def __del__(self) -> None:
         self._worker.stop()
+
+
+def use_for_database_work(executor: Executor) -> None:
+    """Run the thread-sensitive calls of this task, and of those that it creates, on ``executor``.
+
+    ``async with ThreadSensitiveContext()`` keeps the context of a task around this one, and waits for its executor.
+    """
+    context = ThreadSensitiveContext()
+    SyncToAsync.context_to_thread_executor[context] = executor
+    SyncToAsync.thread_sensitive_context.set(context)
 
 
 class _Thread(threading.local):
@@ -116,16 +118,12 @@ def run_awaitable(value: Awaitable[Any], deadline: float) -> Any:
 
 async def _isolated(function: Callable[[], Awaitable[Any]], database: SerialExecutor, others: DaemonExecutor) -> Any:
     asyncio.get_running_loop().set_default_executor(others)
-    context = ThreadSensitiveContext()
+    use_for_database_work(database)
     database.close_old_connections()
-    async with context:
-        SyncToAsync.context_to_thread_executor[context] = database
-        try:
-            return await function()
-        finally:
-            # The context would shut down an executor that it finds.
-            SyncToAsync.context_to_thread_executor.pop(context, None)
-            database.close_old_connections()
+    try:
+        return await function()
+    finally:
+        database.close_old_connections()
 
 
 def _on_native_thread(function: Callable[..., Any], *args: Any) -> Any:
