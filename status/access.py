@@ -33,6 +33,8 @@ ALWAYS_OPEN = ("health", "ping")
 MIN_TOKEN = 32
 #: What a token in the settings begins with when it is given as its SHA-256, in 64 hexadecimal digits.
 HASHED = "sha256:"
+#: What ``STATUS_TRUSTED_PROXIES`` names where the proxy asks over a Unix socket, and so has no address.
+UNIX = "unix"
 #: The permission that authorizes users who are not staff.
 PERMISSION = "status.view_status"
 #: Calls that find out who somebody is: they may wait for a database that hangs.
@@ -107,7 +109,9 @@ def settled_access(request: HttpRequest) -> Access | None:
 
 def access_of(authorized: bool) -> Access:
     """Return the rights of an authorized or an anonymous caller."""
-    details = conf.show_details == "always" or (authorized and conf.show_details == "when-authorized")
+    # A mistake in ``STATUS_SHOW_DETAILS`` shows nothing to anybody.
+    show = conf.read("STATUS_SHOW_DETAILS", conf.show_details)
+    details = show == "always" or (authorized and show == "when-authorized")
     public = conf.public
     if authorized or (public is None and conf.read("STATUS_PUBLIC", None) is None):
         return Access(details, None)
@@ -139,24 +143,33 @@ def admits(rule: Callable[[HttpRequest], bool], request: HttpRequest) -> bool:
 
 
 def has_token(request: HttpRequest) -> bool:
-    """Return whether the request carries one of ``STATUS_TOKENS`` as a bearer token (RFC 6750)."""
-    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
-    if scheme.lower() != "bearer" or not (accepted := _accepted_digests()):
-        return False
-    digest = _digest(token)
+    """Return whether the request carries one of ``STATUS_TOKENS`` as a bearer token (RFC 6750).
+
+    Or as ``X-Status-Token``, where the web server wants ``Authorization`` for itself.
+    """
+    scheme, _, bearer = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    sent = [bearer] if scheme.lower() == "bearer" else []
+    sent += [request.META["HTTP_X_STATUS_TOKEN"]] if "HTTP_X_STATUS_TOKEN" in request.META else []
+    accepted = _accepted_digests() if sent else ()
     # Every one of them, in constant time: how long it takes does not tell which was close.
-    if sum([constant_time_compare(digest, one) for one in accepted]):
+    if sum([constant_time_compare(_digest(token), one) for token in sent for one in accepted]):
         return True
-    log_once("A wrong bearer token was sent")
+    if accepted:
+        log_once("A wrong bearer token was sent")
     return False
 
 
 def _accepted_digests() -> tuple[str, ...]:
+    return digests(tuple(conf.tokens), *secret_keys())
+
+
+def secret_keys() -> tuple[str, ...]:
+    """Return the ``SECRET_KEY`` and those before it; nothing where the project has none."""
     try:
         keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    except ImproperlyConfigured:  # a project without one
-        keys = ()
-    return digests(tuple(conf.tokens), *(key.strip() for key in keys if isinstance(key, str)))
+    except ImproperlyConfigured:
+        return ()
+    return tuple(key.strip() for key in keys if isinstance(key, str))
 
 
 @lru_cache(maxsize=8)
@@ -192,15 +205,18 @@ def client_address(request: HttpRequest) -> Address | None:
     """Return where the request comes from: the peer, or what stands behind ``STATUS_TRUSTED_PROXIES``.
 
     ``X-Forwarded-For`` is read from the right, past the proxies that are trusted: what is further left can be made up.
-    None where there is no address (a Unix socket) or no readable one.
+    None where there is no address (a Unix socket of nobody whom the setting trusts) or no readable one.
     """
-    trusted = networks(tuple(conf.trusted_proxies))
-    if conf.read("STATUS_TRUSTED_PROXIES", ()) != conf.trusted_proxies or len(trusted) != len(conf.trusted_proxies):
+    proxies = [proxy for proxy in conf.trusted_proxies if proxy != UNIX]
+    trusted = networks(tuple(proxies))
+    if conf.read("STATUS_TRUSTED_PROXIES", ()) != conf.trusted_proxies or len(trusted) != len(proxies):
         return None  # a mistake in the setting: a proxy of the project may be taken for whoever asks through it
     hops = [request.META.get("REMOTE_ADDR") or ""]
-    if trusted:
+    if conf.trusted_proxies:
         forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
         hops += [hop for hop in reversed(forwarded.split(",")) if hop.strip()]
+    if not hops[0] and UNIX in conf.trusted_proxies:
+        del hops[0]
     address = None
     for hop in hops:
         address = parse_address(hop)

@@ -1,4 +1,4 @@
-"""System checks of the settings of this app: errors for mistakes, and with ``--deploy`` warnings for risks.
+"""System checks of the settings of this app: errors and warnings for mistakes, and with ``--deploy`` for risks.
 
 None of them opens a socket: they run in ``migrate``, in tests, and in containers without services.
 """
@@ -18,7 +18,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from status.access import HASHED, MIN_TOKEN, is_digest, networks
+from status.access import HASHED, MIN_TOKEN, UNIX, is_digest, networks, secret_keys
 from status.conf import DJANGO_PROVIDERS, conf, found
 from status.entries import Check
 from status.providers.base import Unavailable
@@ -46,15 +46,18 @@ def warning(id: str, message: str, hint: str) -> CheckMessage:
 
 
 def setting_errors() -> Iterator[CheckMessage]:
-    """Yield settings of the wrong kind, and entries that are no (name, provider, args, kwargs, options)."""
+    """Yield settings of the wrong kind."""
     for problem in conf.problems():
         yield error("status.E001", str(problem), problem.hint)
+
+
+def entry_warnings() -> Iterator[CheckMessage]:
+    """Yield entries that are no (name, provider, args, kwargs, options), and dotted paths that lead to no provider.
+
+    A check that cannot be asked fails. It is no reason for ``migrate`` or ``test`` not to run.
+    """
     for problem in registry.problems:
-        yield error("status.E002", str(problem), problem.hint)
-
-
-def provider_errors() -> Iterator[CheckMessage]:
-    """Yield dotted paths that lead to no provider."""
+        yield warning("status.W013", str(problem), problem.hint)
     for check in _configured_checks():
         try:
             check.load()
@@ -65,7 +68,7 @@ def provider_errors() -> Iterator[CheckMessage]:
         else:
             continue
         hint = f"Correct {check.source!r} in STATUS_PROVIDERS or STATUS_CHECK_PROVIDERS."
-        yield error("status.E003", f"{check.resource}/{check.name} should name a provider, but {reason}", hint)
+        yield warning("status.W014", f"{check.resource}/{check.name} should name a provider, but {reason}", hint)
 
 
 def access_errors() -> Iterator[CheckMessage]:
@@ -76,7 +79,7 @@ def access_errors() -> Iterator[CheckMessage]:
             yield error("status.E004", message, f"It lets nobody in. Remove it, or make one: {NEW_TOKEN}")
     for setting, cidrs in (("STATUS_NETWORKS", conf.networks), ("STATUS_TRUSTED_PROXIES", conf.trusted_proxies)):
         for number, cidr in enumerate(cidrs):
-            if not networks((cidr,)):
+            if not networks((cidr,)) and (setting, cidr) != ("STATUS_TRUSTED_PROXIES", UNIX):
                 expected = "a network such as 10.0.0.0/8 or 2001:db8::/32"
                 message = f"{setting}[{number}] should be {expected}, not {cidr[:40]!a}."
                 yield error("status.E005", message, "It matches no address. Correct or remove it.")
@@ -207,13 +210,14 @@ def database_warnings() -> Iterator[CheckMessage]:
             yield warning("status.W014", f'DATABASES["{alias}"] should name an ENGINE, and is empty.', hint)
 
 
-ERRORS = (setting_errors, provider_errors, access_errors)
+ERRORS = (setting_errors, access_errors)
 WARNINGS = (access_warnings, middleware_warnings, provider_warnings, celery_warnings, name_warnings)
 
 
 def mistakes(**kwargs: Any) -> list[CheckMessage]:
-    """Return what ``manage.py check`` says of settings that cannot be used, or have no effect."""
-    return [message for check in (*ERRORS, argument_warnings, database_warnings) for message in check()]
+    """Return what ``manage.py check`` says of settings and entries that cannot be used, or have no effect."""
+    checks = (*ERRORS, entry_warnings, argument_warnings, database_warnings)
+    return [message for check in checks for message in check()]
 
 
 def risks(**kwargs: Any) -> list[CheckMessage]:
@@ -239,7 +243,7 @@ def _why_weak(token: str) -> str:
         return ""
     if len(token.strip()) < MIN_TOKEN:
         return f"one of {len(token.strip())} characters, which is not accepted (at least {MIN_TOKEN})"
-    if token == settings.SECRET_KEY:
+    if token.strip() in secret_keys():
         return "the SECRET_KEY, which is not accepted"
     if len(set(token)) < 8 or any(word in token.lower() for word in EXAMPLES):
         return "one that anybody might guess"

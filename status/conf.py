@@ -31,10 +31,11 @@ STANDALONE_PROVIDERS: dict[str, list[Any]] = {
     "stats": [("code", "status.providers.stats.code")],
 }
 
-#: ``STATUS_PAGE_POLICY`` unless it is set: the pages load their own files, and ask their own site again.
+#: ``STATUS_PAGE_POLICY`` unless it is set: the pages load their own files, and ask their own site again. Middleware of
+#: projects parses it, and stumbles over directives that are less known.
 PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "form-action 'none'; frame-ancestors 'none'"
 )
 
 
@@ -184,7 +185,7 @@ class Conf:
         (),
         "a list of networks",
         _is_list_of_text,
-        'Write a tuple with its comma: ("10.0.0.1/32",).',
+        'Write a tuple with its comma: ("10.0.0.1/32",), or ("unix",) for a proxy on a Unix socket.',
     )
     permission = Setting(
         "STATUS_PERMISSION",

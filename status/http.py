@@ -17,7 +17,7 @@ from status.threads import running_future
 #: No proxy, robot or browser may keep, index or reinterpret a response.
 HEADERS = {
     "Cache-Control": "no-store",
-    "Vary": "Accept, Authorization, Cookie",
+    "Vary": "Accept, Authorization, Cookie, X-Status-Token",
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
     "Referrer-Policy": "no-referrer",

@@ -18,16 +18,17 @@ _logged_at: dict[str, float] = {}
 
 def log_failure(resource: str, name: str, reason: str, error: BaseException) -> None:
     """Log that a provider failed. ``reason`` is what callers are told."""
-    logger.warning("%s/%s failed: %s\n%s", resource, name, reason, trace_of(error))
+    facts = {"resource": resource, "provider": name, "state": "fail"}
+    logger.warning("%s/%s failed: %s\n%s", resource, name, reason, trace_of(error), extra=facts)
 
 
-def log_once(message: str, error: BaseException | None = None) -> None:
-    """Log a warning, unless the same one was logged in the last minute. ``message`` quotes no caller."""
+def log_once(message: str, error: BaseException | None = None, level: int = logging.WARNING) -> None:
+    """Log a message, unless the same one was logged in the last minute. ``message`` quotes no caller."""
     now = monotonic()
     if now - _logged_at.get(message, -LOG_EVERY) >= LOG_EVERY:
         _logged_at[message] = now
         trace = "" if error is None else f"\n{trace_of(error)}"
-        logger.warning("%s (logged at most once in %d s)%s", message, LOG_EVERY, trace)
+        logger.log(level, "%s (logged at most once in %d s)%s", message, LOG_EVERY, trace)
 
 
 def call_safely(function: Callable[..., object], *args: object) -> None:

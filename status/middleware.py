@@ -24,7 +24,7 @@ from django.utils import translation
 
 from status.access import carries_user, has_allowed_host, looked_up, settled_access, user_lookups
 from status.api.views import ReportView, is_ping
-from status.conf import conf
+from status.conf import PAGE_POLICY, conf
 from status.engine.coroutines import SerialExecutor, use_for_database_work
 from status.http import UserLookup
 from status.logs import log_once
@@ -148,7 +148,7 @@ class Detour:
         left = permit.left
         yield lookup.viewed, None  # within the deadline of the checks
         if (answered := lookup.viewed.result()) is not None:
-            self.response = with_length(answered)
+            self.response = complete(answered)
         yield ended, left
         self.arrive(ended)
 
@@ -180,14 +180,18 @@ def drop_detours(record: logging.LogRecord) -> bool:
     """Filter what Django logs of a detour, and mails to the admins: somebody gets another answer, and no error."""
     if not hasattr(getattr(record, "request", None), "status_lookup"):
         return True
-    if record.exc_info and record.exc_info[1] is not None:
-        log_once(FAILED, record.exc_info[1])
+    log_once(FAILED, record.exc_info[1] if record.exc_info else None)
     return False
 
 
-def with_length(response: HttpResponse) -> HttpResponse:
-    """Add the length, as ``CommonMiddleware`` does: a connection can then be used again without chunks."""
+def complete(response: HttpResponse) -> HttpResponse:
+    """Add what the project's stack would have added: the length, and for a page a policy.
+
+    With a length, as ``CommonMiddleware`` adds it, a connection can be used again without chunks.
+    """
     response.setdefault("Content-Length", str(len(response.content)))
+    if response.get("Content-Type", "").startswith("text/html"):
+        response.setdefault("Content-Security-Policy", PAGE_POLICY)
     return response
 
 
@@ -221,13 +225,13 @@ class Place(NamedTuple):
         """Call the view, in the language that the path names, as ``LocaleMiddleware`` would have it."""
         if self.language is not None:
             request.LANGUAGE_CODE = self.language
-        return with_length(self.view(request, **self.kwargs))
+        return complete(self.view(request, **self.kwargs))
 
     async def aanswer(self, request: HttpRequest) -> HttpResponse:
         """Do the same on an event loop. A page is rendered off it, on the thread that belongs to this request."""
         if self.is_report:
             view = self.view.view_class(**self.view.view_initkwargs)
-            return with_length(await view.aget(request, **self.kwargs))
+            return complete(await view.aget(request, **self.kwargs))
         # In the calling thread of a test; else in no thread in which the project's own code may hang.
         return await sync_to_async(self.answer, thread_sensitive=conf.synchronous)(request)
 
@@ -266,7 +270,7 @@ def _resolve(resolver: URLResolver, mounts: tuple[Mount, ...], path: str, langua
         raise Resolver404
     if not hasattr(match.func, "answered_by_middleware"):
         raise Resolver404
-    return Place(match.func, match.kwargs, language)
+    return Place(match.func, {**getattr(match.func, "asked", {}), **match.kwargs}, language)
 
 
 class Mount(NamedTuple):

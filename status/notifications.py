@@ -112,8 +112,9 @@ def observe(check: Check, result: Result) -> None:
 def _log(old: State | None, result: Result) -> None:
     """Log the change in one line, whatever the components are called, with the safe sentences of the result."""
     address = f"{result.resource}/{result.name}"
+    facts = {"resource": result.resource, "provider": result.name, "state": result.state}
     if result.state == "pass":
-        logger.info("%s recovered", address)
+        logger.info("%s recovered", address, extra=facts)
         return
     failing = [part for part in components(result, details=True) if part.state in ("fail", "warn")]
     told = [": ".join(one_line(text) for text in (part.name, part.output) if text) for part in failing[:MAX_NAMED]]
@@ -121,11 +122,11 @@ def _log(old: State | None, result: Result) -> None:
         told.append(f"and {len(failing) - MAX_NAMED} more")
     why = ", ".join(filter(None, told)) or "its answer holds false or null"
     if result.state == "fail":
-        logger.error("%s is failing: %s", address, why)
+        logger.error("%s is failing: %s", address, why, extra=facts)
     elif result.sound:
-        logger.warning("%s warns: %s", address, why)
+        logger.warning("%s warns: %s", address, why, extra=facts)
     else:
-        logger.warning("%s is failing, which only warns: %s", address, why)
+        logger.warning("%s is failing, which only warns: %s", address, why, extra=facts)
 
 
 def _send_signal(old: State | None, result: Result) -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, HttpResponseNotModified
+from django.http.response import HttpResponseBase
 from django.utils import translation
 from django.utils.encoding import escape_uri_path
 from django.utils.http import escape_leading_slashes
-from django.views.generic import View
 
 from status.access import Access, access_for
-from status.api.views import METHODS, allow, origin, problem, refused
+from status.api.views import StatusView, allow, origin, problem, refused
 from status.conf import conf
 from status.engine import engine
 from status.formats import FORMATS
@@ -38,22 +40,29 @@ FORMAT_LABELS = {
     "prometheus": "Prometheus",
     "openmetrics": "OpenMetrics",
 }
-ASSET_FOLDER = Path(__file__).resolve().parent / "static" / "status"
+#: The app may be imported from a zip file.
+ASSET_FOLDER = files("status") / "static" / "status"
 ASSET_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 #: Seconds in a year.
 YEAR = 365 * 24 * 3600
 
 
-class PageView(View):
+class PageView(StatusView):
     """One page. Subclass it to change what a page covers; change its templates to change how it looks.
 
     kind: the name of its template, and the end of its address.
     judged: True for the resources that are judged, False for those which only inform, None for all.
     """
 
-    http_method_names = METHODS
     kind = "overview"
     judged: bool | None = None
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer the request; 400 where Django refuses to read the query."""
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        except TooManyFieldsSent:  # Django would log it as an error and mail the admins
+            return problem(400, error="The query has too many fields.")
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Run the checks and return the page, with the HTTP status of its data."""
@@ -78,10 +87,6 @@ class PageView(View):
         if access.resources is not None and not self.resources(access):
             return refused(access)
         return allow(problem(200, api=f"{self.root(request)}api"))
-
-    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Return 405."""
-        return allow(problem(405, error="Ask with GET, HEAD or OPTIONS."))
 
     def resources(self, access: Access) -> Sequence[str]:
         """Return the resources that this page covers and this reader may ask for."""
@@ -149,13 +154,11 @@ class StatsView(PageView):
     judged = False
 
 
-class AssetView(View):
+class AssetView(StatusView):
     """A file that the pages need, served by the app itself.
 
     A page that reports an outage must not need the project's static file host, nor that ``collectstatic`` ever ran.
     """
-
-    http_method_names = METHODS
 
     def get(self, request: HttpRequest, version_asked: str, name: str) -> HttpResponse:
         """Return the file; to be kept for ever, unless the address is that of another release."""
@@ -181,7 +184,8 @@ class AssetView(View):
 @lru_cache(maxsize=1)
 def assets() -> dict[str, bytes]:
     """Return the content of each file by its name."""
-    return {path.name: path.read_bytes() for path in sorted(ASSET_FOLDER.iterdir()) if path.suffix in ASSET_TYPES}
+    found = {file.name: file for file in ASSET_FOLDER.iterdir() if Path(file.name).suffix in ASSET_TYPES}
+    return {name: found[name].read_bytes() for name in sorted(found)}
 
 
 @lru_cache(maxsize=1)

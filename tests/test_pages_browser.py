@@ -324,7 +324,7 @@ class HostileTests(BrowserTestCase):
         self.assertEqual(
             PAGE_POLICY,
             "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
-            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            "form-action 'none'; frame-ancestors 'none'",
         )
         with self.open("/status/", expect_complaints=True) as page:
             page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=\"data:image/png,\" id=x>')")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.urls import URLPattern, URLResolver, path, re_path
+from django.urls import URLPattern, URLResolver, path
 from django.urls.resolvers import RegexPattern
 
 from status.api.views import ReportView
-from status.http import exempt
 from status.registry import registry
 
 app_name = "status"
-report = exempt(ReportView.as_view())
+report = ReportView.as_view()
 
 
 class ConfiguredNames(URLResolver):
@@ -32,9 +31,13 @@ class ConfiguredNames(URLResolver):
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    re_path(r"^api/?$", report, name="api_root"),
-    re_path(r"^api/(?P<resource>[^/]+)/?$", report, name="api_resource"),
-    re_path(r"^api/(?P<resource>[^/]+)/(?P<provider>[^/]+)/?$", report, name="api_provider"),
+    # Each with its slash and without, as monitoring agents make their names of these routes.
+    path("api/", report),
+    path("api", report, name="api_root"),
+    path("api/<str:resource>/", report),
+    path("api/<str:resource>", report, name="api_resource"),
+    path("api/<str:resource>/<str:provider>/", report),
+    path("api/<str:resource>/<str:provider>", report, name="api_provider"),
     # Only looked into where one of those above matches, which then has answered: names alone make no request slower.
     ConfiguredNames(RegexPattern(r"^(?=api/[^/]+(?:/[^/]+)?/?$)"), []),
 ]

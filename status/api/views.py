@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
+from urllib.parse import quote
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, TooManyFieldsSent
@@ -12,13 +15,13 @@ from django.http.request import split_domain_port, validate_host
 from django.utils.encoding import escape_uri_path
 from django.views.generic import View
 
-from status.access import Access, aaccess_for, access_for
+from status.access import ALWAYS_OPEN, Access, aaccess_for, access_for
 from status.conf import conf
 from status.engine import engine
 from status.formats import Format
 from status.formats.metrics import server_timing
 from status.formats.negotiation import NotAcceptable, choose
-from status.http import StatusResponse
+from status.http import StatusResponse, exempt
 from status.registry import Selection, UnknownName, registry
 from status.report import Report
 
@@ -60,7 +63,7 @@ def origin(request: HttpRequest) -> str:
 
 def is_ping(request: HttpRequest, resource: str | None = None, provider: str | None = None) -> bool:
     """Return whether the answer is that of the built-in ping, whoever asks: nothing is run or looked up for it."""
-    check = registry.get(str(resource), {}).get("ping") if provider == "ping" else None
+    check = registry.get("health", {}).get("ping") if (resource, provider) == ALWAYS_OPEN else None
     return (
         check is not None
         and check.is_ping
@@ -71,10 +74,42 @@ def is_ping(request: HttpRequest, resource: str | None = None, provider: str | N
     )
 
 
-class ReportView(View):
-    """Answers every resource, one resource, or one provider, as the address says. Its hooks can be overridden."""
+class StatusView(View):
+    """A view that needs no login, no CSRF token and no transaction, and that the middleware answers."""
 
     http_method_names = METHODS
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponse]:
+        """Return the view, exempt from what stands between a probe and its answer."""
+        return exempt(super().as_view(**initkwargs))
+
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Return 405."""
+        return allow(problem(405, error="Ask with GET, HEAD or OPTIONS."))
+
+
+class ReportView(StatusView):
+    """Answers every resource, one resource, or one provider, as the address says. Its hooks can be overridden."""
+
+    @classmethod
+    def as_view(
+        cls, *, resource: str | None = None, provider: str | None = None, **initkwargs: Any
+    ) -> Callable[..., HttpResponse]:
+        """Return a view for any path: ``path("healthz", ReportView.as_view(resource="health"))``.
+
+        resource, provider: what to ask where the path does not say it. Extra arguments of ``path`` say the same.
+        """
+        view = super().as_view(**initkwargs)
+        asked = {name: value for name, value in (("resource", resource), ("provider", provider)) if value is not None}
+
+        @wraps(view)
+        def asking_view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+            return view(request, **{**asked, **kwargs})
+
+        # The middleware looks at it, and calls ``aget`` on an event loop.
+        asking_view.asked = asked  # type: ignore[attr-defined]
+        return asking_view
 
     def get(self, request: HttpRequest, resource: str | None = None, provider: str | None = None) -> HttpResponse:
         if is_ping(request, resource, provider):
@@ -104,9 +139,6 @@ class ReportView(View):
     # Without its own ``head``, Django gives each view one that refers to the view: a cycle that keeps the request until
     # the garbage collector comes.
     head = options = get
-
-    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return allow(problem(405, error="Ask with GET, HEAD or OPTIONS."))
 
     def get_question(
         self, request: HttpRequest, access: Access, resource: str | None, provider: str | None
@@ -157,15 +189,15 @@ class ReportView(View):
         self, request: HttpRequest, access: Access, resource: str | None, provider: str | None
     ) -> HttpResponse:
         """Return ``{resource: {provider: address}}``, or ``{provider: address}`` below one resource."""
-        # The API's root, wherever and however often it is mounted, is found in the path that was asked.
-        root = request.path.rstrip("/")
-        for name in (provider, resource):
-            if name is not None:
-                root = root[: root.rindex("/")]
-        root = origin(request) + escape_uri_path(root)
+        # The API's root, wherever and however often it is mounted, is found in the path that was asked. A view at
+        # another path has none.
+        path, asked = request.path.rstrip("/"), "".join(f"/{name}" for name in (resource, provider) if name is not None)
+        root = origin(request) + escape_uri_path(path.removesuffix(asked))
+        mounted = path.endswith(asked)
         selection = self.get_selection(request, access, resource, provider)
         addresses: dict[str, dict[str, str]] = {name: {} for name in selection.resources}
         for check in selection.checks:
-            addresses[check.resource][check.name] = f"{root}/{check.resource}/{check.name}"
+            way = f"/{check.resource}/{check.name}" if mounted else f"?check={quote(check.name)}"
+            addresses[check.resource][check.name] = root + way
         document = addresses if resource is None else addresses[resource]
         return allow(StatusResponse(json.dumps(document), "application/json"))

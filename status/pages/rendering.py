@@ -7,8 +7,10 @@ processors; where they fail, the built-in ones take their place.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from django.template import Context, Engine, TemplateDoesNotExist, engines
 from django.template.backends.django import DjangoTemplates
 from django.utils.translation import gettext
 
-from status.logs import logger, trace_of
+from status.logs import log_once
 from status.pages.page import Page
 
 #: Where the templates are that come with the app.
@@ -29,9 +31,11 @@ TEMPLATE_NAMES = ("base", "overview", "health", "stats", "refused", "_signs", "_
 @lru_cache(maxsize=1)
 def built_in() -> Engine:
     """Return an engine for the app's own templates. It needs neither ``TEMPLATES`` nor ``INSTALLED_APPS``."""
+    folder = files("status") / "templates" / "status"
+    templates = {f"status/{file.name}": file.read_text("utf-8") for file in folder.iterdir()}
     return Engine(
-        dirs=[str(TEMPLATE_FOLDER)],
-        loaders=[("django.template.loaders.cached.Loader", ["django.template.loaders.filesystem.Loader"])],
+        # Read as resources, because the app may be imported from a zip file.
+        loaders=[("django.template.loaders.cached.Loader", [("django.template.loaders.locmem.Loader", templates)])],
         libraries={"i18n": "django.templatetags.i18n"},
     )
 
@@ -45,7 +49,7 @@ def render_page(request: HttpRequest, page: Page, context: Mapping[str, Any]) ->
             if isinstance(engine, DjangoTemplates) and is_changed(engine):
                 return str(engine.get_template(name).render(context, request))
     except Exception as error:
-        logger.error("The project's own %s failed; the built-in page is shown instead.\n%s", name, trace_of(error))
+        log_once(f"The project's own {name} failed; the built-in page is shown instead", error, logging.ERROR)
         # Everyone reads this, so it does not quote the exception.
         notice = gettext("The project's own template failed (%s), so this is the built-in page.")
         context["notice"] = notice % type(error).__name__
