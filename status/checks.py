@@ -54,10 +54,11 @@ def setting_errors() -> Iterator[CheckMessage]:
 def entry_warnings() -> Iterator[CheckMessage]:
     """Yield entries that are no (name, provider, args, kwargs, options), and dotted paths that lead to no provider.
 
-    A check that cannot be asked fails. It is no reason for ``migrate`` or ``test`` not to run.
+    A check that cannot be asked fails. It is no reason for ``migrate`` or ``test`` not to run. The ids are those of the
+    errors that these once were, which projects may have silenced.
     """
     for problem in registry.problems:
-        yield warning("status.W013", str(problem), problem.hint)
+        yield warning("status.E002", str(problem), problem.hint)
     for check in _configured_checks():
         try:
             check.load()
@@ -68,7 +69,7 @@ def entry_warnings() -> Iterator[CheckMessage]:
         else:
             continue
         hint = f"Correct {check.source!r} in STATUS_PROVIDERS or STATUS_CHECK_PROVIDERS."
-        yield warning("status.W014", f"{check.resource}/{check.name} should name a provider, but {reason}", hint)
+        yield warning("status.E003", f"{check.resource}/{check.name} should name a provider, but {reason}", hint)
 
 
 def access_errors() -> Iterator[CheckMessage]:
@@ -210,14 +211,13 @@ def database_warnings() -> Iterator[CheckMessage]:
             yield warning("status.W014", f'DATABASES["{alias}"] should name an ENGINE, and is empty.', hint)
 
 
-ERRORS = (setting_errors, access_errors)
+ERRORS = (setting_errors, entry_warnings, access_errors)
 WARNINGS = (access_warnings, middleware_warnings, provider_warnings, celery_warnings, name_warnings)
 
 
 def mistakes(**kwargs: Any) -> list[CheckMessage]:
     """Return what ``manage.py check`` says of settings and entries that cannot be used, or have no effect."""
-    checks = (*ERRORS, entry_warnings, argument_warnings, database_warnings)
-    return [message for check in checks for message in check()]
+    return [message for check in (*ERRORS, argument_warnings, database_warnings) for message in check()]
 
 
 def risks(**kwargs: Any) -> list[CheckMessage]:

@@ -95,9 +95,9 @@ class ErrorTests(ChecksTestCase):
 
     def test_malformed_entry(self) -> None:
         """FAULTS A17: a warning, which stops no deployment."""
-        self.assertFinds(
-            "W013", 'STATUS_PROVIDERS["health"][0] should be (name, provider', STATUS_PROVIDERS={"health": ["ping"]}
-        )
+        providers = {"health": ["ping"]}
+        self.assertFinds("E002", 'STATUS_PROVIDERS["health"][0] should be (name, provider', STATUS_PROVIDERS=providers)
+        self.assertFalse(any(message.is_serious() for message in self.messages(STATUS_PROVIDERS=providers)))
 
     def test_provider_that_is_not_there(self) -> None:
         """FAULTS A17: a warning, which stops no deployment."""
@@ -108,7 +108,9 @@ class ErrorTests(ChecksTestCase):
             ("tests.exiting.check", "importing it raises SystemExit."),
         ):
             with self.subTest(path=path):
-                self.assertFinds("W014", message, STATUS_PROVIDERS={"health": [("a", path)]})
+                providers = {"health": [("a", path)]}
+                self.assertFinds("E003", message, STATUS_PROVIDERS=providers)
+                self.assertFalse(any(message.is_serious() for message in self.messages(STATUS_PROVIDERS=providers)))
 
     def test_token_that_nobody_can_send(self) -> None:
         for token, message in (
@@ -258,7 +260,7 @@ class IdTests(SimpleTestCase):
             for id in re.findall(r'"(status\.[EW]\d{3})"', body):
                 owners.setdefault(id, set()).add(body.split("(")[0])
         self.assertEqual({id: names for id, names in owners.items() if len(names) > 1}, {})
-        plain = (checks.entry_warnings, checks.argument_warnings, checks.database_warnings)
+        plain = (checks.argument_warnings, checks.database_warnings)
         for letter, registered in (("E", checks.ERRORS), ("W", (*plain, *checks.WARNINGS))):
             names = {name for id, names in owners.items() if id.startswith(f"status.{letter}") for name in names}
             self.assertEqual(names, {check.__name__ for check in registered})
