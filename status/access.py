@@ -25,6 +25,7 @@ from django.utils.module_loading import import_string
 from status.conf import conf
 from status.http import UserLookup
 from status.logs import log_once
+from status.registry import READY, registry
 from status.threads import LimitedCalls
 
 #: Open to everyone whatever ``STATUS_PUBLIC`` says: liveness probes carry no token.
@@ -63,8 +64,10 @@ class Access(NamedTuple):
 
     def may_ask(self, resource: str | None, provider: str | None = None) -> bool:
         """Return whether the caller may ask at this address: decided by names alone, so a refusal tells nothing."""
-        if self.resources is None or (resource, provider) == ALWAYS_OPEN:
+        if self.resources is None or (resource, provider) == ALWAYS_OPEN or registry.is_live(resource):
             return True
+        if resource == READY and READY not in registry:
+            resource = "health"
         return bool(self.resources) if resource is None else resource in self.resources
 
 

@@ -28,6 +28,7 @@ from status.conf import PAGE_POLICY, conf
 from status.engine.coroutines import SerialExecutor, use_for_database_work
 from status.http import UserLookup
 from status.logs import log_once
+from status.registry import registry
 from status.threads import Permit, await_future, running_future, settle, start_call, wait
 
 FAILED = "What stands behind the middleware failed, so whoever is logged in is anonymous here"
@@ -219,7 +220,9 @@ class Place(NamedTuple):
             return False
         if request.META.get("CONTENT_LENGTH") not in (None, "", "0") or not has_allowed_host(request):
             return False
-        return not (self.is_report and is_ping(request, **self.kwargs)) and settled_access(request) is None
+        if self.is_report and (registry.is_live(self.kwargs.get("resource")) or is_ping(request, **self.kwargs)):
+            return False
+        return settled_access(request) is None
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """Call the view, in the language that the path names, as ``LocaleMiddleware`` would have it."""

@@ -8,6 +8,12 @@ from typing import Any, NamedTuple
 from status.conf import Conf, Problem, conf, found
 from status.entries import ENTRY, NAME, PUNCTUATION, Check, Misconfigured, Mistake, bind, shown
 from status.exceptions import StatusError
+from status.providers.health import Ping
+
+#: Resources that are there without configuration, and no part of the whole: whether the process answers, and whether
+#: what is under ``health`` is well. The settings may have resources of these names instead.
+LIVE, READY = "live", "ready"
+LIVE_CHECKS = {"ping": Check(LIVE, "ping", Ping.path)}
 
 
 class UnknownName(StatusError, LookupError):
@@ -63,6 +69,10 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         """Return what is wrong with the provider settings, one by one."""
         return self.current().problems
 
+    def is_live(self, resource: str | None) -> bool:
+        """Return whether ``resource`` is the built-in ``live``, which is open to everyone and waits for nothing."""
+        return resource == LIVE and LIVE not in self.current().resources
+
     def current(self) -> Configured:
         """Return what the settings mean now; built anew when they differ from the last time."""
         conf = self.conf
@@ -95,9 +105,12 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
 
         Raises ``UnknownName`` for any name that is not configured.
         """
-        resources = {
-            name: checks for name, checks in self.current().resources.items() if among is None or name in among
-        }
+        configured = self.current().resources
+        resources = {name: checks for name, checks in configured.items() if among is None or name in among}
+        if self.is_live(resource):
+            resources = {LIVE: LIVE_CHECKS}
+        elif resource == READY and READY not in configured:
+            resource = "health"
         if resource is not None:
             if resource not in resources:
                 raise UnknownName("resource", resource, resources)

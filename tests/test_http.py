@@ -271,6 +271,39 @@ class AddressTests(SimpleTestCase):
                     for name in ("ping", "other"):
                         self.assertEqual(self.client.get(f"/status/api/payments/{name}").status_code, 403)
 
+    def test_presets_are_there_without_configuration_and_no_part_of_the_whole(self):
+        """FAULTS A5, A18"""
+        providers = {"health": [("ping", "status.providers.health.ping"), ("bad", lambda: False)]}
+        with override_settings(STATUS_PROVIDERS=providers, ROOT_URLCONF=urlconf):
+            self.addCleanup(engine.close)
+            self.assertEqual(self.client.get("/status/api/live").json(), {"ping": {"pong": True}})
+            self.assertEqual(self.client.get("/status/api/live/ping").json(), {"pong": True})
+            ready = self.client.get("/status/api/ready")
+            self.assertEqual((ready.status_code, ready.json()), (503, {"ping": {"pong": True}, "bad": False}))
+            self.assertEqual(self.client.get("/status/api/ready/ping").json(), {"pong": True})
+            self.assertEqual(set(self.client.get("/status/api").json()), {"health"})
+            for resource in ("live", "ready"):
+                self.assertIn("ping", self.client.options(f"/status/api/{resource}").json())
+                self.assertEqual(self.client.get(f"/status/api/{resource}/nothing").status_code, 404)
+
+    def test_live_is_open_to_everyone_and_ready_has_the_rights_of_health(self):
+        """FAULTS A5"""
+        for public, codes in (((), (200, 403)), (("health",), (200, 200))):
+            for stack in ([DOOR, *settings.MIDDLEWARE], settings.MIDDLEWARE):
+                with override_settings(
+                    STATUS_PROVIDERS=many(0), STATUS_PUBLIC=public, ROOT_URLCONF=urlconf, MIDDLEWARE=stack
+                ):
+                    client = Client(headers={"cookie": "sessionid=x"})  # for which nobody looks anybody up
+                    found = [client.get(f"/status/api/{name}").status_code for name in ("live", "ready")]
+                    self.assertEqual(tuple(found), codes)
+
+    def test_resource_of_the_project_replaces_a_preset(self):
+        providers = {"live": [("mine", lambda: True)], "ready": [("mine", lambda: True)]}
+        with override_settings(STATUS_PROVIDERS=providers, STATUS_PUBLIC=("ready",), ROOT_URLCONF=urlconf):
+            self.addCleanup(engine.close)
+            self.assertEqual(self.client.get("/status/api/live").status_code, 403)
+            self.assertEqual(self.client.get("/status/api/ready").json(), {"mine": True})
+
     def test_routes_are_readable(self):
         """FAULTS A19: monitoring agents group requests by them."""
         for address, route in (

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import re
+import subprocess
+import sys
 import tempfile
 import threading
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -766,6 +769,41 @@ class ChangedTests(SimpleTestCase):
         broken = override_settings(TEMPLATES=[{"BACKEND": "no.such.Backend"}], STATUS_PROVIDERS=providers())
         with broken, self.assertLogs("status", "ERROR"):
             self.assertContains(self.client.get("/status/"), "All 2 checks pass")
+
+
+class ZipTests(SimpleTestCase):
+    PROJECT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from django.conf import settings
+settings.configure(SECRET_KEY="x" * 50, ROOT_URLCONF="__main__", INSTALLED_APPS=["status"], ALLOWED_HOSTS=["*"],
+                   MIDDLEWARE=["status.middleware.StatusMiddleware"], STATUS_PROVIDERS={"health": [], "stats": []})
+import django
+django.setup()
+from django.test import Client
+from django.urls import include, path
+urlpatterns = [path("status/", include("status.urls"))]
+import status
+assert status.__file__.startswith(sys.argv[1])
+for address in ("", "health/", "stats/"):
+    page = Client().get(f"/status/{address}")
+    assert page.status_code == 200, address
+style = page.content.decode().partition('rel="stylesheet" href="')[2].partition('"')[0]
+assert b".status" in Client().get(style).content
+"""
+
+    def test_pages_work_where_the_app_is_imported_from_a_zip_file(self):
+        """FAULTS A18"""
+        package = Path(status.__file__).parent
+        with tempfile.TemporaryDirectory() as folder:
+            archive = Path(folder) / "app.zip"
+            with zipfile.ZipFile(archive, "w") as packed:
+                for file in package.rglob("*"):
+                    if file.is_file() and "__pycache__" not in file.parts:
+                        packed.write(file, file.relative_to(package.parent))
+            command = [sys.executable, "-c", self.PROJECT, str(archive)]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
 
 
 def exploding(request: Any) -> dict[str, Any]:

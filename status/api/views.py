@@ -15,7 +15,7 @@ from django.http.request import split_domain_port, validate_host
 from django.utils.encoding import escape_uri_path
 from django.views.generic import View
 
-from status.access import ALWAYS_OPEN, Access, aaccess_for, access_for
+from status.access import ALWAYS_OPEN, Access, aaccess_for, access_for, access_of
 from status.conf import conf
 from status.engine import engine
 from status.formats import Format
@@ -114,7 +114,7 @@ class ReportView(StatusView):
     def get(self, request: HttpRequest, resource: str | None = None, provider: str | None = None) -> HttpResponse:
         if is_ping(request, resource, provider):
             return StatusResponse(PONG, "application/json")
-        access = access_for(request)
+        access = access_of(False) if registry.is_live(resource) else access_for(request)
         question = self.get_question(request, access, resource, provider)
         if isinstance(question, HttpResponse):
             return question
@@ -129,7 +129,7 @@ class ReportView(StatusView):
             return self.http_method_not_allowed(request)
         if is_ping(request, resource, provider):
             return StatusResponse(PONG, "application/json")
-        access = await aaccess_for(request)
+        access = access_of(False) if registry.is_live(resource) else await aaccess_for(request)
         question = self.get_question(request, access, resource, provider)
         if isinstance(question, HttpResponse):
             return question
@@ -199,5 +199,5 @@ class ReportView(StatusView):
         for check in selection.checks:
             way = f"/{check.resource}/{check.name}" if mounted else f"?check={quote(check.name)}"
             addresses[check.resource][check.name] = root + way
-        document = addresses if resource is None else addresses[resource]
+        document = addresses if selection.resource is None else addresses[selection.resource]
         return allow(StatusResponse(json.dumps(document), "application/json"))
