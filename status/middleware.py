@@ -34,7 +34,7 @@ from status.threads import Permit, await_future, running_future, settle, start_c
 FAILED = "What stands behind the middleware failed, so whoever is logged in is anonymous here"
 HANGS = "What stands behind the middleware does not answer, so whoever is logged in is anonymous here"
 
-T = TypeVar("T", bound=HttpRequest)
+RequestT = TypeVar("RequestT", bound=HttpRequest)
 
 
 class StatusMiddleware:
@@ -170,7 +170,7 @@ class Detour:
             self.response = ended.result()
 
 
-def copy_of(request: T) -> T:
+def copy_of(request: RequestT) -> RequestT:
     """Return a request of which nobody notices what is done to the other one. ``copy.copy`` leaves things out."""
     copied = object.__new__(type(request))
     vars(copied).update(vars(request))

@@ -4,6 +4,7 @@ COOKIE_DATABASE  JSON: the entry of ``DATABASES``
 COOKIE_CACHE     the address of the Redis server that is the cache
 COOKIE_SESSIONS  where sessions are: ``db`` or ``cache``
 COOKIE_MAILS     a folder: each mail becomes a file in it
+COOKIE_VISITS    ``no`` leaves out the middleware that looks at users
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from tests.base_settings import *  # noqa: F403
 from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
 
 ROOT_URLCONF = __name__
-MIDDLEWARE = [STATUS_MIDDLEWARE, *MIDDLEWARE, f"{__name__}.visits"]
+MIDDLEWARE = [STATUS_MIDDLEWARE, *MIDDLEWARE]
+if os.environ.get("COOKIE_VISITS") != "no":
+    MIDDLEWARE.append(f"{__name__}.visits")
 DATABASES = {"default": json.loads(os.environ["COOKIE_DATABASE"])}
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": os.environ["COOKIE_CACHE"]}}
 SESSION_ENGINE = f"django.contrib.sessions.backends.{os.environ['COOKIE_SESSIONS']}"

@@ -133,7 +133,7 @@ class CrowdTests(CookieTestCase):
     """FAULTS A1"""
 
     def test_made_up_cookies_do_not_starve_staff(self) -> None:
-        env = self.prepare("db")
+        env = {**self.prepare("db"), "COOKIE_VISITS": "no"}
         for kind, web in (
             ("gunicorn gthread", services.gunicorn(WSGI, "--threads", "24", env=env)),
             ("uvicorn", services.uvicorn(ASGI, "--factory", "--lifespan", "off", "--no-access-log", env=env)),
