@@ -20,7 +20,6 @@ from django.utils.module_loading import import_string
 
 from status.access import HASHED, MIN_TOKEN, UNIX, is_digest, networks, secret_keys
 from status.conf import DJANGO_PROVIDERS, conf, found
-from status.entries import Check
 from status.providers.base import Unavailable
 from status.providers.django.databases import NO_ENGINE, DatabaseCheck
 from status.registry import registry
@@ -35,31 +34,17 @@ EXAMPLES = ("example", "changeme", "change-me", "secret", "token", "xxxx", "1234
 CLASSIC = ("status_providers", "status_check_providers", "status_celery_workers", "project_path", "base_dir")
 
 
-def error(id: str, message: str, hint: str) -> CheckMessage:
-    """Return the message for a setting that cannot be used."""
-    return Error(message, hint=hint, id=id)
-
-
-def warning(id: str, message: str, hint: str) -> CheckMessage:
-    """Return the message for a setting that works, and is a risk."""
-    return Warning(message, hint=hint, id=id)
-
-
-def setting_errors() -> Iterator[CheckMessage]:
-    """Yield settings of the wrong kind."""
-    for problem in conf.problems():
-        yield error("status.E001", str(problem), problem.hint)
-
-
-def entry_warnings() -> Iterator[CheckMessage]:
-    """Yield entries that are no (name, provider, args, kwargs, options), and dotted paths that lead to no provider.
+def provider_mistakes() -> Iterator[CheckMessage]:
+    """Yield settings of the wrong kind, entries that cannot be used, and dotted paths that lead to no provider.
 
     A check that cannot be asked fails. It is no reason for ``migrate`` or ``test`` not to run. The ids are those of the
     errors that these once were, which projects may have silenced.
     """
+    for problem in conf.problems():
+        yield Error(str(problem), problem.hint, id="status.E001")
     for problem in registry.problems:
-        yield warning("status.E002", str(problem), problem.hint)
-    for check in _configured_checks():
+        yield Warning(str(problem), problem.hint, id="status.E002")
+    for check in registry.select().checks:
         try:
             check.load()
         except Unavailable as failure:
@@ -69,21 +54,24 @@ def entry_warnings() -> Iterator[CheckMessage]:
         else:
             continue
         hint = f"Correct {check.source!r} in STATUS_PROVIDERS or STATUS_CHECK_PROVIDERS."
-        yield warning("status.E003", f"{check.resource}/{check.name} should name a provider, but {reason}", hint)
+        yield Warning(f"{check.resource}/{check.name} should name a provider, but {reason}", hint, id="status.E003")
 
 
 def access_errors() -> Iterator[CheckMessage]:
     """Yield tokens that nobody can send, networks that cannot be read, and a permission that cannot be asked."""
     for number, token in enumerate(conf.tokens):
-        if what := _why_unusable(token):
+        what = "" if token.strip() else "an empty text"
+        if token.startswith(HASHED) and not is_digest(token.removeprefix(HASHED)):
+            what = f"{len(token) - len(HASHED)} characters after sha256:"
+        if what:
             message = f"STATUS_TOKENS[{number}] should be a token or sha256: and 64 hexadecimal digits, not {what}."
-            yield error("status.E004", message, f"It lets nobody in. Remove it, or make one: {NEW_TOKEN}")
+            yield Error(message, f"It lets nobody in. Remove it, or make one: {NEW_TOKEN}", id="status.E004")
     for setting, cidrs in (("STATUS_NETWORKS", conf.networks), ("STATUS_TRUSTED_PROXIES", conf.trusted_proxies)):
         for number, cidr in enumerate(cidrs):
             if not networks((cidr,)) and (setting, cidr) != ("STATUS_TRUSTED_PROXIES", UNIX):
                 expected = "a network such as 10.0.0.0/8 or 2001:db8::/32"
                 message = f"{setting}[{number}] should be {expected}, not {cidr[:40]!a}."
-                yield error("status.E005", message, "It matches no address. Correct or remove it.")
+                yield Error(message, "It matches no address. Correct or remove it.", id="status.E005")
     what, permission = "", conf.permission
     try:
         judge = import_string(permission) if isinstance(permission, str) else permission
@@ -96,32 +84,32 @@ def access_errors() -> Iterator[CheckMessage]:
     if what:
         message = f"STATUS_PERMISSION should name a callable f(request) -> bool, not {what}."
         hint = "It lets nobody in. Name a function of your project: STATUS_PERMISSION = 'proj.status.may_see'."
-        yield error("status.E006", message, hint)
+        yield Error(message, hint, id="status.E006")
 
 
 def access_warnings() -> Iterator[CheckMessage]:
     """Yield what anonymous callers are told without need, and tokens that others may know or read."""
     if conf.public is None or set(conf.public) & set(conf.informational):
-        yield warning(
-            "status.W001",
+        yield Warning(
             "STATUS_PUBLIC should leave out the resources that only inform: strangers may ask for them.",
             'Set STATUS_PUBLIC = ("health",) to close them, or silence this if strangers may know.',
+            id="status.W001",
         )
     if conf.show_details == "always":
-        yield warning(
-            "status.W002",
+        yield Warning(
             'STATUS_SHOW_DETAILS should be "when-authorized" or "never", not "always", on a site that strangers reach.',
             "Reasons, host names and versions help an attacker. Give those who need them a token instead.",
+            id="status.W002",
         )
     for number, token in enumerate(conf.tokens):
         if what := _why_weak(token):
             message = f"STATUS_TOKENS[{number}] should be a random token of its own, not {what}."
-            yield warning("status.W003", message, f"Make one: {NEW_TOKEN}")
+            yield Warning(message, f"Make one: {NEW_TOKEN}", id="status.W003")
     if conf.tokens and not settings.SECURE_SSL_REDIRECT and not settings.SECURE_PROXY_SSL_HEADER:
-        yield warning(
-            "status.W004",
+        yield Warning(
             "STATUS_TOKENS should only be used over HTTPS, and nothing says that this site is.",
             "Set SECURE_SSL_REDIRECT = True, or SECURE_PROXY_SSL_HEADER behind a proxy that ends TLS.",
+            id="status.W004",
         )
 
 
@@ -129,42 +117,38 @@ def middleware_warnings() -> Iterator[CheckMessage]:
     """Yield what answers probes before this app does, or keeps its doors open for them."""
     middleware = list(settings.MIDDLEWARE)
     if "*" in settings.ALLOWED_HOSTS:
-        yield warning(
-            "status.W005",
+        yield Warning(
             'ALLOWED_HOSTS should name the hosts of the site, not "*".',
             f"Probes by IP address need no wildcard: put {MIDDLEWARE} first in MIDDLEWARE.",
+            id="status.W005",
         )
     if MIDDLEWARE in middleware[1:]:
-        yield warning(
-            "status.W009",
+        yield Warning(
             f"{MIDDLEWARE} should be the first in MIDDLEWARE, not number {middleware.index(MIDDLEWARE) + 1}.",
             "What stands before it answers probes by IP address with 400, and those over plain HTTP with a redirect.",
+            id="status.W009",
         )
     if settings.SECURE_SSL_REDIRECT and MIDDLEWARE not in middleware and not settings.SECURE_REDIRECT_EXEMPT:
         what = "those over plain HTTP get a redirect, which many take for success."
         message = f"SECURE_SSL_REDIRECT should not hit probes: {what}"
-        yield warning("status.W010", message, f"Put {MIDDLEWARE} first in MIDDLEWARE.")
+        yield Warning(message, f"Put {MIDDLEWARE} first in MIDDLEWARE.", id="status.W010")
 
 
 def provider_warnings() -> Iterator[CheckMessage]:
-    """Yield timeouts longer than those who ask will wait, and facts about the code that git is not there to tell."""
-    checks = list(_configured_checks())
+    """Yield timeouts longer than callers wait, and providers without what they ask: git, Celery, or its app."""
+    checks = registry.select().checks
     for check in checks:
         if check.timeout > LONG_TIMEOUT:
             expected = f"should end within {LONG_TIMEOUT} seconds, not within {check.timeout:g}."
             hint = "Whoever probes has given up by then. Lower STATUS_TIMEOUT or the option timeout of the entry."
-            yield warning("status.W006", f"{check.resource}/{check.name} {expected}", hint)
+            yield Warning(f"{check.resource}/{check.name} {expected}", hint, id="status.W006")
     asked = any(check.source == dict(DJANGO_PROVIDERS["stats"])["code"] for check in checks)
     if asked and (conf.project_path / ".git").exists() and not shutil.which("git"):
-        yield warning(
-            "status.W007",
+        yield Warning(
             "The provider code should find a git program, and there is none on the PATH.",
             "Install git, or ship a version.json with the image and leave .git out of it.",
+            id="status.W007",
         )
-
-
-def celery_warnings() -> Iterator[CheckMessage]:
-    """Yield that workers are named, and there is nothing to ask them with."""
     problem = hint = ""
     if conf.celery_workers and importlib.util.find_spec("celery") is None:
         problem, hint = "celery is not installed", "pip install django-status[celery]"
@@ -176,7 +160,7 @@ def celery_warnings() -> Iterator[CheckMessage]:
             problem = "there is no default Celery app to ask them with"
             hint = 'Set STATUS_CELERY_APP = "proj.celery:app", or import your app in the __init__ of the project.'
     if problem:
-        yield warning("status.W008", f"STATUS_CELERY_WORKERS names workers, and {problem}.", hint)
+        yield Warning(f"STATUS_CELERY_WORKERS names workers, and {problem}.", hint, id="status.W008")
 
 
 def name_warnings() -> Iterator[CheckMessage]:
@@ -186,21 +170,21 @@ def name_warnings() -> Iterator[CheckMessage]:
         for name in names:
             if name not in registry:
                 message = f"{setting} should name resources that are configured, not {name[:40]!a}."
-                yield warning("status.W011", message, f"There is: {', '.join(registry)}.")
+                yield Warning(message, f"There is: {', '.join(registry)}.", id="status.W011")
     module = sys.modules.get(os.environ.get("DJANGO_SETTINGS_MODULE", ""))
     for name in CLASSIC:
         if hasattr(module, name):
             message = f"{name} should be written {name.upper()}."
-            yield warning("status.W012", message, "Django ignores settings in lower case.")
+            yield Warning(message, "Django ignores settings in lower case.", id="status.W012")
 
 
 def argument_warnings() -> Iterator[CheckMessage]:
     """Yield arguments that a built-in provider ignores, as that of 2.x did."""
-    for check in _configured_checks():
+    for check in registry.select().checks:
         if check.provider is not None and check.ignored:
             message = f"should be given arguments that it knows: it ignores {', '.join(check.ignored)[:200]}."
             hint = f"It takes {', '.join(check.provider.arguments or ()) or 'none'}, by name. Remove the others."
-            yield warning("status.W013", f"{check.resource}/{check.name} {message}", hint)
+            yield Warning(f"{check.resource}/{check.name} {message}", hint, id="status.W013")
 
 
 def database_warnings() -> Iterator[CheckMessage]:
@@ -208,11 +192,11 @@ def database_warnings() -> Iterator[CheckMessage]:
     for alias in DatabaseCheck().configured():
         if connections.settings[alias]["ENGINE"] == NO_ENGINE:
             hint = "Set the environment variable that it is read from, or leave the models out of INSTALLED_APPS."
-            yield warning("status.W014", f'DATABASES["{alias}"] should name an ENGINE, and is empty.', hint)
+            yield Warning(f'DATABASES["{alias}"] should name an ENGINE, and is empty.', hint, id="status.W014")
 
 
-ERRORS = (setting_errors, entry_warnings, access_errors)
-WARNINGS = (access_warnings, middleware_warnings, provider_warnings, celery_warnings, name_warnings)
+ERRORS = (provider_mistakes, access_errors)
+WARNINGS = (access_warnings, middleware_warnings, provider_warnings, name_warnings)
 
 
 def mistakes(**kwargs: Any) -> list[CheckMessage]:
@@ -225,21 +209,8 @@ def risks(**kwargs: Any) -> list[CheckMessage]:
     return [message for check in WARNINGS for message in check()]
 
 
-def _configured_checks() -> Iterator[Check]:
-    for checks in registry.values():
-        yield from checks.values()
-
-
-def _why_unusable(token: str) -> str:
-    if not token.strip():
-        return "an empty text"
-    if token.startswith(HASHED) and not is_digest(token.removeprefix(HASHED)):
-        return f"{len(token) - len(HASHED)} characters after sha256:"
-    return ""
-
-
 def _why_weak(token: str) -> str:
-    if _why_unusable(token) or token.startswith(HASHED):
+    if not token.strip() or token.startswith(HASHED):
         return ""
     if len(token.strip()) < MIN_TOKEN:
         return f"one of {len(token.strip())} characters, which is not accepted (at least {MIN_TOKEN})"
