@@ -58,12 +58,12 @@ class Check:
         self.provider: Provider | None = None
         #: The arguments of the entry that the provider ignores: names, and numbers of positional ones.
         self.ignored: tuple[str, ...] = ()
-        if isinstance(source, Provider) and type(source).load is Provider.load:
-            self._bind(source)
         #: Why it cannot be loaded, as far as that was tried.
         self.load_error: Unavailable | None = None
         #: What the log last said about its failing, None while it does not.
         self.logged: str | None = None
+        if isinstance(source, Provider) and type(source).load is Provider.load:
+            self.load()
 
     def __repr__(self) -> str:
         return f"<Check {self.resource}/{self.name}>"
@@ -77,16 +77,11 @@ class Check:
         """Return the provider, imported if need be. Raises ``Unavailable`` where there is none."""
         if self.provider is None:
             provider = self.source if isinstance(self.source, Provider) else import_provider(self.source)
+            args, kwargs, ignored = provider.accept(self.args, self.kwargs)
             with suppress(Exception):  # whatever it is, it happens again in the run, which reports it
-                args, kwargs, _ = provider.accept(self.args, self.kwargs)
                 provider.load(*args, **kwargs)
-            return self._bind(provider)
+            self.args, self.kwargs, self.ignored, self.provider = args, kwargs, ignored, provider
         return self.provider
-
-    def _bind(self, provider: Provider) -> Provider:
-        self.args, self.kwargs, self.ignored = provider.accept(self.args, self.kwargs)
-        self.provider = provider
-        return provider
 
     def try_to_load(self) -> None:
         """Import the provider, or keep the reason why that fails in ``load_error``."""
@@ -201,27 +196,16 @@ def bind(where: str, resource: str, entry: Any) -> Check:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         hint = "The name becomes part of the address; rename the provider."
         raise Mistake(Problem(f"{where}[0]", f"a name made of letters, digits and {PUNCTUATION}", shown(name), hint))
-    for position, value, valid, expected in (
-        (2, args, isinstance(args, (list, tuple)), "a list of arguments, or None"),
-        (3, kwargs, _is_named(kwargs), "a dict of named arguments, or None"),
-        (4, options, _is_named(options), "a dict of options, or None"),
+    for position, value, kind, expected in (
+        (2, args, (list, tuple), "a list of arguments, or None"),
+        (3, kwargs, Mapping, "a dict of named arguments, or None"),
+        (4, options, Mapping, "a dict of options, or None"),
     ):
-        if value is not None and not valid:
+        named = not isinstance(value, Mapping) or all(isinstance(key, str) for key in value)
+        if value is not None and not (isinstance(value, kind) and named):
             hint = f"Write {name!r} as {ENTRY}."
             raise Mistake(Problem(f"{where}[{position}]", expected, found(value), hint), name)
-    check_options(where, name, options or {})
-    try:
-        provider = source if isinstance(source, str) and DOTTED.fullmatch(source) else as_provider(source)
-    except Exception as error:
-        hint = 'Name the provider by its dotted path, for example "status.providers.health.ping".'
-        problem = Problem(f"{where}[1]", "a dotted path, a callable or a Provider", shown(source), hint)
-        raise Mistake(problem, name) from error
-    return Check(resource, name, provider, args or (), kwargs, options)
-
-
-def check_options(where: str, name: str, options: Mapping[str, Any]) -> None:
-    """Raise ``Mistake`` for an unknown option, or one of the wrong kind."""
-    for option, value in options.items():
+    for option, value in (options or {}).items():
         if option not in OPTIONS:
             expected = f"a dict of the options {', '.join(OPTIONS)}"
             raise Mistake(Problem(f"{where}[4]", expected, repr(option), "Remove or correct it."), name)
@@ -229,10 +213,13 @@ def check_options(where: str, name: str, options: Mapping[str, Any]) -> None:
         if not valid(value):
             hint = f"Correct the option {option} of {name!r}."
             raise Mistake(Problem(f'{where}[4]["{option}"]', expected, found(value), hint), name)
-
-
-def _is_named(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+    try:
+        provider = source if isinstance(source, str) and DOTTED.fullmatch(source) else as_provider(source)
+    except Exception as error:
+        hint = 'Name the provider by its dotted path, for example "status.providers.health.ping".'
+        problem = Problem(f"{where}[1]", "a dotted path, a callable or a Provider", shown(source), hint)
+        raise Mistake(problem, name) from error
+    return Check(resource, name, provider, args or (), kwargs, options)
 
 
 def shown(name: Any) -> str:
