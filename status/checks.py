@@ -102,7 +102,16 @@ def access_warnings() -> Iterator[CheckMessage]:
             id="status.W002",
         )
     for number, token in enumerate(conf.tokens):
-        if what := _why_weak(token):
+        what, length = "", len(token.strip())
+        if not length or token.startswith(HASHED):
+            continue
+        if length < MIN_TOKEN:
+            what = f"one of {length} characters, which is not accepted (at least {MIN_TOKEN})"
+        elif token.strip() in secret_keys():
+            what = "the SECRET_KEY, which is not accepted"
+        elif len(set(token)) < 8 or any(word in token.lower() for word in EXAMPLES):
+            what = "one that anybody might guess"
+        if what:
             message = f"STATUS_TOKENS[{number}] should be a random token of its own, not {what}."
             yield Warning(message, f"Make one: {NEW_TOKEN}", id="status.W003")
     if conf.tokens and not settings.SECURE_SSL_REDIRECT and not settings.SECURE_PROXY_SSL_HEADER:
@@ -207,15 +216,3 @@ def mistakes(**kwargs: Any) -> list[CheckMessage]:
 def risks(**kwargs: Any) -> list[CheckMessage]:
     """Return what ``manage.py check --deploy`` says besides."""
     return [message for check in WARNINGS for message in check()]
-
-
-def _why_weak(token: str) -> str:
-    if not token.strip() or token.startswith(HASHED):
-        return ""
-    if len(token.strip()) < MIN_TOKEN:
-        return f"one of {len(token.strip())} characters, which is not accepted (at least {MIN_TOKEN})"
-    if token.strip() in secret_keys():
-        return "the SECRET_KEY, which is not accepted"
-    if len(set(token)) < 8 or any(word in token.lower() for word in EXAMPLES):
-        return "one that anybody might guess"
-    return ""
