@@ -145,7 +145,7 @@ class Composite(Provider):
 
     def part(self, name: str) -> Part:
         """Return the part of that name, always the same one, so that its runs are shared."""
-        return self._parts.get(name) or self._parts.setdefault(name, Part(self.label, name, self))
+        return self._parts.setdefault(name, Part(self.label, name, self))
 
     def parts(self, *args: Any, **kwargs: Any) -> list[Part]:
         """Return the parts that an entry with these arguments asks, in their order. Must not wait."""
