@@ -73,8 +73,8 @@ def build_facts(directory: str, environment: Mapping[str, str]) -> tuple[dict[st
         reason = "the files at the project path belong to any package: set PROJECT_PATH, or record the build"
     else:
         for name in RECORDS:
-            if (content := _read_text(os.path.join(directory, name))) is not None:
-                records.append(_parse(content))
+            if (record := _read_record(os.path.join(directory, name))) is not None:
+                records.append(record)
                 reason = f"{name} names no commit"
     best: dict[str, Any] = {}
     for record in records:
@@ -85,26 +85,24 @@ def build_facts(directory: str, environment: Mapping[str, str]) -> tuple[dict[st
     return best, reason
 
 
-def _read_text(path: str) -> str | None:
-    """Return what a text file holds, also one that Windows wrote: as UTF-16, or with a byte order mark."""
+def _read_record(path: str) -> Mapping[str, Any] | None:
+    """Return the loose facts in ``version.json`` or ``REVISION``; None where there is no such file.
+
+    A version file is as Dockerflow defines it, or a saved answer of this app:
+    https://github.com/mozilla-services/Dockerflow/blob/main/docs/version_object.md
+    """
     content = read_start(path, MAX_FILE)
     if content is None:
         return None
+    # Windows writes UTF-16, or UTF-8 with a byte order mark.
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return content.decode("utf-16" if wide else "utf-8-sig", "replace")
-
-
-def _parse(content: str) -> Mapping[str, Any]:
-    """Return the loose facts in a version file as Dockerflow defines it, in a saved answer of this app, or in REVISION.
-
-    https://github.com/mozilla-services/Dockerflow/blob/main/docs/version_object.md
-    """
+    text = content.decode("utf-16" if wide else "utf-8-sig", "replace")
     try:
-        document = json.loads(content)
+        document = json.loads(text)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        return {"commit": content.strip().partition("\n")[0]}
+        return {"commit": text.strip().partition("\n")[0]}
     facts = dict(document)
     for name, inner in (("branch", "local"), ("commit", "id"), ("build", "id")):
         if isinstance(document.get(name), dict):
