@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
 from status.conf import conf
 from status.providers import git
-from status.providers.base import deadline
 from status.providers.build import RECORDS, build_facts
-
-#: The part of the time left that git may use, so that there is time to end it and to answer when it hangs.
-GIT_SHARE = 0.75
 
 
 @dataclass
@@ -44,13 +40,10 @@ class Code:
         has_commit = self.checkout is not None or "commit" in self.recorded
         return {**self.recorded, **from_files, **({"scm": "git"} if has_commit else {})}
 
-    def find_head(self, until: float) -> git.Head:
-        """Return the commit and the branch, asking git where only it knows. Raises ``GitFailed``.
-
-        until: when git must be done, on the clock of ``time.monotonic()``.
-        """
+    def find_head(self) -> git.Head:
+        """Return the commit and the branch, asking git where only it knows. Raises ``GitFailed``."""
         if self.head is None and self.checkout is not None:
-            return git.ask_head(self.checkout, until)
+            return git.ask_head(self.checkout)
         return self.head or git.Head()
 
     def changed_at(self) -> float | None:
@@ -93,18 +86,7 @@ def running_code(path: str, parents: bool) -> Code:
 
 def note_running_code() -> None:
     """Note the code of the project as what runs. Runs no program, and never raises."""
-    try:
+    with suppress(Exception):  # whatever it is, it happens again with the first question, which reports it
         path = os.path.abspath(conf.project_path)
-        code = running_code(path, parents=False)
-        if code.reason is None:  # then a directory above is not asked
-            _running[path, True] = code
-        else:
-            running_code(path, parents=True)
-    except Exception:  # whatever it is, it happens again with the first question, which reports it
-        return
-
-
-def git_deadline() -> float:
-    """Return when git must be done so that the run in this thread is in time, on the clock of ``monotonic()``."""
-    now = monotonic()
-    return now + GIT_SHARE * ((deadline() or now + conf.timeout) - now)
+        for parents in (False, True):
+            running_code(path, parents)

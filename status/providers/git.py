@@ -16,14 +16,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from status.conf import conf
 from status.exceptions import StatusError
+from status.providers.base import deadline
 
 if TYPE_CHECKING:
     from git import Repo
 
+#: The part of the time left that git may use, so that there is time to end it and to answer when it hangs.
+GIT_SHARE = 0.75
 #: Nanoseconds within which two changes may carry the same time: one tick of a slow kernel clock.
 TICK = 10_000_000
 #: The same where the file system counts whole seconds (FAT counts in twos).
@@ -98,17 +103,15 @@ class Checkout:
         """Return the commit and the branch at HEAD; None where only git can read the references."""
         if self.names[-1:] == (REFTABLES,):
             return None
-        return Head(self.loose_commit or self._packed_commit(), branch_name(self.names[-1]) if self.names else None)
-
-    def _packed_commit(self) -> str | None:
-        packed = read_start(os.path.join(self.common_dir, "packed-refs"), MAX_PACKED) if self.names else None
-        if packed is None:
-            return None
-        packed = packed.replace(b"\r\n", b"\n")
-        # Sought as plain bytes, since a regular expression takes 5 ms for each megabyte.
-        end = packed.find(b" " + os.fsencode(self.names[-1]) + b"\n")
-        commit = packed[packed.rfind(b"\n", 0, max(end, 0)) + 1 : max(end, 0)]
-        return commit.decode() if COMMIT_ID.fullmatch(commit) else None
+        commit = self.loose_commit
+        if commit is None:
+            packed = read_start(os.path.join(self.common_dir, "packed-refs"), MAX_PACKED) or b""
+            packed = packed.replace(b"\r\n", b"\n")
+            # Sought as plain bytes, since a regular expression takes 5 ms for each megabyte.
+            end = max(packed.find(b" " + os.fsencode(self.names[-1]) + b"\n"), 0)
+            packed_commit = packed[packed.rfind(b"\n", 0, end) + 1 : end]
+            commit = packed_commit.decode() if COMMIT_ID.fullmatch(packed_commit) else None
+        return Head(commit, branch_name(self.names[-1]) if self.names else None)
 
     def head_paths(self) -> list[str]:
         """Return the files that tell where HEAD is: all of them change when it moves, or some."""
@@ -118,8 +121,8 @@ class Checkout:
 
     def stamps(self) -> dict[str, Stamp]:
         """Return the stamps of all files and folders one of which changes whenever an answer of git does."""
-        paths = [os.path.join(self.git_dir, name) for name in ("HEAD", "config.worktree", "reftable/tables.list")]
-        shared = ("config", "packed-refs", "reftable/tables.list", "refs/tags", *self.names)
+        paths = [*self.head_paths(), os.path.join(self.git_dir, "config.worktree")]
+        shared = ("config", "packed-refs", "reftable/tables.list", "refs/tags")
         paths += [os.path.join(self.common_dir, name) for name in shared]
         if os.path.isfile(dot_git := os.path.join(self.top, ".git")):
             paths.append(dot_git)
@@ -131,14 +134,12 @@ class Checkout:
 
 def find_checkout(directory: str, parents: bool) -> str | None:
     """Return ``directory`` if it is a checkout or a bare repository; with ``parents``, else the nearest one above."""
-    while not os.path.lexists(os.path.join(directory, ".git")):
-        if all(os.path.exists(os.path.join(directory, name)) for name in ("HEAD", "objects", "refs")):
-            break
-        above = os.path.dirname(directory)
-        if not parents or above == directory:
-            return None
-        directory = above
-    return directory
+    for folder in [directory, *map(str, Path(directory).parents)] if parents else [directory]:
+        if os.path.lexists(os.path.join(folder, ".git")):
+            return folder
+        if all(os.path.exists(os.path.join(folder, name)) for name in ("HEAD", "objects", "refs")):
+            return folder
+    return None
 
 
 def read_checkout(top: str) -> Checkout:
@@ -207,11 +208,10 @@ def wait_until_settled(stamps: dict[str, Stamp]) -> bool:
 
 
 @contextmanager
-def _asking(checkout: Checkout, until: float) -> Iterator[Ask]:
-    """Yield what asks git about a checkout. Raises ``GitFailed`` for whatever goes wrong within.
-
-    until: when git must be done, on the clock of ``time.monotonic()``.
-    """
+def _asking(checkout: Checkout) -> Iterator[Ask]:
+    """Yield what asks git about a checkout, in time for the run in this thread. Raises ``GitFailed``."""
+    now = monotonic()
+    until = now + GIT_SHARE * ((deadline() or now + conf.timeout) - now)
     # Quiet means that a missing git is told by the first question.
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     # Late, and in the thread of the check: importing GitPython takes 60 ms and runs "git version", which may hang.
@@ -238,25 +238,21 @@ def _asking(checkout: Checkout, until: float) -> Iterator[Ask]:
         raise GitFailed(reason) from error
 
 
-def ask_head(checkout: Checkout, until: float) -> Head:
-    """Ask git for the commit and the branch at HEAD. Raises ``GitFailed``.
-
-    until: when git must be done, on the clock of ``time.monotonic()``.
-    """
-    with _asking(checkout, until) as ask:
+def ask_head(checkout: Checkout) -> Head:
+    """Ask git for the commit and the branch at HEAD. Raises ``GitFailed``."""
+    with _asking(checkout) as ask:
         branch = branch_name(ask("symbolic_ref", "HEAD", quiet=True, no_answer=""))
         commit = ask("log", "HEAD", "--", format="%H", **LOG, no_answer="bad revision 'HEAD'")
     return Head(commit or None, branch)
 
 
-def facts_of(checkout: Checkout, head: Head, until: float, lacking: bool = False) -> dict[str, Any]:
+def facts_of(checkout: Checkout, head: Head, lacking: bool) -> dict[str, Any]:
     """Ask git for ``branch``, ``commit`` and ``tag`` of ``head``; return those that there are. Raises ``GitFailed``.
 
-    until: as for ``ask_head``.
     lacking: whether the repository may lack the commit; what is known without it is returned then.
     """
     facts = head.facts()
-    with _asking(checkout, until) as ask:
+    with _asking(checkout) as ask:
         if head.branch is not None:
             upstream = ask("for_each_ref", f"refs/heads/{head.branch}", format="%(upstream)")
             # Not git's own short form, which changes with whatever else happens to have that name.
@@ -297,12 +293,8 @@ def _run_git(
     if seconds <= 0:
         raise TimeoutError("no time is left to ask git")
     # GitPython cannot end a git that hangs on Windows.
-    how = {
-        "kill_after_timeout": None if sys.platform == "win32" else seconds,
-        "with_extended_output": True,
-        "with_exceptions": False,
-    }
-    status, output, errors = run(*arguments, **how, **options)
+    options["kill_after_timeout"] = None if sys.platform == "win32" else seconds
+    status, output, errors = run(*arguments, with_extended_output=True, with_exceptions=False, **options)
     if status == 0:
         return str(output)
     if no_answer is not None and no_answer in errors and monotonic() < until:

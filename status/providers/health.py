@@ -9,7 +9,7 @@ from types import MappingProxyType
 from status.conf import conf
 from status.providers import git
 from status.providers.base import Answer, Provider
-from status.providers.code import git_deadline, read_code, running_code
+from status.providers.code import read_code, running_code
 
 
 class Ping(Provider):
@@ -42,7 +42,7 @@ class RunningCode(Provider):
         try:
             running = running_code(path, parents)
             now = read_code(path, os.environ, parents)
-            head = now.find_head(git_deadline())
+            head = now.find_head()
         except git.GitFailed as error:
             return Answer({"checkout": True}, warnings={"checkout": str(error)})
         running.head = running.head or head

@@ -11,7 +11,7 @@ from status.conf import conf
 from status.logs import log_failure
 from status.providers import git
 from status.providers.base import Answer, Provider
-from status.providers.code import Code, git_deadline, read_code, running_code
+from status.providers.code import Code, read_code, running_code
 from status.report import failure
 
 #: Checkouts whose facts are remembered at a time; a project has one.
@@ -26,9 +26,8 @@ PUBLIC_ENTRIES = {"branch": ("local",), "commit": ("id", "summary", "date")}
 class Remembered(NamedTuple):
     """What git told about the commit that runs.
 
-    stamps: of the checkout; the answer is good until they change. None where it is not good for another question.
-    running: the commit and the branch that it is about.
-    current: where the checkout was.
+    stamps: of the checkout; the answer is good until they change. None where it is good for one question only.
+    running: the commit and the branch that it is about. current: where the checkout was.
     """
 
     stamps: dict[str, git.Stamp] | None
@@ -54,25 +53,44 @@ class CodeFacts(Provider):
         self._logged: str | None = None
 
     def check(self, path: str | os.PathLike[str] | None = None, *, parents: bool = False) -> Answer:
-        """Answer for the project.
+        """Answer for the project, or for ``path`` as it is now: nobody knows whether this process runs what is there.
 
-        path: another directory to answer for, as it is now: nobody knows whether this process runs what is there, and
-            the environment, which tells about the project, is left alone.
         parents: whether the checkout may be a directory above as well.
         """
-        facts: dict[str, Any] = {}
-        reasons: dict[str, str] = {}
+        facts: dict[str, Any] = {"debug": bool(conf.read("DEBUG", False))}
+        is_project, running, current = path is None, None, None
         try:
             directory = os.path.abspath(conf.project_path if path is None else path)
         except FileNotFoundError:
-            reasons["scm"] = "the working directory does not exist any more"
+            return Answer(facts, {"scm": "the working directory does not exist any more"})
+        key = directory, is_project, parents
+        told = self._remembered.get(key)
+        try:
+            running = running_code(directory, parents) if is_project else None
+            now = read_code(directory, os.environ if is_project else {}, parents)  # variables tell of the project
+            running = running or now
+            current = now.head
+            reasons = {} if now.reason is None else {"scm": now.reason}
+            if running.checkout is not None and now.checkout is not None:
+                told = self._ask_git(key, running if is_project else None, now.checkout)
+                current, running.head = told.current, told.running
+            else:
+                current = now.find_head()
+            self._logged = None
+        except git.GitFailed as error:
+            facts |= failure(str(error))
+            reasons = {"ok": str(error)}
+            if self._logged != str(error):  # once for as long as the same thing goes wrong
+                self._logged = str(error)
+                log_failure("stats", "code", str(error), error)
+        if running is None:
+            facts["scm"] = "git"
         else:
-            facts, reason = self._tell(directory, path is None, parents)
-            if reason is not None:
-                reasons["scm"] = reason
-        facts["debug"] = bool(conf.read("DEBUG", False))
-        if "error" in facts:
-            reasons["ok"] = facts["error"]
+            facts |= running.facts()
+            if told is not None and told.running == running.head:
+                facts |= copy.deepcopy(told.facts)
+            if current is not None and current != running.head and (names := current.names()):
+                facts["checkout"] = names
         return Answer({name: facts[name] for name in CODE_FACTS if name in facts}, reasons)
 
     def public(self, value: Any) -> Any:
@@ -82,43 +100,6 @@ class CodeFacts(Provider):
                 shown[name] = {entry: shown[name][entry] for entry in entries if entry in shown[name]}
         return shown
 
-    def _tell(self, path: str, is_project: bool, parents: bool) -> tuple[dict[str, Any], str | None]:
-        """Return the facts, and why no commit is known from what is on disk."""
-        key = path, is_project, parents
-        running: Code | None = None
-        current: git.Head | None = None
-        facts: dict[str, Any] = {"scm": "git"}
-        reason: str | None = None
-        try:
-            running = running_code(path, parents) if is_project else None
-            now = read_code(path, os.environ if is_project else {}, parents)
-            running = running or now
-            facts = self._known_facts(key, running)
-            current, reason = now.head, now.reason
-            if running.checkout is not None and now.checkout is not None:
-                told = self._ask_git(key, running if is_project else None, now.checkout)
-                current, running.head = told.current, told.running
-                facts = {**running.facts(), **copy.deepcopy(told.facts)}
-            elif current is None:
-                current = now.find_head(git_deadline())
-            self._logged = None
-        except git.GitFailed as error:
-            if running is not None:
-                facts = self._known_facts(key, running)
-            facts |= failure(str(error))
-            if self._logged != str(error):  # once for as long as the same thing goes wrong
-                self._logged = str(error)
-                log_failure("stats", "code", str(error), error)
-        if running is not None and current is not None and current != running.head and (names := current.names()):
-            facts["checkout"] = names
-        return facts, reason
-
-    def _known_facts(self, key: tuple[str, bool, bool], running: Code) -> dict[str, Any]:
-        """Return what is known of the code that runs without asking git again."""
-        known = self._remembered.get(key)
-        facts = known.facts if known is not None and known.running == running.head else {}
-        return {**running.facts(), **copy.deepcopy(facts)}
-
     def _ask_git(self, key: tuple[str, bool, bool], running: Code | None, checkout: git.Checkout) -> Remembered:
         """Return what git tells about the code that runs; where that is None, about what is on disk now."""
         stamps = checkout.stamps()
@@ -126,10 +107,10 @@ class CodeFacts(Provider):
         if known is not None and known.stamps == stamps:
             return known
         settled = git.wait_until_settled(stamps)
-        checkout, until = git.read_checkout(checkout.top), git_deadline()
-        current = checkout.head() or git.ask_head(checkout, until)
+        checkout = git.read_checkout(checkout.top)
+        current = checkout.head() or git.ask_head(checkout)
         head = (running and running.head) or current
-        facts = git.facts_of(checkout, head, until, lacking=head.commit != current.commit)
+        facts = git.facts_of(checkout, head, lacking=head.commit != current.commit)
         if known is not None and known.running == head and "summary" not in facts.get("commit", {}):
             facts = known.facts  # the repository was replaced by one that lacks the commit
         # What moved before its stamp was taken would never be noticed.
