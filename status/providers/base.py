@@ -16,10 +16,9 @@ class Answer(NamedTuple):
     """A value together with sentences about it, for which the JSON of a check has no room.
 
     value: what JSON can hold.
-    reasons: component -> safe sentence for each component that fails. Shown to callers who may see details, so it names
-        classes, limits and names from the configuration, and never an exception's own text.
-    warnings: component -> safe sentence for each component that is not well, but no reason to fail: it shows, the
-        state is ``warn``, and the HTTP status stays 200.
+    reasons: component -> safe sentence, for components that fail. For callers who may see details, so it names classes,
+        limits and names from the configuration, and never an exception's own text.
+    warnings: component -> safe sentence, for components that are not well: the state is ``warn``, the HTTP status 200.
     """
 
     value: Any
@@ -40,8 +39,8 @@ class Provider:
     max_age: seconds an answer may be reused; None means ``STATUS_MAX_AGE``.
     critical: False makes a failure a warning, which leaves the HTTP status at 200.
     blocking: False promises that ``check`` never waits for anything (no I/O, no lock): it runs without a thread.
-    arguments: the arguments that ``check`` takes, in their order, where all others are ignored, as the built-in
-        providers of 2.x did: names, and the types that a positional one must have. None hands over all arguments.
+    arguments: the arguments of ``check`` in their order, name -> types that a positional one must have. All others are
+        ignored, as the built-in providers of 2.x did. None hands over whatever the entry gives.
     """
 
     timeout: float | None = None
@@ -164,10 +163,8 @@ class Composite(Provider):
 
     def compose(self, findings: Mapping[str, Finding]) -> Answer:
         """Return the answer, made of what came of each part: ``{name: bool}`` unless overridden. Must not wait."""
-        return Answer(
-            {name: finding.reason is None for name, finding in findings.items()},
-            {name: finding.reason for name, finding in findings.items() if finding.reason is not None},
-        )
+        reasons = {name: finding.reason for name, finding in findings.items() if finding.reason is not None}
+        return Answer({name: name not in reasons for name in findings}, reasons)
 
     def check(self, *args: Any, **kwargs: Any) -> Answer:
         """Ask one component after the other, in the caller's thread: for direct calls."""

@@ -1,7 +1,7 @@
 """The code of the project: as it is on disk, and as it was when this process started, which is what runs.
 
-It is noted by ``AppConfig.ready()`` from a few small files, and without a Django project by the first question. Workers
-of a server that loads the project before it forks share what their parent noted, as they share its code.
+``AppConfig.ready()`` notes it, and without a Django project the first question. A forked worker shares what its parent
+noted, as it shares the code.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Code:
         return self.head or git.Head()
 
     def changed_at(self) -> float | None:
-        """Return when the files that tell the commit came to be as they are, in seconds since the epoch."""
+        """Return when the files that tell the commit last changed, in seconds since the epoch; None without files."""
         records = [os.path.join(self.path, name) for name in RECORDS]
         stamps = map(git.stamp, self.checkout.head_paths() if self.checkout else records)
         return max((stamp[1] / 1e9 for stamp in stamps if stamp is not None), default=None)
@@ -58,9 +58,9 @@ _running: dict[tuple[str, bool], Code] = {}
 
 
 def read_code(path: str, environment: Mapping[str, str], parents: bool) -> Code:
-    """Read what files and variables tell about the code at an absolute path. Never waits. Raises ``GitFailed``.
+    """Read what files and variables tell about the code at an absolute path, and with ``parents`` in a checkout above.
 
-    parents: whether the checkout may be a directory above as well.
+    Never waits. Raises ``GitFailed``.
     """
     recorded, reason = build_facts(path, environment)
     if "commit" in recorded:
@@ -75,10 +75,7 @@ def read_code(path: str, environment: Mapping[str, str], parents: bool) -> Code:
 
 
 def running_code(path: str, parents: bool) -> Code:
-    """Return what the code at an absolute path was when the process started. Raises ``GitFailed``.
-
-    What was not noted then, as a path that the settings did not name yet, is noted now.
-    """
+    """Return what the code at an absolute path was at the start, or when first asked about. Raises ``GitFailed``."""
     if (path, parents) not in _running:
         _running.setdefault((path, parents), read_code(path, os.environ, parents))
     return _running[path, parents]

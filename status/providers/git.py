@@ -1,8 +1,7 @@
 """What git says about a checkout, asked through GitPython, and what the files of the checkout tell without it.
 
-The checkout holds the code that runs, so its configuration is trusted as that code is. Only references and commits are
-read: no hook runs and nothing is fetched. A git that hangs is ended by GitPython or, at the latest, left behind by the
-engine.
+The checkout holds the code that runs, so its configuration is trusted as that code is. No hook runs and nothing is
+fetched. GitPython ends a git that hangs; where it cannot, the engine leaves it behind.
 """
 
 from __future__ import annotations
@@ -53,8 +52,6 @@ MAX_PACKED = 1 << 26
 
 #: What tells one state of a file from the next; None where there is no file.
 Stamp = tuple[int, ...] | None
-#: Asks git one question, as ``_run_git`` does.
-Ask = Callable[..., str]
 
 
 class GitFailed(StatusError):
@@ -133,7 +130,7 @@ class Checkout:
 
 
 def find_checkout(directory: str, parents: bool) -> str | None:
-    """Return ``directory`` if it is a checkout or a bare repository; with ``parents``, else the nearest one above."""
+    """Return ``directory`` if it is a checkout or a bare repository; with ``parents``, else the nearest above."""
     for folder in [directory, *map(str, Path(directory).parents)] if parents else [directory]:
         if os.path.lexists(os.path.join(folder, ".git")):
             return folder
@@ -208,8 +205,8 @@ def wait_until_settled(stamps: dict[str, Stamp]) -> bool:
 
 
 @contextmanager
-def _asking(checkout: Checkout) -> Iterator[Ask]:
-    """Yield what asks git about a checkout, in time for the run in this thread. Raises ``GitFailed``."""
+def _asking(checkout: Checkout) -> Iterator[Callable[..., str]]:
+    """Yield ``_run_git`` for a checkout, in time for the run in this thread. Raises ``GitFailed``."""
     now = monotonic()
     until = now + GIT_SHARE * ((deadline() or now + conf.timeout) - now)
     # Quiet means that a missing git is told by the first question.

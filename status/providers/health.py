@@ -27,17 +27,12 @@ class RunningCode(Provider):
     """``{"checkout": true}``, with a warning where the code on disk is not the code that runs.
 
     A deployment that updates the files and forgets a process shows so: "running 1234abc, on disk is 5678def since
-    2026-11-26T08:00:00Z". It is a warning: the process serves what it loaded, and the HTTP status stays 200. Not among
-    the default checks: add ``("code", "status.providers.health.code")`` to ``health``.
-
-    It warns as well where either commit is unknown. Git is asked only where references are in reftables.
+    2026-11-26T08:00:00Z". It warns as well where either commit is unknown. The HTTP status stays 200, as the process
+    serves what it loaded. Not among the default checks: add ``("code", "status.providers.health.code")`` to ``health``.
     """
 
     def check(self, *, parents: bool = False) -> Answer:
-        """Compare the commit noted when the process started with the one that is on disk now.
-
-        parents: whether the checkout may be a directory above the project path as well.
-        """
+        """Compare the commits; with ``parents``, the checkout may be a directory above the project path as well."""
         path = os.path.abspath(conf.project_path)
         try:
             running = running_code(path, parents)

@@ -39,11 +39,10 @@ class Remembered(NamedTuple):
 class CodeFacts(Provider):
     """Answer ``{"debug": false, "scm": "git", "branch": {...}, "commit": {...}, "tag": "v1.2.0"}`` of what runs.
 
-    Facts that were written down when the project was built come first (``build_facts``). Where they do not name the
-    commit, git is asked about the one noted when the process started, and its answer remembered until the checkout
-    changes. Where the checkout has moved since, ``"checkout": {"id": ..., "branch": ...}`` names what is on disk now.
-    Where git fails, the answer holds what is known without it, ``"ok": false``, and as ``error`` a sentence that says
-    why.
+    Facts written down when the project was built come first (``build_facts``). Where they name no commit, git is asked
+    about the one noted when the process started, and its answer remembered until the checkout changes. Where the
+    checkout has moved since, ``"checkout": {"id": ..., "branch": ...}`` names what is on disk now. Where git fails, the
+    answer holds what is known without it, ``"ok": false``, and in ``error`` the reason.
     """
 
     arguments = MappingProxyType({"path": (str, os.PathLike), "parents": bool})
