@@ -14,8 +14,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import suppress
+from concurrent.futures import wait as wait_for_futures
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, Generic, TypeVar
@@ -83,10 +84,12 @@ class Worker:
             self._jobs.put(job)
 
     def stop(self) -> threading.Thread | None:
-        """End the thread after the jobs submitted so far. Return it, where there is one."""
-        with self._lock:
-            self._jobs.put(None)
-            return self._thread
+        """End the thread after the jobs submitted so far. Return it, where there is one.
+
+        Without the lock: the garbage collector may call it in the middle of anything, also of what holds the lock.
+        """
+        self._jobs.put(None)
+        return self._thread
 
     def abandon(self) -> None:
         """Let the thread end after the job that hangs, and leave alone what its successor uses."""
@@ -94,12 +97,13 @@ class Worker:
         self.stop()
 
     def _run(self) -> None:
-        while (job := self._next()) is not None:
-            call_safely(job)
-            del job  # a thread that waits holds on to nothing
-        if self._at_end is not None:
-            call_safely(self._at_end)
-        close_connections()
+        with native_thread() as call:
+            while (job := self._next()) is not None:
+                call_safely(call, call_safely, job)
+                del job  # a thread that waits holds on to nothing
+            if self._at_end is not None:
+                call_safely(call, call_safely, self._at_end)
+            call_safely(call, close_connections)
 
     def _next(self) -> Callable[[], object] | None:
         """Return the next job, or None when the thread is to end."""
@@ -113,6 +117,24 @@ class Worker:
                     return job
             self._thread = None
         return None
+
+
+@contextmanager
+def native_thread() -> Iterator[Callable[..., Any]]:
+    """Give a function ``call(function, *args)`` that runs everything in one thread of the operating system.
+
+    That is this thread, except where gevent has replaced threads by greenlets: a database driver that does not know
+    gevent would block all of them, and every greenlet of a thread would see the event loop that one of them runs.
+    """
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is None or not monkey.is_module_patched("threading"):
+        yield lambda function, *args: function(*args)
+        return
+    pool = import_module("gevent.threadpool").ThreadPool(1)
+    try:
+        yield lambda function, *args: pool.apply(function, args)
+    finally:
+        pool.kill()
 
 
 def close_old_connections() -> None:
@@ -183,15 +205,18 @@ def start_call(function: Callable[[], T], name: str) -> Future[T]:
         settle(future, function)
         close_connections()
 
-    threading.Thread(target=call, name=name, daemon=True).start()
+    def run() -> None:
+        with native_thread() as run_in_it:
+            run_in_it(call)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
     return future
 
 
 def wait(future: Future[Any], seconds: float | None) -> bool:
     """Wait until ``future`` is done, for ``seconds`` at most; None means for ever. Return whether it is."""
-    with suppress(FutureTimeout):
-        future.exception(seconds)
-    return future.done()
+    # Not ``future.result()``, whose own TimeoutError looks like one that an alarm raises for the caller.
+    return bool(wait_for_futures([future], seconds).done)
 
 
 async def await_future(future: Future[Any], seconds: float | None) -> bool:

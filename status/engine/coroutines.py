@@ -7,7 +7,6 @@ at its end for the threads of executors: one check that hangs would hold up all 
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -109,7 +108,7 @@ def run_awaitable(value: Awaitable[Any], deadline: float) -> Any:
     try:
         if len(thread.others.unfinished()) >= MAX_ABANDONED:
             raise Unavailable(f"{MAX_ABANDONED} threads of its earlier runs still hang")
-        return _on_native_thread(asyncio.run, coroutine)
+        return asyncio.run(coroutine)
     finally:
         # Where the loop could not start, or ended early, Python would warn that nobody awaited these.
         coroutine.close()
@@ -124,14 +123,3 @@ async def _isolated(function: Callable[[], Awaitable[Any]], database: SerialExec
         return await function()
     finally:
         database.close_old_connections()
-
-
-def _on_native_thread(function: Callable[..., Any], *args: Any) -> Any:
-    """Call ``function``; where gevent has replaced threads, on one of the operating system.
-
-    Every greenlet of a thread sees the event loop that one of them runs, and Django would refuse database work in all.
-    """
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is None or not monkey.is_module_patched("threading"):
-        return function(*args)
-    return sys.modules["gevent"].get_hub().threadpool.apply(function, args)
