@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from concurrent.futures import wait as wait_for_futures
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from queue import Empty, SimpleQueue
@@ -77,10 +77,10 @@ class Worker:
     def submit(self, job: Callable[[], object]) -> None:
         """Run ``job`` after those submitted before. Raises RuntimeError where no thread can be started."""
         with self._lock:
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-                thread.start()
-                self._thread = thread
+            # It is not alive where an exception, an alarm's for example, kept it from starting.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+                self._thread.start()
             self._jobs.put(job)
 
     def stop(self) -> threading.Thread | None:
@@ -89,7 +89,8 @@ class Worker:
         Without the lock: the garbage collector may call it in the middle of anything, also of what holds the lock.
         """
         self._jobs.put(None)
-        return self._thread
+        thread = self._thread
+        return thread if thread is not None and thread.is_alive() else None
 
     def abandon(self) -> None:
         """Let the thread end after the job that hangs, and leave alone what its successor uses."""
@@ -215,8 +216,14 @@ def start_call(function: Callable[[], T], name: str) -> Future[T]:
 
 def wait(future: Future[Any], seconds: float | None) -> bool:
     """Wait until ``future`` is done, for ``seconds`` at most; None means for ever. Return whether it is."""
-    # Not ``future.result()``, whose own TimeoutError looks like one that an alarm raises for the caller.
-    return bool(wait_for_futures([future], seconds).done)
+    began = monotonic()
+    try:
+        future.exception(seconds)
+    except FutureTimeout:
+        # One that comes too early is an alarm's, and meant for the caller. The clocks may differ by a moment.
+        if seconds is None or monotonic() - began < seconds - 0.001:
+            raise
+    return future.done()
 
 
 async def await_future(future: Future[Any], seconds: float | None) -> bool:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
+import inspect
+import linecache
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,10 +22,11 @@ from django.db import connections
 from django.test import SimpleTestCase, override_settings
 from django.utils import translation
 
-from status.engine import Engine
+from status.engine import Engine, engine
 from status.engine.engine import SingleFlight
 from status.entries import Check
 from status.providers.base import Answer, Composite, Part, Provider, Unavailable, as_provider, deadline
+from status.registry import registry
 from status.report import Result
 from status.threads import Worker
 from tests import services
@@ -347,8 +352,117 @@ class InterruptionTests(EngineTestCase):
         self.assertFalse(self.engine.busy)
         self.assertEqual(self.ask(check)[0].answer, True)
 
+    def test_wherever_a_limit_strikes_the_next_question_is_answered(self) -> None:
+        """FAULTS E5: an exception at each line that the caller's own thread runs, one after the other."""
+
+        class Quick(Provider):
+            blocking = False
+
+            def check(self) -> bool:
+                return True
+
+        for line in range(1, 5000):
+            asked = Engine()
+            checks = [self.check(lambda: True, "slow", timeout=10), self.check(Quick, "quick")]
+            checks.append(Check("health", "loaded", "tests.fault_project.providers.neighbour", options={"timeout": 10}))
+            struck = self.strike(line, lambda asked=asked, checks=checks: asked.run(checks))  # type: ignore[misc]
+            if struck is None:
+                break
+            with self.subTest(line=struck):
+                self.assertTrue(eventually(lambda asked=asked: not asked.busy))  # type: ignore[misc]
+                self.assertEqual([result.answer for result in asked.run(checks)], [True, True, {"fine": True}])
+                asked.close()
+        asked.close()
+        self.assertGreater(line, 200)
+
+    def strike(self, line: int, ask: Any) -> str | None:
+        """Raise a limit at that line of the engine to which this thread comes. Return where; None after the last."""
+        struck: list[str] = []
+        left, own = [line], (os.path.dirname(inspect.getfile(Engine)), inspect.getfile(Worker), inspect.getfile(Check))
+
+        def trace(frame: Any, event: str, argument: Any) -> Any:
+            if not frame.f_code.co_filename.startswith(own) or frame.f_code.co_name == "__del__" or struck:
+                return None
+            # A signal does not come between a lock and the block that it guards, as a line does.
+            text = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+            if event == "line" and not text.startswith(("with ", "try:")):
+                left[0] -= 1
+                if left[0] == 0:
+                    struck.append(f"{frame.f_code.co_filename}:{frame.f_lineno}")
+                    raise Limit
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            ask()
+        except Limit:
+            pass
+        finally:
+            sys.settrace(before)
+        return struck[0] if struck else None
+
+    def test_alarm_that_raises_a_timeout_error_reaches_the_caller(self) -> None:
+        """FAULTS E5: the exception of most alarms is the one by which a future tells that its time is over."""
+
+        def ring(number: int, frame: Any) -> None:
+            raise TimeoutError("the caller's own")
+
+        before = signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        try:
+            with self.assertRaisesRegex(TimeoutError, "the caller's own"):
+                self.ask(self.check(self.hang, timeout=10))
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+
+class ClockTests(EngineTestCase):
+    def test_clock_that_jumps_a_day_changes_no_verdict_and_no_deadline(self) -> None:
+        clock = time.time
+        check = self.check(lambda: True, max_age=60)
+        slow = self.check(self.hang, "slow", timeout=0.2)
+        for jump in (0, 86400, -86400):
+            with self.subTest(jump=jump), mock.patch("time.time", lambda jump=jump: clock() + jump):
+                started = time.monotonic()
+                fine, late = self.ask(check, slow)
+                self.assertEqual((fine.answer, fine.state, late.state), (True, "pass", "fail"))
+                self.assertLess(time.monotonic() - started, 2)
+                self.assertTrue(0 <= fine.age < 60 and 0 <= late.duration < 60, (fine.age, late.duration))
+
 
 class ThreadsEndTests(EngineTestCase):
+    def test_threads_of_parts_end_with_their_check(self) -> None:
+        """FAULTS E8: a provider of parts holds them, and its threads must not hold the provider."""
+        before = threading.active_count()
+        for _ in range(50):
+            self.assertEqual(self.ask(self.check(Pair(a=lambda: True)))[0].state, "pass")
+        gc.collect()
+        self.assertTrue(eventually(lambda: threading.active_count() - before <= 3))
+
+    def test_settings_that_change_two_hundred_times_leave_no_threads(self) -> None:
+        """FAULTS E8."""
+        before = threading.active_count()
+        for number in range(200):
+            entries = [(f"n{number}", lambda: True), (f"m{number}", lambda: True)]
+            with override_settings(STATUS_PROVIDERS={"health": entries}):
+                self.assertEqual(self.client.get("/status/api/health").status_code, 200)
+        registry.current()
+        self.addCleanup(engine.close)
+        self.assertTrue(eventually(lambda: threading.active_count() - before <= 5), threading.enumerate())
+
+    def test_settings_changed_in_place_count_with_the_next_question(self) -> None:
+        self.addCleanup(engine.close)
+        entries: list[Any] = [("one", dict, None, {"a": True})]
+        with override_settings(STATUS_PROVIDERS={"health": entries}):
+            answers = [self.client.get("/status/api/health").json()]
+            entries[0][3]["a"] = False
+            answers.append(self.client.get("/status/api/health").json())
+            entries.append(("two", dict))
+            answers.append(self.client.get("/status/api/health").json())
+        self.assertEqual(answers, [{"one": {"a": True}}, {"one": {"a": False}}, {"one": {"a": False}, "two": {}}])
+
     def test_threads_end_with_their_checks(self) -> None:
         """FAULTS E8: other settings mean other checks."""
         before = threading.active_count()

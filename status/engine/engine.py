@@ -10,7 +10,7 @@ from contextvars import copy_context
 from functools import partial
 from time import monotonic
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from asgiref.sync import sync_to_async
 
@@ -36,6 +36,7 @@ class SingleFlight:
 
     replace_after = 30.0
     limit = 3
+    worker: Worker | None = None
 
     def __init__(self, name: str) -> None:
         self.lock = threading.Lock()
@@ -45,26 +46,32 @@ class SingleFlight:
         self.unfinished: list[Execution] = []
         #: The one that returned last, for reuse.
         self.last: Execution | None = None
-        self.worker: Worker | None = None
         #: The execution that the worker was given last.
         self.submitted: Execution | None = None
         #: When the execution began of which the observers know.
         self.noted = -math.inf
 
-    def join(self, asked: float, timeout: float, max_age: float) -> tuple[Execution, bool]:
-        """Return the execution that answers a question asked then, and whether it is new: the caller starts it."""
+    def join(
+        self, asked: float, timeout: float, max_age: float, new: list[Task], task_of: Callable[[Execution], Task]
+    ) -> Execution:
+        """Return the execution that answers a question asked then.
+
+        new: gets the task of an execution that is new, before it counts: the caller starts or withdraws it.
+        """
         with self.lock:
             if self.last is not None and max_age and asked - self.last.finished <= max_age:
-                return self.last, False
+                return self.last
             newest = self.newest
             if newest is not None and newest.outcome is None:
                 given_up = asked >= newest.deadline and asked - newest.started >= self.replace_after
                 if not given_up or len(self.unfinished) >= self.limit:
-                    return newest, False
+                    return newest
             trouble_since = self.unfinished[0].started_at if self.unfinished else None
-            self.newest = Execution(timeout, trouble_since)
-            self.unfinished.append(self.newest)
-            return self.newest, True
+            execution = Execution(timeout, trouble_since)
+            new.append(task_of(execution))
+            self.unfinished.append(execution)
+            self.newest = execution
+            return execution
 
     def submit(self, execution: Execution, job: Callable[[], None], at_end: Callable[[], object]) -> None:
         """Have ``job`` run ``execution`` on the warm worker, or on a new one where that hangs in an abandoned one.
@@ -89,12 +96,14 @@ class SingleFlight:
         return not begun
 
     def end(self, execution: Execution, outcome: Outcome) -> None:
-        """Publish the outcome of an execution that returned."""
+        """Publish the outcome of an execution that returned, unless that is done."""
         with self.lock:
-            self.unfinished.remove(execution)
+            if execution not in self.unfinished:
+                return
             if self.last is None or execution.started >= self.last.started:
                 self.last = execution  # and not an abandoned one that comes in after its successor
             execution.finish(outcome)
+            self.unfinished.remove(execution)
 
     def is_news(self, executions: Iterable[Execution]) -> bool:
         """Return whether the observers do not know of these, and count them as known from now on."""
@@ -226,9 +235,9 @@ class Engine:
     ) -> list[Asked]:
         """Start what is not under way or reusable: in threads, or in this one where ``in_place`` says so."""
         new: list[Task] = []
+        here: list[Task] = []
         try:
             started = [self._join(check, asked, timeout, new) for check in checks]
-            here = []
             for task in new:
                 if conf.synchronous or in_place(task.one):
                     here.append(task)
@@ -237,10 +246,10 @@ class Engine:
             for task in here:
                 self._work_here(task)
         except BaseException:
-            # What is raised into this thread is meant for the caller. Nobody else waits for what was not begun.
+            # What is raised into this thread is meant for the caller. Nobody else ends what no worker has begun.
             for task in new:
-                if task.flight.begin(task.execution):
-                    task.flight.end(task.execution, Outcome.failed("was interrupted before it began"))
+                if task.flight.begin(task.execution) or task in here:
+                    task.flight.end(task.execution, Outcome.failed("was interrupted"))
             raise
         return started
 
@@ -255,14 +264,16 @@ class Engine:
         executions: dict[str | None, Execution] = {}
         for name, one in targets.items():
             flight = state.flight(one)
-            executions[name], is_new = flight.join(asked, limit, max_age)
-            if is_new:
-                new.append(Task(check, one, check.provider, flight, executions[name]))
+            task_of = partial(Task, check, one, check.provider, flight)
+            executions[name] = flight.join(asked, limit, max_age, new, task_of)
         return Asked(check, executions)
 
     def _submit(self, task: Task) -> None:
+        at_end: Callable[[], object] = task.provider.close
+        if task.one is not task.check:  # a provider holds its parts, and a thread that holds it would keep both
+            at_end = partial(_close, ref(task.provider))
         try:
-            task.flight.submit(task.execution, partial(self._work, task), task.provider.close)
+            task.flight.submit(task.execution, partial(self._work, task), at_end)
         except RuntimeError:
             task.flight.end(task.execution, Outcome.failed(NO_THREAD))
 
@@ -278,12 +289,9 @@ class Engine:
     def _work_here(self, task: Task) -> None:
         """Execute in the caller's thread: what the check sets in its context (language, tracing) ends with it."""
         task.flight.begin(task.execution)
-        outcome = Outcome.failed("was interrupted")
-        try:
-            # An alarm or a server's own limit is meant for the caller.
-            outcome = copy_context().run(execute, task.one, task.execution, contained=(Exception, SystemExit))
-        finally:
-            task.flight.end(task.execution, outcome)
+        # An alarm or a server's own limit is meant for the caller.
+        outcome = copy_context().run(execute, task.one, task.execution, contained=(Exception, SystemExit))
+        task.flight.end(task.execution, outcome)
         if conf.synchronous:
             call_safely(task.provider.close)  # no idle worker will come to do it
         self._returned(task)
@@ -322,6 +330,11 @@ def unloaded(check: Check) -> Execution:
         raise error
 
     return Execution.over(contain(check, fail))
+
+
+def _close(provider: ref[Provider]) -> None:
+    if (alive := provider()) is not None:
+        alive.close()
 
 
 def _left(give_up: float) -> float | None:

@@ -73,10 +73,11 @@ class Execution:
         return execution
 
     def finish(self, outcome: Outcome) -> None:
-        """Publish the outcome to everyone who waits."""
-        self.finished = monotonic()
-        self.outcome = outcome
-        self.future.set_result(None)
+        """Publish the outcome to everyone who waits. May be called again where it was interrupted."""
+        self.finished = self.finished or monotonic()
+        self.outcome = self.outcome or outcome
+        if not self.future.done():
+            self.future.set_result(None)
 
     def left(self, give_up: float) -> float:
         """Return the seconds to wait: until the deadline or ``give_up`` (monotonic); 0 when it has returned."""

@@ -39,13 +39,15 @@ class Loader:
         with self._lock:
             load, call = self._loads.get(check), self._calls.get(check)
             if load is None or (load.done() and (call is None or call.done())):
-                load = self._loads[check] = Future()
+                load = Future()
                 load.set_running_or_notify_cancel()
                 try:
                     self._worker.submit(partial(self._load, check, load))
                 except RuntimeError:
                     check.load_error = Unavailable(NO_THREAD)
                     load.set_result(None)
+                # Last: nobody may wait for what an alarm kept from being submitted.
+                self._loads[check] = load
             return load
 
     def is_loading(self, check: Check) -> bool:
