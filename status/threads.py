@@ -132,10 +132,19 @@ def native_thread() -> Iterator[Callable[..., Any]]:
         yield lambda function, *args: function(*args)
         return
     pool = import_module("gevent.threadpool").ThreadPool(1)
+    timer = pool.apply(_start_timer)
     try:
         yield lambda function, *args: pool.apply(function, args)
     finally:
+        pool.apply(timer.close)
         pool.kill()
+
+
+def _start_timer() -> Any:
+    """Give this thread's gevent something to wait for: else it takes waiting for another thread for a deadlock."""
+    timer = import_module("gevent").get_hub().loop.timer(60.0, 60.0)
+    timer.start(bool)
+    return timer
 
 
 def close_old_connections() -> None:

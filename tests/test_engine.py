@@ -381,7 +381,7 @@ class InterruptionTests(EngineTestCase):
         left, own = [line], (os.path.dirname(inspect.getfile(Engine)), inspect.getfile(Worker), inspect.getfile(Check))
 
         def trace(frame: Any, event: str, argument: Any) -> Any:
-            if not frame.f_code.co_filename.startswith(own) or frame.f_code.co_name == "__del__" or struck:
+            if not frame.f_code.co_filename.startswith(own) or frame.f_code.co_name in ("__del__", "stop") or struck:
                 return None
             # A signal does not come between a lock and the block that it guards, as a line does.
             text = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()

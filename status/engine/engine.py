@@ -236,8 +236,10 @@ class Engine:
         """Start what is not under way or reusable: in threads, or in this one where ``in_place`` says so."""
         new: list[Task] = []
         here: list[Task] = []
+        started: list[Asked] = []
         try:
-            started = [self._join(check, asked, timeout, new) for check in checks]
+            for check in checks:
+                started.append(self._join(check, asked, timeout, new))
             for task in new:
                 if conf.synchronous or in_place(task.one):
                     here.append(task)

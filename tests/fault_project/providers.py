@@ -8,6 +8,8 @@ import time
 import urllib.request
 from typing import Any
 
+from asgiref.sync import sync_to_async
+
 from tests.fault_project import switches
 
 
@@ -64,6 +66,9 @@ def calling() -> dict[str, bool]:
 
 
 async def awaiting() -> dict[str, bool]:
+    """Never returns, if ``stuck`` is on when it begins: it waits for database work, which cannot be cancelled."""
+    if switches.on("stuck"):
+        await sync_to_async(threading.Event().wait)()
     await asyncio.sleep(0.02)
     return {"awaited": True}
 

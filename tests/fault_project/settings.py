@@ -4,12 +4,15 @@ FAULT_FOLDER         where the switches are, see ``switches``
 FAULT_SETTINGS       JSON: further settings, which win
 FAULT_REPLACE_AFTER  seconds after which a run that hangs is replaced, so that half a minute need not be waited for
 FAULT_IDLE_SECONDS   seconds after which a thread without work ends, instead of a minute
+FAULT_PSYCOPG2       with any value: PostgreSQL is asked through psycopg2, which does not know gevent
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
+from typing import Any
 
 from status.engine.engine import SingleFlight
 from status.threads import Worker
@@ -18,6 +21,10 @@ from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
 
 SingleFlight.replace_after = float(os.environ.get("FAULT_REPLACE_AFTER", SingleFlight.replace_after))
 Worker.idle_seconds = float(os.environ.get("FAULT_IDLE_SECONDS", Worker.idle_seconds))
+
+if "FAULT_PSYCOPG2" in os.environ:
+    modules: dict[str, Any] = sys.modules
+    modules["psycopg"] = None  # Django takes psycopg2 where this cannot be imported
 
 ROOT_URLCONF = "tests.fault_project.urls"
 MIDDLEWARE = [STATUS_MIDDLEWARE, *MIDDLEWARE]

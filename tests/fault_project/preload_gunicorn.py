@@ -1,0 +1,11 @@
+"""``gunicorn -c tests/fault_project/preload_gunicorn.py``, as the README says it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import status
+
+
+def post_worker_init(worker: Any) -> None:
+    status.preload()
