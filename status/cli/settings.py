@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, TypeVar
+from traceback import extract_tb
+from typing import Any
 
 from status.cli.arguments import CannotAsk
 from status.conf import conf
-
-Loaded = TypeVar("Loaded")
 
 
 def apply_settings(path: str | None) -> None:
@@ -23,24 +23,22 @@ def apply_settings(path: str | None) -> None:
     if "" not in sys.path and os.getcwd() not in sys.path:
         # The installed script's first entry is its own directory; "-s settings" means the one in the working directory.
         sys.path.insert(0, os.getcwd())
-    names = {
-        "-s": path,
-        "DJANGO_STATUS_SETTINGS": os.environ.get("DJANGO_STATUS_SETTINGS"),
-        "DJANGO_SETTINGS_MODULE": os.environ.get("DJANGO_SETTINGS_MODULE"),
-    }
+    variables = ("DJANGO_STATUS_SETTINGS", "DJANGO_SETTINGS_MODULE")
+    names = {"-s": path, **{variable: os.environ.get(variable) for variable in variables}}
     origin, name = next(((origin, name) for origin, name in names.items() if name), ("", ""))
     if not name:
         return
-    if origin != "DJANGO_SETTINGS_MODULE":
-        source = load(origin, name, lambda: _import(origin, name))
-        if not (hasattr(source, "INSTALLED_APPS") and hasattr(source, "__spec__")):
-            conf.source = source
-            return
-        os.environ["DJANGO_SETTINGS_MODULE"] = name
-    # Late: a standalone answer is given without Django, whose import takes far longer.
-    import django
+    with loading(origin, name):
+        if origin != "DJANGO_SETTINGS_MODULE":
+            source = _import(origin, name)
+            if not (hasattr(source, "INSTALLED_APPS") and hasattr(source, "__spec__")):
+                conf.source = source
+                return
+            os.environ["DJANGO_SETTINGS_MODULE"] = name
+        # Late: a standalone answer is given without Django, whose import takes far longer.
+        import django
 
-    load(origin, name, django.setup)
+        django.setup()
 
 
 def _import(origin: str, name: str) -> Any:
@@ -57,14 +55,14 @@ def _import(origin: str, name: str) -> Any:
         return getattr(owner, attribute)
 
 
-def load(origin: str, name: str, function: Callable[[], Loaded]) -> Loaded:
-    """Return what ``function`` does, which loads the module ``name`` that ``origin`` names.
+@contextmanager
+def loading(origin: str, name: str) -> Iterator[None]:
+    """Raise CannotAsk where the block fails, which loads the module ``name`` that ``origin`` names.
 
-    Raises CannotAsk where that fails, with one line that holds no text of an exception but the name of a missing
-    module: settings hold secrets.
+    The message holds no text of an exception but the name of a missing module: settings hold secrets.
     """
     try:
-        return function()
+        yield
     except CannotAsk:
         raise
     except ModuleNotFoundError as error:
@@ -74,9 +72,6 @@ def load(origin: str, name: str, function: Callable[[], Loaded]) -> Loaded:
     except SyntaxError as error:
         raise CannotAsk(f"{origin} names {name!r}: SyntaxError at {error.filename}:{error.lineno}") from error
     except Exception as error:
-        trace, place = error.__traceback__, "an unknown place"
-        while trace is not None:
-            place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-            trace = trace.tb_next
-        what = f"which cannot be loaded: {type(error).__name__} at {place}"
+        place = extract_tb(error.__traceback__)[-1]
+        what = f"which cannot be loaded: {type(error).__name__} at {place.filename}:{place.lineno}"
         raise CannotAsk(f"{origin} names {name!r}, {what}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from status import __version__
 from status.cli.arguments import CannotAsk, Options, typed_name
-from status.cli.settings import load
+from status.cli.settings import loading
 from status.conf import conf
 from status.engine import engine
 from status.entries import Check
@@ -34,16 +34,17 @@ HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\xa0-\xff]*)")
 
 #: Resource -> provider -> the address, None where it has none.
 Listing = Mapping[str, Mapping[str, "str | None"]]
+#: The resource and provider that were named; None where they were not.
+Named = tuple["str | None", "str | None"]
 
 
 class Local:
     """This process: its settings, its engine.
 
-    pending: the checks that are still waited for.
+    pending: what is still waited for.
     """
 
-    def __init__(self) -> None:
-        self.pending: list[str] = []
+    pending: Sequence[str] = ()
 
     def listing(self, name: str | None) -> Listing:
         """Return what could be asked for, without running anything. Raises CannotAsk."""
@@ -61,29 +62,29 @@ class Local:
         selection = _select(options.name, options.check, options.skip)
         if not selection.checks:
             raise CannotAsk("nothing is left to ask")
-        self.pending = [f"{check.resource}/{check.name}" for check in selection.checks]
-        engine.observers.append(self._observe)
+        pending = self.pending = [f"{check.resource}/{check.name}" for check in selection.checks]
+
+        def observe(check: Check, result: Result) -> None:
+            with suppress(ValueError):  # somebody else may ask for other checks
+                pending.remove(f"{check.resource}/{check.name}")
+
+        engine.observers.append(observe)
         try:
             return engine.report(selection, options.timeout, patience)
         finally:
-            engine.observers.remove(self._observe)
-
-    def _observe(self, check: Check, result: Result) -> None:
-        with suppress(ValueError):
-            self.pending.remove(f"{check.resource}/{check.name}")
+            engine.observers.remove(observe)
 
 
 class Instance:
-    """A running instance, which is asked over HTTP.
+    """A running instance, which is asked over HTTP. Its methods are those of ``Local``.
 
     url: of its API, without the last slash.
-    headers: what every request carries.
     timeout: seconds for all that one question needs.
-    pending: what is still waited for.
+
+    Raises CannotAsk for an unusable URL, token or header.
     """
 
     def __init__(self, options: Options) -> None:
-        """Raises CannotAsk for an unusable URL, token or header."""
         self.url = api_url(options.url or "")
         self.headers = {"User-Agent": f"django-status/{__version__}", **request_headers(options)}
         self.timeout = options.timeout or HTTP_TIMEOUT
@@ -92,12 +93,11 @@ class Instance:
         self._deadline = 0.0
 
     def listing(self, name: str | None) -> Listing:
-        """Return what could be asked for, without running anything. Raises CannotAsk."""
         self._deadline = monotonic() + self.timeout
         names = self._names(self._send("OPTIONS", ""))
         resource, provider = resolve(name, names)
         if resource is not None and resource not in names:
-            raise CannotAsk(no_such("resource", resource, names))
+            raise no_such("resource", resource, names)
         return {
             home: {each: f"{self.url}{path_of(home, each)}" for each in providers if provider in (None, each)}
             for home, providers in names.items()
@@ -105,24 +105,20 @@ class Instance:
         }
 
     def report(self, options: Options, patience: float | None = None) -> Report:
-        """Ask for what the options choose. Raises CannotAsk.
-
-        patience: seconds for all of it, where that is less than the timeout.
-        """
         self._deadline = monotonic() + min(self.timeout, self.timeout if patience is None else patience)
-        resource, provider = self._resolve(options.name)
-        return read_report(self._get(path_of(resource, provider), options, HEALTH), resource, provider)
+        named = self._resolve(options.name)
+        return read_report(self._get(named, options, HEALTH), *named)
 
     def document(self, options: Options, known: Format) -> tuple[str, bool]:
         """Return what the instance answers in this format, and whether something fails in it. Raises CannotAsk."""
         self._deadline = monotonic() + self.timeout
-        resource, provider = self._resolve(options.name)
-        response = self._get(path_of(resource, provider), options, known)
+        named = self._resolve(options.name)
+        response = self._get(named, options, known)
         failing = response.status >= 300 and not known.always_ok
         if (options.error_on_fail or options.quiet) and not failing:
             # The status alone does not tell: metrics are always 200, and so is a project with STATUS_ERROR_CODE = 200.
-            health = response if known is HEALTH else self._get(path_of(resource, provider), options, HEALTH)
-            failing = read_report(health, resource, provider).failing
+            health = response if known is HEALTH else self._get(named, options, HEALTH)
+            failing = read_report(health, *named).failing
         return response.body.decode("utf-8", "replace"), failing
 
     def _send(self, method: str, target: str) -> ServerResponse:
@@ -131,7 +127,7 @@ class Instance:
 
         return send(method, f"{self.url}{target}", self.headers, self._deadline, self.insecure)
 
-    def _resolve(self, name: str | None) -> tuple[str | None, str | None]:
+    def _resolve(self, name: str | None) -> Named:
         """Return the resource and provider that are meant. A name with a slash saves the request that finds out."""
         if name is None or "/" in name:
             return resolve(name, {})
@@ -146,11 +142,11 @@ class Instance:
             return listing
         raise self._refusal(response)
 
-    def _get(self, path: str, options: Options, known: Format) -> ServerResponse:
+    def _get(self, named: Named, options: Options, known: Format) -> ServerResponse:
         """Return the response in this format. Raises CannotAsk for any other."""
         fields = {"format": known.name, "check": options.check, "skip": options.skip}
         query = urlencode(fields, doseq=True, errors="replace")
-        response = self._send("GET", f"{path}?{query}")
+        response = self._send("GET", f"{path_of(*named)}?{query}")
         if response.media_type == known.media_type and _problem(response) is None:
             return response
         raise self._refusal(response)
@@ -174,7 +170,7 @@ class Instance:
 Target = Local | Instance
 
 
-def resolve(name: str | None, names: Mapping[str, Collection[str]]) -> tuple[str | None, str | None]:
+def resolve(name: str | None, names: Mapping[str, Collection[str]]) -> Named:
     """Return the resource and provider that were typed. Raises CannotAsk for a bare name unknown or ambiguous.
 
     names: the providers by resource.
@@ -189,16 +185,16 @@ def resolve(name: str | None, names: Mapping[str, Collection[str]]) -> tuple[str
     homes = [resource for resource in names if name in names[resource]]
     if not homes:
         providers = dict.fromkeys(provider for resource in names for provider in names[resource])
-        raise CannotAsk(no_such("resource or provider", name, [*map(typed_name, names), *providers]))
+        raise no_such("resource or provider", name, [*map(typed_name, names), *providers])
     if len(homes) > 1:
         choices = " or ".join(f"{home}/{name}" for home in homes)
         raise CannotAsk(f'"{name}" is in several resources; write {choices}')
     return homes[0], name
 
 
-def no_such(kind: str, name: str, known: Iterable[str]) -> str:
-    """Return the message for an unknown name."""
-    return f'there is no {kind} "{name}"; there is: {", ".join(known) or "none"}'
+def no_such(kind: str, name: str, known: Iterable[str]) -> CannotAsk:
+    """Return the error for an unknown name."""
+    return CannotAsk(f'there is no {kind} "{name}"; there is: {", ".join(known) or "none"}')
 
 
 def mounted_path() -> str | None:
@@ -209,14 +205,11 @@ def mounted_path() -> str | None:
     from django.conf import settings
     from django.urls import NoReverseMatch, reverse
 
-    def path() -> str | None:
-        try:
-            return reverse("status:api_root").rstrip("/")
-        except NoReverseMatch:
-            return None
-
     urlconf = getattr(settings, "ROOT_URLCONF", None)
-    return None if urlconf is None else load("ROOT_URLCONF", urlconf, path)
+    if urlconf is not None:
+        with loading("ROOT_URLCONF", urlconf), suppress(NoReverseMatch):
+            return reverse("status:api_root").rstrip("/")
+    return None
 
 
 def path_of(*names: str | None) -> str:
@@ -362,4 +355,4 @@ def _select(name: str | None, check: Collection[str] = (), skip: Collection[str]
     try:
         return registry.select(resource, provider, only=check, skip=skip)
     except UnknownName as error:
-        raise CannotAsk(no_such(error.kind, error.name, error.known)) from error
+        raise no_such(error.kind, error.name, error.known) from error
