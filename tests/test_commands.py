@@ -29,9 +29,8 @@ from django.test import SimpleTestCase, override_settings
 from django.urls import reverse
 
 from status.cli.arguments import parse_arguments
-from status.cli.command import leave, standard_streams
+from status.cli.command import Wait, leave, standard_streams
 from status.cli.output import CLEAR_LINE, CLEAR_SCREEN, Terminal, human_text
-from status.cli.wait import Wait
 from status.engine import engine
 from status.providers.base import Answer
 from status.report import summary

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 
 from status.cli.arguments import CannotAsk
 from status.cli.client import ServerResponse, redirect_target
+from status.cli.command import Wait
 from status.cli.output import Terminal, human_text
 from status.cli.target import api_url, read_report
-from status.cli.wait import Wait
 from status.formats import FORMATS, nagios
 from status.providers.base import Answer as Reasons
 from tests import services

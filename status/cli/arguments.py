@@ -41,9 +41,14 @@ class CannotAsk(StatusError):
 
 
 class Options(NamedTuple):
-    """What was typed. The fields are named as the long options are, and ``call_command`` takes the same names."""
+    """What was typed. The fields after the first two are named as the long options, also in ``call_command``.
 
-    words: Sequence[str] = ()
+    verb: ``wait`` or ``snippet``, else None.
+    name: the resource or provider that was named, or the kind of a snippet.
+    """
+
+    verb: str | None = None
+    name: str | None = None
     settings: str | None = None
     format: str = HUMAN
     error_on_fail: bool = False
@@ -64,36 +69,25 @@ class Options(NamedTuple):
     traceback: bool = False
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Options:
-        """Return the options among ``given``, where None stands for not typed.
+    def of(cls, words: Sequence[str], given: Mapping[str, Any]) -> Options:
+        """Return the options for the names ``words`` and what else is given, where None stands for not typed.
 
         Raises CannotAsk for an option that the sub-command does not have, and for more than one name.
         """
+        verb = words[0] if words and words[0] in VERBS else None
+        names = words if verb is None else words[1:]
         typed = {name: value for name, value in given.items() if name in cls._fields and value is not None}
-        options = cls(**typed)
         parser = argparse.ArgumentParser(add_help=False)
-        _add_options(parser, options.verb)
-        known = {"words", "settings", "traceback", *vars(parser.parse_args([]))}
+        add_options(parser, verb)
+        known = {"settings", "traceback", *vars(parser.parse_args([]))}
         for name in typed:
-            if name not in known and not options.help:
+            if name not in known and not typed.get("help"):
                 option = "--for" if name == "wait_for" else f"--{name.replace('_', '-')}"
-                where = "goes with wait only" if options.verb is None else f"does not go with {options.verb}"
+                where = "goes with wait only" if verb is None else f"does not go with {verb}"
                 raise CannotAsk(f"{option} {where}")
-        operands = options.words if options.verb is None else options.words[1:]
-        if len(operands) > 1:
-            raise CannotAsk(f"one name at a time, not {len(operands)}; --check chooses several providers")
-        return options
-
-    @property
-    def verb(self) -> str | None:
-        """``wait`` or ``snippet``, else None."""
-        return self.words[0] if self.words and self.words[0] in VERBS else None
-
-    @property
-    def name(self) -> str | None:
-        """The resource or provider that was named, or the kind of a snippet."""
-        operands = self.words if self.verb is None else self.words[1:]
-        return operands[0] if operands else None
+        if len(names) > 1:
+            raise CannotAsk(f"one name at a time, not {len(names)}; --check chooses several providers")
+        return cls(verb, names[0] if names else None, **typed)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -109,7 +103,7 @@ def parse_arguments(argv: Sequence[str], prog: str, in_django: bool) -> Options:
     in_django: the entry point is ``manage.py``, which has applied its own options already; they are ignored here.
     """
     parser = OneLineParser(prog=prog, add_help=False, allow_abbrev=False)
-    _add_options(parser, *VERBS, None)
+    add_options(parser, *VERBS, None)
     _add_general_options(parser, in_django)
     if in_django:
         for option in ("--settings", "--pythonpath", "-v", "--verbosity"):
@@ -121,7 +115,7 @@ def parse_arguments(argv: Sequence[str], prog: str, in_django: bool) -> Options:
     unknown = [word for word in words if word.startswith("-") and word != "--"]
     if unknown:
         parser.error(f"there is no option {unknown[0]}")
-    return Options.of({**vars(given), "words": [word for word in words if word != "--"]})
+    return Options.of([word for word in words if word != "--"], vars(given))
 
 
 def help_text(options: Options, prog: str, in_django: bool, resources: Mapping[str, Iterable[str]]) -> str:
@@ -149,15 +143,9 @@ def help_text(options: Options, prog: str, in_django: bool, resources: Mapping[s
         parser.add_argument("kind", metavar="KIND", help=", ".join(SNIPPETS))
     elif verb == "wait" or name is None:
         parser.add_argument("name", nargs="?", metavar="NAME", help=choices)
-    _add_options(parser, verb)
+    add_options(parser, verb)
     _add_general_options(parser, in_django)
     return parser.format_help()
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``call_command`` takes."""
-    parser.add_argument("words", nargs="*", metavar="NAME")
-    _add_options(parser, *VERBS, None)
 
 
 def typed_name(resource: str) -> str:
@@ -178,7 +166,7 @@ def seconds(text: str, zero: bool = False) -> float:
     return value
 
 
-def _add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
+def add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
     """Add the options that these sub-commands have; None stands for a resource or provider. None means not typed."""
     flag: dict[str, Any] = {"action": "store_true", "default": None}
     if None in verbs:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from io import StringIO, TextIOWrapper
 from signal import SIGINT, SIGTERM, signal
-from time import sleep, strftime
+from time import monotonic, sleep, strftime
 from typing import NoReturn, TextIO
 
 from status.cli.arguments import HUMAN, CannotAsk, Options, help_text, parse_arguments
@@ -18,11 +18,10 @@ from status.cli.output import CLEAR_LINE, CLEAR_SCREEN, Terminal, human_text
 from status.cli.settings import apply_settings
 from status.cli.snippets import snippet
 from status.cli.target import Instance, Local, Target
-from status.cli.wait import Wait
 from status.engine import engine
 from status.formats import FORMATS, nagios
 from status.registry import registry
-from status.report import one_line, overall
+from status.report import Report, one_line, overall, summary
 
 NAGIOS = "nagios"
 #: The exit code where the question could not be asked.
@@ -31,13 +30,18 @@ MISUSE = 2
 
 def answer_and_exit(argv: Sequence[str], prog: str, in_django: bool) -> NoReturn:
     """Answer ``argv`` on standard output and end the process with the exit code."""
+
+    def end_at_once(number: int, frame: object) -> None:
+        if os.isatty(2):
+            os.write(2, CLEAR_LINE.encode())
+        os._exit(128 + number)  # as shells count: 130 on Ctrl-C, 143 on SIGTERM
+
     for number in (SIGINT, SIGTERM):
         # Also as the first process of a container, where SIGTERM without a handler does nothing.
-        signal(number, _end_at_once)
+        signal(number, end_at_once)
     # Who typed this reads the answer. Notifications and history are for processes that stay.
     engine.observers.clear()
-    code = answer(argv, prog, in_django, Terminal(*standard_streams(), colour="--no-color" not in argv))
-    leave(code)
+    leave(answer(argv, prog, in_django, Terminal(*standard_streams(), colour="--no-color" not in argv)))
 
 
 def answer(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) -> int:
@@ -45,7 +49,12 @@ def answer(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) 
     try:
         options = parse_arguments(argv, prog, in_django)
         if options.help:
-            terminal.write(help_text(options, prog, in_django, _configured_names(options, in_django)))
+            resources: Mapping[str, Iterable[str]] = {}
+            with suppress(CannotAsk):  # help is most needed where the settings are broken
+                if not in_django:
+                    apply_settings(options.settings)
+                resources = registry
+            terminal.write(help_text(options, prog, in_django, resources))
             return 0
         if not in_django and (options.url is None or options.verb == "snippet"):
             apply_settings(options.settings)
@@ -77,46 +86,6 @@ def run(options: Options, terminal: Terminal) -> int:
         terminal.write(text)
         return code
     return _watch(target, options, terminal, options.watch)
-
-
-def _configured_names(options: Options, in_django: bool) -> Mapping[str, Iterable[str]]:
-    """Return the names of the providers by resource, none where the settings are broken: help is most needed there."""
-    try:
-        if not in_django:
-            apply_settings(options.settings)
-        return dict(registry)
-    except CannotAsk:
-        return {}
-
-
-@contextmanager
-def no_logging_to_console() -> Iterator[None]:
-    """Keep what is logged in the block off standard output and error, where the answer goes; other logs get it all.
-
-    The answer says what fails, in words that are safe to mail.
-    """
-    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
-    handlers = [logging.lastResort, *(handler for logger in loggers for handler in getattr(logger, "handlers", ()))]
-    console = [handler for handler in handlers if handler is not None and _writes_to_console(handler)]
-
-    def refuse(record: logging.LogRecord) -> bool:
-        return False
-
-    for handler in console:
-        handler.addFilter(refuse)
-    try:
-        yield
-    finally:
-        for handler in console:
-            handler.removeFilter(refuse)
-
-
-def _writes_to_console(handler: logging.Handler) -> bool:
-    """Return whether a handler writes where standard output or error goes, also as another name of that file."""
-    with suppress(AttributeError, OSError, ValueError):  # it has no stream, or one that is no file, or is closed
-        file = os.fstat(handler.stream.fileno())  # type: ignore[attr-defined]
-        return any(os.path.samestat(file, os.fstat(number)) for number in (1, 2))
-    return False
 
 
 def _ask_target(target: Target, options: Options, terminal: Terminal) -> tuple[str, int]:
@@ -153,6 +122,82 @@ def _watch(target: Target, options: Options, terminal: Terminal, pause: float) -
     return code
 
 
+class Wait:
+    """The sub-command ``wait NAME --for SECONDS --stable SECONDS``, for start scripts.
+
+    default_limit: seconds until it gives up, unless ``--for`` says otherwise.
+    interval: seconds from one question to the next, at most; shortest: at least.
+    trouble, last: why it cannot be called healthy yet, in half a sentence, and the report that says so.
+    """
+
+    default_limit = 60.0
+    interval = 1.0
+    shortest = 0.01
+
+    def __init__(self, target: Target, options: Options, terminal: Terminal) -> None:
+        self.target, self.options, self.terminal = target, options, terminal
+        self.name = options.name or "everything"
+        self.trouble = "no answer yet"
+        self.last: Report | None = None
+
+    def run(self) -> int:
+        """Return 0 once nothing has failed for ``--stable`` seconds on end, 1 when ``--for`` seconds are over before.
+
+        Raises CannotAsk where it never becomes healthy, whatever happens meanwhile.
+        """
+        limit, stable, terminal = self.options.wait_for or self.default_limit, self.options.stable or 0.0, self.terminal
+        if stable >= limit:
+            raise CannotAsk(f"--stable {stable:g} never happens within --for {limit:g}")
+        started = monotonic()
+        with terminal.live_line(lambda waited: f"waiting for {self.name}, {waited:.0f} s: {self.trouble}"):
+            healthy = self._until(started + limit, stable)
+        if healthy:
+            if not self.options.quiet:
+                terminal.write(f"{self.name}: healthy after {monotonic() - started:.1f} s")
+            return 0
+        terminal.remark(f"{self.name}: not healthy within {limit:g} s: {self.trouble}")
+        if self.last is not None and self.last.failing:
+            terminal.write(human_text(self.last, terminal.colour, only_trouble=True))
+        return 1
+
+    def _until(self, deadline: float, stable: float) -> bool:
+        """Return whether it became healthy, and stayed so, in time."""
+        since: float | None = None
+        asked = False
+        while (left := deadline - monotonic()) > 0:
+            trouble, report = self._ask(left)
+            now = monotonic()
+            if trouble is None:
+                since = now if since is None else since
+                if now - since >= stable:
+                    return True
+                trouble = f"healthy, but not yet for {stable:g} s"
+            else:
+                since = None
+                if now >= deadline and asked:
+                    return False  # what the deadline cut short says less than the answer before
+            if trouble != self.trouble and not self.options.quiet and not self.terminal.watched:
+                self.terminal.remark(f"waiting for {self.name}: {trouble}")
+            self.trouble, self.last, asked = trouble, report, True
+            # Shorter and shorter towards the end, so that no time is left over in which nobody asks.
+            pause = max(self.shortest, min(self.interval, (deadline - now) / 2))
+            sleep(pause if since is None else max(0.0, min(pause, since + stable - now)))
+        return False
+
+    def _ask(self, patience: float) -> tuple[str | None, Report | None]:
+        """Return why it is not healthy now, None where it is, and the report where one came."""
+        try:
+            report = self.target.report(self.options, patience)
+        except CannotAsk as error:
+            if not error.transient:
+                raise
+            return str(error), None
+        if not any(result.judged for result in report.results):
+            raise CannotAsk(f"nothing of {self.name} is judged, so that it never becomes healthy")
+        healthy = not report.failing and not any(result.running for result in report.results)
+        return None if healthy else summary(report), report
+
+
 def _listed(target: Target, options: Options) -> str:
     """Return what can be asked for, with the addresses."""
     if options.format not in (HUMAN, "json"):
@@ -166,6 +211,36 @@ def _listed(target: Target, options: Options) -> str:
         lines.append(one_line(resource))
         lines.extend(f"  {one_line(name):<{width}}  {address or ''}".rstrip() for name, address in providers.items())
     return "".join(f"{line}\n" for line in lines)
+
+
+@contextmanager
+def no_logging_to_console() -> Iterator[None]:
+    """Keep what is logged in the block off standard output and error, where the answer goes; other logs get it all.
+
+    The answer says what fails, in words that are safe to mail.
+    """
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    handlers = [logging.lastResort, *(handler for logger in loggers for handler in getattr(logger, "handlers", ()))]
+    console = [handler for handler in handlers if handler is not None and _writes_to_console(handler)]
+
+    def refuse(record: logging.LogRecord) -> bool:
+        return False
+
+    for handler in console:
+        handler.addFilter(refuse)
+    try:
+        yield
+    finally:
+        for handler in console:
+            handler.removeFilter(refuse)
+
+
+def _writes_to_console(handler: logging.Handler) -> bool:
+    """Return whether a handler writes where standard output or error goes, also as another name of that file."""
+    with suppress(AttributeError, OSError, ValueError):  # it has no stream, or one that is no file, or is closed
+        file = os.fstat(handler.stream.fileno())  # type: ignore[attr-defined]
+        return any(os.path.samestat(file, os.fstat(number)) for number in (1, 2))
+    return False
 
 
 def standard_streams() -> tuple[TextIO, TextIO]:
@@ -188,10 +263,3 @@ def leave(code: int) -> NoReturn:
     if at_once:
         os._exit(code)
     sys.exit(code)
-
-
-def _end_at_once(number: int, frame: object) -> None:
-    """End with 130 on Ctrl-C and with 143 on SIGTERM, as shells count, and without a traceback."""
-    if os.isatty(2):
-        os.write(2, CLEAR_LINE.encode())
-    os._exit(128 + number)
