@@ -473,6 +473,8 @@ def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 class ReadingTests(SimpleTestCase):
+    """A health+json document becomes the report it was made from."""
+
     def test_warning_and_time_of_a_component_arrive_as_they_were_sent(self):
         """FAULTS R8, and CONTRACT 1."""
         original = report(
@@ -491,8 +493,6 @@ class ReadingTests(SimpleTestCase):
         self.assertIn("fewer than 50 left", human_text(read))
         for name in ("text", "nagios"):
             self.assertEqual(FORMATS[name].render(read, True), FORMATS[name].render(original, True))
-
-    """A health+json document becomes the report it was made from."""
 
     def again(self, original: Any, details: bool = True) -> Any:
         body = FORMATS["health+json"].render(original, details).encode()

@@ -21,40 +21,35 @@ MAX_REDIRECTS = 5
 
 
 class ServerResponse(NamedTuple):
-    """A response that was read to its end."""
+    """A response that was read to its end.
+
+    media_type: the content type without its parameters, in lower case.
+    """
 
     status: int
-    content_type: str
+    media_type: str
     body: bytes
     location: str = ""
 
-    @property
-    def media_type(self) -> str:
-        """The content type without its parameters, in lower case."""
-        return self.content_type.partition(";")[0].strip().lower()
+    def json(self) -> dict[str, Any] | None:
+        """Return the object in the body. None where there is none, or where a name comes twice: one would be lost."""
 
-    def json(self) -> Any:
-        """Return the parsed body, or None where it is not JSON, or says one thing twice."""
+        def unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
+            if len(dict(members)) < len(members):
+                raise ValueError("a name comes twice")
+            return dict(members)
+
         try:
-            return json.loads(self.body, object_pairs_hook=_unique_members)
+            document = json.loads(self.body, object_pairs_hook=unique)
         except (ValueError, RecursionError):
             return None
-
-
-def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of a document. Raises ValueError for a name that comes twice: one of the two would be lost."""
-    unique = dict(members)
-    if len(unique) < len(members):
-        raise ValueError("a name comes twice")
-    return unique
+        return document if isinstance(document, dict) else None
 
 
 def send(method: str, url: str, headers: Mapping[str, str], deadline: float, insecure: bool = False) -> ServerResponse:
-    """Send a request, follow redirects on the same server, and return the response.
+    """Send a request, follow redirects on the same server, and return the response. Raises CannotAsk where none comes.
 
     deadline: for all of it, on the monotonic clock. insecure: accept any certificate.
-
-    Raises CannotAsk where no response comes, or one that redirects to another server.
     """
     started, shown = monotonic(), url.partition("?")[0]
     sockets: list[socket.socket] = []
@@ -108,15 +103,12 @@ def _send_once(
                 raise CannotAsk(f"{url.partition('?')[0]} sends {size}, which is not from django-status")
             if response.length:
                 raise IncompleteRead(body, response.length)
-            content_type, location = (response.getheader(name, "") for name in ("Content-Type", "Location"))
-            return ServerResponse(response.status, content_type, body, location)
+            media_type = response.getheader("Content-Type", "").partition(";")[0].strip().lower()
+            return ServerResponse(response.status, media_type, body, response.getheader("Location", ""))
 
 
 def redirect_target(url: str, location: str) -> str:
-    """Return where a redirect leads, which is the same server or its HTTPS, so that tokens stay there.
-
-    Raises CannotAsk for any other target.
-    """
+    """Return where a redirect leads. Raises CannotAsk unless it is the same server or its HTTPS: tokens stay there."""
     ports = {"http": HTTP_PORT, "https": HTTPS_PORT}
     try:
         target = urljoin(url, location)
@@ -126,8 +118,6 @@ def redirect_target(url: str, location: str) -> str:
         raise CannotAsk("the server redirects to what is no address") from error
     upgraded = (old.scheme, old_port, new.scheme, new_port) == ("http", HTTP_PORT, "https", HTTPS_PORT)
     if old.hostname != new.hostname or not (upgraded or (old.scheme, old_port) == (new.scheme, new_port)):
-        raise CannotAsk(
-            f"the server redirects to {new.scheme}://{new.hostname}, which is another one; "
-            "give that as --url if it is right"
-        )
+        other = f"{new.scheme}://{new.hostname}"
+        raise CannotAsk(f"the server redirects to {other}, which is another one; give that as --url if it is right")
     return target

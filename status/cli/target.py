@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from status import __version__
@@ -32,34 +32,26 @@ MAX_RESULTS = 5_000
 #: A header's name and value (RFC 9110, section 5).
 HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\xa0-\xff]*)")
 
-#: Resource -> provider -> the address, None where it has none.
-Listing = Mapping[str, Mapping[str, "str | None"]]
 #: The resource and provider that were named; None where they were not.
 Named = tuple["str | None", "str | None"]
 
 
 class Local:
-    """This process: its settings, its engine.
-
-    pending: what is still waited for.
-    """
+    """This process: its settings, its engine. ``pending`` is what is still waited for."""
 
     pending: Sequence[str] = ()
 
-    def listing(self, name: str | None) -> Listing:
-        """Return what could be asked for, without running anything. Raises CannotAsk."""
-        selection, path = _select(name), mounted_path()
+    def listing(self, name: str | None) -> Mapping[str, Mapping[str, str | None]]:
+        """Return the addresses by resource and provider; None where they have none. Raises CannotAsk."""
+        selection, path = self._select(name), mounted_path()
         listing: dict[str, dict[str, str | None]] = {resource: {} for resource in selection.resources}
         for check in selection.checks:
             listing[check.resource][check.name] = None if path is None else f"{path}/{check.resource}/{check.name}"
         return listing
 
     def report(self, options: Options, patience: float | None = None) -> Report:
-        """Run what the options choose. Raises CannotAsk.
-
-        patience: seconds until what has not answered is reported as running.
-        """
-        selection = _select(options.name, options.check, options.skip)
+        """Run what the options choose. After ``patience`` seconds the rest is reported as running. Raises CannotAsk."""
+        selection = self._select(options.name, options.check, options.skip)
         if not selection.checks:
             raise CannotAsk("nothing is left to ask")
         pending = self.pending = [f"{check.resource}/{check.name}" for check in selection.checks]
@@ -74,11 +66,16 @@ class Local:
         finally:
             engine.observers.remove(observe)
 
+    def _select(self, name: str | None, check: Collection[str] = (), skip: Collection[str] = ()) -> Selection:
+        try:
+            return registry.select(*resolve(name, registry), only=check, skip=skip)
+        except UnknownName as error:
+            raise no_such(error.kind, error.name, error.known) from error
+
 
 class Instance:
-    """A running instance, which is asked over HTTP. Its methods are those of ``Local``.
+    """A running instance, which is asked over HTTP, with the methods of ``Local``.
 
-    url: of its API, without the last slash.
     timeout: seconds for all that one question needs.
 
     Raises CannotAsk for an unusable URL, token or header.
@@ -86,13 +83,32 @@ class Instance:
 
     def __init__(self, options: Options) -> None:
         self.url = api_url(options.url or "")
-        self.headers = {"User-Agent": f"django-status/{__version__}", **request_headers(options)}
+        self.pending = [self.url]
         self.timeout = options.timeout or HTTP_TIMEOUT
         self.insecure = options.insecure
-        self.pending = [self.url]
         self._deadline = 0.0
+        self.headers = {"User-Agent": f"django-status/{__version__}"}
+        for line in options.header:
+            header = HEADER.fullmatch(line)
+            if header is None:
+                raise CannotAsk("--header should be like 'Name: value'")
+            self.headers[header[1]] = header[2].strip()
+        token = options.token
+        if token is None and options.token_file is not None:
+            try:
+                with open(options.token_file, encoding="utf-8") as file:
+                    token = file.read(10_000).strip()
+            except (OSError, ValueError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "it is not text"
+                raise CannotAsk(f"--token-file {options.token_file}: {reason}") from error
+        if token is None:
+            token = os.environ.get("STATUS_TOKEN") or None
+        if token is not None:
+            if not token.isascii() or not token.isprintable() or not token or " " in token:
+                raise CannotAsk("the token should be one word of ASCII characters")
+            self.headers["Authorization"] = f"Bearer {token}"
 
-    def listing(self, name: str | None) -> Listing:
+    def listing(self, name: str | None) -> Mapping[str, Mapping[str, str]]:
         self._deadline = monotonic() + self.timeout
         names = self._names(self._send("OPTIONS", ""))
         resource, provider = resolve(name, names)
@@ -138,7 +154,7 @@ class Instance:
 
     def _names(self, response: ServerResponse) -> Mapping[str, Mapping[str, Any]]:
         listing = response.json() if response.status == 200 else None
-        if _is_object(listing) and all(map(_is_object, listing.values())):
+        if listing is not None and all(isinstance(providers, dict) for providers in listing.values()):
             return listing
         raise self._refusal(response)
 
@@ -153,25 +169,22 @@ class Instance:
 
     def _refusal(self, response: ServerResponse) -> CannotAsk:
         """Return why a response is no answer: no rights, the app's own words, or not from this app."""
-        if response.status in (401, 403):
+        status, problem = response.status, _problem(response)
+        if status in (401, 403):
             remedy = "it needs a token (--token-file, $STATUS_TOKEN) or other rights"
-            return CannotAsk(f"{self.url} answers {response.status}: {remedy}")
-        problem = _problem(response)
+            return CannotAsk(f"{self.url} answers {status}: {remedy}")
         if problem is not None:
             return CannotAsk(f"{self.url}: {problem}")
-        kind = response.media_type or "nothing"
-        return CannotAsk(
-            f"{self.url} answers {response.status} with {kind}, which is not from django-status; "
-            "--url is where the app is mounted",
-            transient=response.status in (404, 500, 502, 503, 504),
-        )
+        what = f"{response.media_type or 'nothing'}, which is not from django-status"
+        message = f"{self.url} answers {status} with {what}; --url is where the app is mounted"
+        return CannotAsk(message, transient=status in (404, 500, 502, 503, 504))
 
 
 Target = Local | Instance
 
 
 def resolve(name: str | None, names: Mapping[str, Collection[str]]) -> Named:
-    """Return the resource and provider that were typed. Raises CannotAsk for a bare name unknown or ambiguous.
+    """Return what was typed as resource and provider. Raises CannotAsk for a bare name unknown or ambiguous.
 
     names: the providers by resource.
     """
@@ -199,16 +212,14 @@ def no_such(kind: str, name: str, known: Iterable[str]) -> CannotAsk:
 
 def mounted_path() -> str | None:
     """Return the path of the API without its last slash; None where no Django project has mounted it."""
-    if not conf.in_django:
+    urlconf = conf.read("ROOT_URLCONF", None) if conf.in_django else None
+    if urlconf is None:
         return None
     # Late: a standalone answer is given without Django, whose import takes far longer.
-    from django.conf import settings
     from django.urls import NoReverseMatch, reverse
 
-    urlconf = getattr(settings, "ROOT_URLCONF", None)
-    if urlconf is not None:
-        with loading("ROOT_URLCONF", urlconf), suppress(NoReverseMatch):
-            return reverse("status:api_root").rstrip("/")
+    with loading("ROOT_URLCONF", urlconf), suppress(NoReverseMatch):
+        return reverse("status:api_root").rstrip("/")
     return None
 
 
@@ -234,44 +245,19 @@ def api_url(url: str) -> str:
     return parts._replace(path=path if path.endswith("/api") else f"{path}/api").geturl()
 
 
-def request_headers(options: Options) -> dict[str, str]:
-    """Return the headers that were typed, and the token from option, file or environment. Raises CannotAsk."""
-    headers = {}
-    for line in options.header:
-        header = HEADER.fullmatch(line)
-        if header is None:
-            raise CannotAsk("--header should be like 'Name: value'")
-        headers[header[1]] = header[2].strip()
-    token = options.token
-    if token is None and options.token_file is not None:
-        try:
-            with open(options.token_file, encoding="utf-8") as file:
-                token = file.read(10_000).strip()
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise CannotAsk(f"--token-file {options.token_file}: {reason}") from error
-    if token is None:
-        token = os.environ.get("STATUS_TOKEN") or None
-    if token is not None:
-        if not token.isascii() or not token.isprintable() or not token or " " in token:
-            raise CannotAsk("the token should be one word of ASCII characters")
-        headers["Authorization"] = f"Bearer {token}"
-    return headers
-
-
 def read_report(response: ServerResponse, resource: str | None = None, provider: str | None = None) -> Report:
     """Return the report behind a health+json document. Raises CannotAsk where it is none, and where no check is in it.
 
     resource, provider: what was asked for.
     """
     no_report = CannotAsk("the instance answers something that is not a health report")
-    document = response.json()
-    checks = document.get("checks") if _is_object(document) else None
-    if not _is_object(checks) or not all(isinstance(entries, list) for entries in checks.values()):
+    document = response.json() or {}
+    checks = document.get("checks")
+    if not isinstance(checks, dict) or not all(isinstance(entries, list) for entries in checks.values()):
         raise no_report
     grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for key, entries in checks.items():
-        for entry in filter(_is_object, entries):
+        for entry in (entry for entry in entries if isinstance(entry, dict)):
             home = _text(entry.get("resource")) or resource or ""
             grouped.setdefault((home, (_text(key) or "").partition(":")[0]), []).append(entry)
     stated = [document, *(entry for entries in grouped.values() for entry in entries)]
@@ -337,22 +323,10 @@ def _number(value: object) -> float | None:
     return float(value)
 
 
-def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
-    return isinstance(value, dict)
-
-
 def _problem(response: ServerResponse) -> str | None:
     """Return the app's own words for a question that it does not answer, None where it has answered."""
     if response.status not in (400, 404, 405, 406) or response.media_type != "application/json":
         return None
-    body = response.json()
-    error = body.get("error") if _is_object(body) and "ok" not in body else None
-    return error if isinstance(error, str) else None
-
-
-def _select(name: str | None, check: Collection[str] = (), skip: Collection[str] = ()) -> Selection:
-    resource, provider = resolve(name, registry)
-    try:
-        return registry.select(resource, provider, only=check, skip=skip)
-    except UnknownName as error:
-        raise no_such(error.kind, error.name, error.known) from error
+    body = response.json() or {}
+    error = body.get("error")
+    return error if isinstance(error, str) and "ok" not in body else None
