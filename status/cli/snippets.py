@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from status.cli.arguments import SNIPPETS, CannotAsk
 from status.cli.target import api_url, mounted_path
+from status.conf import conf
 from status.registry import registry
 
 TEMPLATE_FOLDER = Path(__file__).with_name("templates")
@@ -23,12 +24,9 @@ NETWORK_SECONDS = 1
 
 
 def snippet(kind: str | None, url: str | None) -> str:
-    """Return the configuration for a tool.
+    """Return the configuration for one of ``SNIPPETS``. Raises CannotAsk where something that it needs is not there.
 
-    kind: one of ``SNIPPETS``.
     url: where the app is mounted, as the tool reaches it; None stands for the address in this project.
-
-    Raises CannotAsk where something that the configuration needs is not there.
     """
     if kind not in SNIPPETS:
         raise CannotAsk(f"snippet takes one of: {', '.join(SNIPPETS)}")
@@ -39,18 +37,25 @@ def snippet(kind: str | None, url: str | None) -> str:
     api = api_url(url or f"{DEFAULT_SERVER}{path}")
     if not UNQUOTED.fullmatch(api):
         raise CannotAsk(f"{api} holds characters that would need quoting; give a plain address as --url")
-    values = {**_addresses(api), **_checks(urlsplit(api).path)}
+    values = _placeholders(api)
     if url is None:
-        # Late: a standalone command is answered without Django, whose import takes far longer.
-        from django.conf import settings
-
-        hosts = [str(pattern).lstrip(".") for pattern in settings.ALLOWED_HOSTS]
+        hosts = [str(pattern).lstrip(".") for pattern in conf.read("ALLOWED_HOSTS", ())]
         values["host"] = next(filter(re.compile(r"[A-Za-z0-9.-]+").fullmatch, hosts), values["host"])
     template = (TEMPLATE_FOLDER / kind).read_text(encoding="utf-8")
     return PLACEHOLDER.sub(lambda placeholder: str(values[placeholder[1]]), template)
 
 
-def _addresses(api: str) -> dict[str, str | int]:
+def _placeholders(api: str) -> dict[str, str | int]:
+    """Return the addresses below ``api``, what to ask for, and seconds that fit the timeouts of the checks."""
+    every = [check for checks in registry.values() for check in checks.values()]
+    judged = [check for check in every if check.judged]
+    live = next((check for check in judged if check.name == "ping"), None)
+    if live is None:
+        raise CannotAsk('there is no check "ping" for liveness; add ("ping", "status.providers.health.ping")')
+    resource = "health" if any(check.resource == "health" for check in judged) else judged[0].resource
+    # The checks run side by side.
+    timeout = math.ceil(max(check.timeout for check in judged if check.resource == resource)) + NETWORK_SECONDS
+    all_timeout = math.ceil(max(check.timeout for check in every)) + NETWORK_SECONDS
     parts = urlsplit(api)
     host, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme]
     program = shutil.which("django_status")
@@ -58,6 +63,10 @@ def _addresses(api: str) -> dict[str, str | int]:
         "url": api.removesuffix("api"),
         "mount": parts.path.removesuffix("api"),
         "metrics": parts.path,
+        "live": f"{parts.path}/{live.resource}/{live.name}",
+        "live_name": f"{live.resource}/{live.name}",
+        "ready": f"{parts.path}/{resource}",
+        "resource": resource,
         "scheme": parts.scheme,
         "SCHEME": parts.scheme.upper(),
         "host": host,
@@ -66,25 +75,6 @@ def _addresses(api: str) -> dict[str, str | int]:
         "ssl": " ssl verify required ca-file @system-ca" if parts.scheme == "https" else "",
         # With its path, as cron, systemd and Nagios do not search for it.
         "program": program if program and UNQUOTED.fullmatch(program) else "/usr/local/bin/django_status",
-    }
-
-
-def _checks(path: str) -> dict[str, str | int]:
-    """Return the names to ask for, and seconds that fit the timeouts of the checks, which run side by side."""
-    every = [check for checks in registry.values() for check in checks.values()]
-    judged = [check for check in every if check.judged]
-    live = next((check for check in judged if check.name == "ping"), None)
-    if live is None:
-        raise CannotAsk('there is no check "ping" for liveness; add ("ping", "status.providers.health.ping")')
-    resource = "health" if any(check.resource == "health" for check in judged) else judged[0].resource
-    ready_timeout = max(check.timeout for check in judged if check.resource == resource)
-    timeout = math.ceil(ready_timeout) + NETWORK_SECONDS
-    all_timeout = math.ceil(max(check.timeout for check in every)) + NETWORK_SECONDS
-    return {
-        "live_name": f"{live.resource}/{live.name}",
-        "live": f"{path}/{live.resource}/{live.name}",
-        "resource": resource,
-        "ready": f"{path}/{resource}",
         "timeout": timeout,
         "all_timeout": all_timeout,
         "period": max(10, timeout),  # probes never overlap
