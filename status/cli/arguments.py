@@ -70,7 +70,7 @@ class Options(NamedTuple):
 
     @classmethod
     def of(cls, words: Sequence[str], given: Mapping[str, Any]) -> Options:
-        """Return the options for the names ``words`` and what else is given, where None stands for not typed.
+        """Return the options for ``words``, that is a sub-command or names, and what else is given; None is not typed.
 
         Raises CannotAsk for an option that the sub-command does not have, and for more than one name.
         """

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, suppress
 from io import StringIO, TextIOWrapper
 from signal import SIGINT, SIGTERM, signal
 from time import monotonic, sleep, strftime
@@ -62,8 +63,7 @@ def answer(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) 
         with redirect_stdout(terminal.err), nullcontext() if options.traceback else no_logging_to_console():
             return run(options, terminal)
     except CannotAsk as error:
-        words = " ".join(argv).replace("--format=", "-f ").replace("--format ", "-f ")
-        if f"-f {NAGIOS}" in words or f"-f{NAGIOS}" in words:  # also where the rest cannot be understood
+        if re.search(rf"(-f ?|--format[ =]){NAGIOS}", " ".join(argv)):  # also where the rest cannot be understood
             terminal.write(nagios.unknown(str(error)))
             return nagios.UNKNOWN
         terminal.remark(f"{prog}: {error}")
@@ -133,12 +133,12 @@ class Wait:
     default_limit = 60.0
     interval = 1.0
     shortest = 0.01
+    trouble = "no answer yet"
+    last: Report | None = None
 
     def __init__(self, target: Target, options: Options, terminal: Terminal) -> None:
         self.target, self.options, self.terminal = target, options, terminal
         self.name = options.name or "everything"
-        self.trouble = "no answer yet"
-        self.last: Report | None = None
 
     def run(self) -> int:
         """Return 0 once nothing has failed for ``--stable`` seconds on end, 1 when ``--for`` seconds are over before.
@@ -219,28 +219,23 @@ def no_logging_to_console() -> Iterator[None]:
 
     The answer says what fails, in words that are safe to mail.
     """
-    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
-    handlers = [logging.lastResort, *(handler for logger in loggers for handler in getattr(logger, "handlers", ()))]
-    console = [handler for handler in handlers if handler is not None and _writes_to_console(handler)]
 
     def refuse(record: logging.LogRecord) -> bool:
         return False
 
-    for handler in console:
-        handler.addFilter(refuse)
-    try:
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    handlers = [logging.lastResort, *(handler for logger in loggers for handler in getattr(logger, "handlers", ()))]
+    with ExitStack() as stack:
+        for handler in handlers:
+            with suppress(
+                AttributeError, OSError, ValueError
+            ):  # it has no stream, or one that is no file, or is closed
+                file = os.fstat(handler.stream.fileno())
+                # Also where the file has another name.
+                if any(os.path.samestat(file, os.fstat(number)) for number in (1, 2)):
+                    handler.addFilter(refuse)
+                    stack.callback(handler.removeFilter, refuse)
         yield
-    finally:
-        for handler in console:
-            handler.removeFilter(refuse)
-
-
-def _writes_to_console(handler: logging.Handler) -> bool:
-    """Return whether a handler writes where standard output or error goes, also as another name of that file."""
-    with suppress(AttributeError, OSError, ValueError):  # it has no stream, or one that is no file, or is closed
-        file = os.fstat(handler.stream.fileno())  # type: ignore[attr-defined]
-        return any(os.path.samestat(file, os.fstat(number)) for number in (1, 2))
-    return False
 
 
 def standard_streams() -> tuple[TextIO, TextIO]:

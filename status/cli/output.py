@@ -108,16 +108,9 @@ class Row(NamedTuple):
     state: State = "info"
     remark: str = ""
 
-    @property
-    def label(self) -> str:
-        return "  " * self.depth + one_line(self.name)
-
 
 def human_text(report: Report, colour: bool = False, only_trouble: bool = False) -> str:
-    """Return the report as aligned lines for people, each ended.
-
-    only_trouble: leave out what is in order.
-    """
+    """Return the report as aligned lines for people, each ended. ``only_trouble`` leaves out what is in order."""
     rows = []
     for resource in report.resources:
         results = [result for result in report.of(resource) if not only_trouble or result.state in TROUBLE]
@@ -125,12 +118,13 @@ def human_text(report: Report, colour: bool = False, only_trouble: bool = False)
             rows.append(Row(0, resource))
         for result in results:
             rows.extend(_result_rows(result, only_trouble))
-    width = min(MAX_NAME_WIDTH, max((len(row.label) for row in rows), default=0))
+    labels = ["  " * row.depth + one_line(row.name) for row in rows]
+    width = min(MAX_NAME_WIDTH, max(map(len, labels), default=0))
     lines = []
-    for row in rows:
+    for label, row in zip(labels, rows, strict=True):
         word, code = MARKS[row.state]
         mark = f"\x1b[{code}m{word:<4}\x1b[0m" if colour and word else f"{word:<4}"
-        lines.append(f"{row.label:<{width}}  {mark}  {row.remark}".rstrip())
+        lines.append(f"{label:<{width}}  {mark}  {row.remark}".rstrip())
     if any(result.judged for result in report.results):
         word, code = MARKS[overall(report)]
         mark = f"\x1b[{code}m{word}\x1b[0m" if colour else word
