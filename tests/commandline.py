@@ -14,6 +14,7 @@ from unittest import mock
 from status.cli.command import answer
 from status.cli.output import Terminal
 from status.conf import conf
+from status.engine import engine
 from tests import services
 
 #: Seconds until a command that ought to end is given up.
@@ -49,6 +50,7 @@ def settings_kept() -> Iterator[None]:
     """What a command changes for its own process ends with the block."""
     with (
         mock.patch.object(conf, "source", conf.source),
+        mock.patch.object(engine, "observers", list(engine.observers)),
         mock.patch.object(sys, "path", list(sys.path)),
         mock.patch.dict(os.environ),
         mock.patch("status.logs.logger"),

@@ -844,7 +844,9 @@ class ProcessTests(SimpleTestCase):
                     done = run([*command[:-2], "-f", "json"], stderr=subprocess.PIPE)
                     self.assertEqual(json.loads(done.stdout), {"a": {"ok": False, "error": "raised ConnectionError"}})
                     self.assertEqual(done.stderr, "printed\n")
-        self.assertIn("hunter2", (self.folder / "status.log").read_text())
+        log = (self.folder / "status.log").read_text()
+        self.assertIn("hunter2", log)
+        self.assertNotIn("is failing", log)  # notifications are for processes that stay
 
     def test_a_secret_of_the_environment_is_masked_without_any_settings(self):
         """R5."""

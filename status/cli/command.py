@@ -40,8 +40,6 @@ def answer_and_exit(argv: Sequence[str], prog: str, in_django: bool) -> NoReturn
     for number in (SIGINT, SIGTERM):
         # Also as the first process of a container, where SIGTERM without a handler does nothing.
         signal(number, end_at_once)
-    # Who typed this reads the answer. Notifications and history are for processes that stay.
-    engine.observers.clear()
     leave(answer(argv, prog, in_django, Terminal(*standard_streams(), colour="--no-color" not in argv)))
 
 
@@ -59,6 +57,9 @@ def answer(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) 
             return 0
         if not in_django and (options.url is None or options.verb == "snippet"):
             apply_settings(options.settings)
+        # Who typed this reads the answer. Notifications and history, which Django has connected by now, are for
+        # processes that stay.
+        engine.observers.clear()
         # What a check prints is no part of the answer, nor is what it logs.
         with redirect_stdout(terminal.err), nullcontext() if options.traceback else no_logging_to_console():
             return run(options, terminal)
