@@ -83,9 +83,12 @@ class Setting:
 
 def found(value: Any) -> str:
     """Return what a setting holds in words that show no secret: its type; the value only of numbers and switches."""
-    if value is None or isinstance(value, (bool, int, float)):
+    if value is not None and not isinstance(value, (bool, int, float)):
+        return f"a {type(value).__name__}"
+    try:
         return repr(value)
-    return f"a {type(value).__name__}"
+    except ValueError:  # Python declines to print more than 4,300 digits
+        return "a number too long to be shown"
 
 
 def is_timeout(value: Any) -> bool:

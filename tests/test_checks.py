@@ -56,6 +56,7 @@ class ErrorTests(ChecksTestCase):
             ("STATUS_TIMEOUT", -1, "not -1."),
             ("STATUS_TIMEOUT", float("inf"), "not inf."),
             ("STATUS_TIMEOUT", None, "not None."),
+            ("STATUS_TIMEOUT", 10**5000, "not a number too long to be shown."),
             ("STATUS_MAX_AGE", -1, "STATUS_MAX_AGE should be a number of seconds, 0 or more, not -1."),
             ("STATUS_ERROR_CODE", 42, "STATUS_ERROR_CODE should be an HTTP status between 200 and 599, not 42."),
             ("STATUS_ERROR_CODE", "503", "not a str."),
