@@ -69,6 +69,15 @@ class Result(NamedTuple):
             return "warn" if warned else "pass"
         return "fail" if self.critical else "warn"
 
+    @property
+    def unnamed(self) -> dict[str, str]:
+        """Return the reasons and warnings, where it fails or warns, that name no entry of the answer."""
+        if self.state not in ("fail", "warn"):
+            return {}
+        entries = self.answer if isinstance(self.answer, dict) else {}
+        names = [name for name in (*self.reasons, *self.warnings) if name not in entries]
+        return {name: self.reasons.get(name) or self.warnings[name] for name in names}
+
     def answer_for(self, details: bool) -> JSON:
         """Return the answer as a caller may see it; ``details`` is True for an authorized one."""
         return self.answer if details else self.public_answer
@@ -145,8 +154,9 @@ class Component(NamedTuple):
 def components(result: Result, details: bool) -> Iterator[Component]:
     """Yield the entries of the answer as a caller may see it; the provider as a whole where there are none.
 
-    The whole also follows the entries where none of those shown has the provider's state, so that a failure never
-    disappears with the part of an answer that is for authorized callers only, or too long.
+    The whole also follows the entries where a reason or warning names none of them, and where none of those shown has
+    the provider's state: a failure never disappears with the part of an answer that is for authorized callers only, or
+    too long.
     """
     if result.running:
         yield Component(result, None, None, "running", "still running")
@@ -168,11 +178,14 @@ def components(result: Result, details: bool) -> Iterator[Component]:
         explained = explained or state == result.state
         output = reasons.get(name) or warnings.get(name) if state in ("fail", "warn") else None
         yield Component(result, name, value, state, output)
+    unnamed = result.unnamed if details else {}
+    told = "; ".join(unnamed.values()) or None
     if hidden > 0:
         yield Component(result, None, None, result.state, f"{hidden:,} more not shown")
-    elif not explained:
-        told = [*reasons.values(), *warnings.values()] if result.state in ("fail", "warn") else []
-        yield Component(result, None, answer, result.state, "; ".join(told) or None)
+    if hidden <= 0 and not explained:
+        yield Component(result, None, answer, result.state, told)
+    elif told:
+        yield Component(result, None, None, result.state_if(not unnamed.keys() & result.reasons.keys(), True), told)
 
 
 def overall(report: Report) -> Literal["pass", "warn", "fail"]:

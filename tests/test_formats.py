@@ -647,6 +647,28 @@ class WarningTests(SimpleTestCase):
         asked = report(result(name="stock", answer=42, warnings={"items": "fewer than 50 left"}))
         self.assertTrue(render("text", asked).startswith("warn  health/stock  42  fewer than 50 left  3.2 ms\n"))
 
+    def test_a_sentence_that_names_no_entry_shows_also_where_another_entry_explains_the_state(self):
+        for answer, fields, line in (
+            ({"a": False}, {"warnings": {"disk": "nearly full"}}, "warn health/stock nearly full"),
+            ({"a": False}, {"reasons": {"b": "OSError"}}, "fail health/stock OSError"),
+            (
+                {"a": False},
+                {"reasons": {"b": "OSError"}, "warnings": {"b": "slow", "disk": "nearly full"}},
+                "fail health/stock OSError; nearly full",
+            ),
+            ({"a": 1}, {"warnings": {"a": "low", "disk": "nearly full"}}, "warn health/stock nearly full"),
+            (dict.fromkeys(map(str, range(501))), {"reasons": {"b": "OSError"}}, "fail health/stock OSError"),
+        ):
+            with self.subTest(fields):
+                asked = report(result(name="stock", answer=answer, **fields), resource="health")
+                self.assertIn(line.split(), [text.split()[:-2] for text in render("text", asked).splitlines()])
+                entry = json.loads(render("health+json", asked))["checks"]["stock"][-1]
+                self.assertEqual(f"{entry['status']} health/stock {entry['output']}", line)
+                if len(answer) == 1:
+                    self.assertEqual(render("nagios", asked).splitlines()[-1], line)
+                for name in FORMATS:
+                    self.assertNotIn(line.rpartition("health/stock ")[2], render(name, asked, details=False))
+
     def test_what_only_informs_does_not_warn(self):
         """FAULTS R8."""
         asked = report(result("stats", "stock", {"items": 42}, warnings={"items": "fewer than 50 left"}))

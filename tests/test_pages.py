@@ -257,6 +257,22 @@ class CardTests(DrawnTestCase):
             self.assertNotIn("fewer", html)
             self.assertNotIn("false or null", html)
 
+    def test_a_reason_of_an_answer_without_components_is_shown(self):
+        shown = report(result(answer=[True, False], reasons={"second": "OperationalError"}))
+        for kind in ("overview", "health"):
+            self.assertIn("databases fails OperationalError", text_of(self.draw(shown, kind)))
+            html = self.draw(shown, kind, details=False)
+            self.assertIn("The answer holds false or null.", html)
+            self.assertNotIn("OperationalError", html)
+
+    def test_what_names_no_component_stands_above_them(self):
+        shown = report(
+            result(answer={"a": False}, reasons={"a": "refused", "b": "OSError"}, warnings={"disk": "nearly full"})
+        )
+        self.assertIn("databases fails a: refused; OSError; nearly full", text_of(self.draw(shown, "overview")))
+        self.assertIn("databases fails OSError; nearly full a fails refused", text_of(self.draw(shown)))
+        self.assertNotIn("OSError", self.draw(shown, details=False))
+
     def test_a_duration_that_nobody_told_is_not_shown(self):
         """FAULTS R9."""
         self.assertNotIn("took", text_of(self.draw(report(result(duration=None)))))

@@ -167,7 +167,11 @@ class MistakeTests(SimpleTestCase):
         (("a", PING, None, None, {"timeout": float("nan")}), '[1][4]["timeout"] should be a positive', "not nan."),
         (("a", PING, None, None, {"timeout": 1e300}), '[1][4]["timeout"] should be a positive', "not 1e+300."),
         (("a", PING, None, None, {"max_age": 10**400}), '[1][4]["max_age"] should be a number of seconds', "000."),
-        (("a", PING, None, None, {"max_age": 10**5000}), '[1][4]["max_age"] should be', "not a number too long to be shown."),
+        (
+            ("a", PING, None, None, {"max_age": 10**5000}),
+            '[1][4]["max_age"] should be',
+            "not a number too long to be shown.",
+        ),
         (("a", PING, None, None, {"max_age": -1}), '[1][4]["max_age"] should be a number of seconds', "not -1."),
         (("a", PING, None, None, {"critical": "no"}), '[1][4]["critical"] should be True or False', "not a str."),
     )

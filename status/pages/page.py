@@ -98,6 +98,8 @@ class Card:
         old = gettext("%(age)s old") % {"age": self.age} if self.age else ""
         self.notes = [note for note in (took, self.curve.typical if self.curve else "", old) if note]
         self.components = self._component_rows()
+        #: What the provider says of the whole answer.
+        self.remark = "; ".join(result.unnamed.values()) if details and self.answered else ""
         passing = [row for row in self.components if row.state == "pass"]
         self.folded = passing if len(self.components) > MAX_UNFOLDED else []
         self.shown = self.components[: len(self.components) - len(self.folded)]
@@ -129,14 +131,13 @@ class Card:
             return next(components(self.result, self.details)).output or gettext("It did not answer.")
         bad = [row for row in self.components if row.state != "pass"]
         if len(bad) == 1 and bad[0].reason:
-            return f"{bad[0].name}: {bad[0].reason}"
-        if bad:
-            return ", ".join(row.name for row in bad[:3]) + (" …" if len(bad) > 3 else "")
-        if self.state not in ("fail", "warn"):
-            return ""
-        if not self.result.sound:
-            return gettext("The answer holds false or null.")
-        return "; ".join(self.result.warnings.values()) if self.details else ""
+            named = f"{bad[0].name}: {bad[0].reason}"
+        else:
+            named = ", ".join(row.name for row in bad[:3]) + (" …" if len(bad) > 3 else "")
+        told = "; ".join(text for text in (named, self.remark) if text)
+        if told or self.result.sound or not self.result.judged:
+            return told
+        return gettext("The answer holds false or null.")
 
     @cached_property
     def facts(self) -> SafeString | None:
