@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
 from status.formats.health_json import render_health_json
-from status.formats.metrics import render_openmetrics, render_prometheus
+from status.formats.metrics import render_metrics
 from status.formats.nagios import render_nagios
 from status.formats.text import render_text
 from status.report import Report
@@ -45,13 +46,14 @@ def render_json(report: Report, details: bool) -> str:
 
 
 _OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 _FORMATS = (
     Format("json", "application/json", render_json),
     Format("health+json", "application/health+json", render_health_json),
     # Before Prometheus' own text format: who asks for text/plain without a version is a person or a script.
     Format("text", "text/plain; charset=utf-8", render_text),
-    Format("openmetrics", _OPENMETRICS, render_openmetrics, always_ok=True),
-    Format("prometheus", "text/plain; version=0.0.4; charset=utf-8", render_prometheus, always_ok=True),
+    Format("openmetrics", _OPENMETRICS, partial(render_metrics, openmetrics=True), always_ok=True),
+    Format("prometheus", _PROMETHEUS, partial(render_metrics, openmetrics=False), always_ok=True),
     Format("nagios", "text/plain; charset=utf-8", render_nagios, http=False),
 )
 #: Every format by its name, in the order in which they are offered. The first is the default.

@@ -6,7 +6,7 @@ the same samples, so that a series goes on when a scraper changes the format, an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from status import __version__
@@ -17,6 +17,7 @@ MAX_HEADER = 4096
 _NOT_TOKEN = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
 
 
+@dataclass
 class Family:
     """One metric family.
 
@@ -26,42 +27,36 @@ class Family:
     samples: label set -> value. A label set that comes twice keeps the lower value, so that no failure is lost.
     """
 
-    def __init__(self, name: str, type: Literal["gauge", "stateset", "info"], help: str, unit: str = "") -> None:
-        self.name, self.type, self.help, self.unit = name, type, help, unit
-        self.sample_name = f"{name}_info" if type == "info" else name
-        self.samples: dict[tuple[tuple[str, str], ...], float] = {}
+    name: str
+    type: Literal["gauge", "stateset", "info"]
+    help: str
+    unit: str = ""
+    samples: dict[tuple[tuple[str, str], ...], float] = field(default_factory=dict)
 
     def add(self, value: float, *labels: tuple[str, str]) -> None:
         printable = tuple((name, one_line(text)) for name, text in labels)
         self.samples[printable] = min(value, self.samples.get(printable, value))
 
-    def lines(self) -> Iterator[str]:
-        """Yield a line for each sample: seconds to the microsecond, whole numbers without a fraction."""
-        for labels, value in self.samples.items():
+
+def render_metrics(report: Report, details: bool, *, openmetrics: bool) -> str:
+    """Return the families as OpenMetrics, else in Prometheus' text format, which knows neither info nor stateset.
+
+    Seconds are written to the microsecond, whole numbers without a fraction.
+    """
+    lines: list[str] = []
+    for family in families(report, details):
+        sample = f"{family.name}_info" if family.type == "info" else family.name
+        if openmetrics:
+            unit = [f"# UNIT {family.name} {family.unit}"] if family.unit else []
+            lines += [f"# TYPE {family.name} {family.type}", *unit, f"# HELP {family.name} {family.help}"]
+        else:
+            lines += [f"# HELP {sample} {family.help}", f"# TYPE {sample} gauge"]
+        for labels, value in family.samples.items():
             # ``one_line`` has removed the line ends, the third character that would need an escape.
             escaped = ((name, text.replace("\\", r"\\").replace('"', r"\"")) for name, text in labels)
             listed = ",".join(f'{name}="{text}"' for name, text in escaped)
-            yield f"{self.sample_name}{{{listed}}} {f'{value:.6f}'.rstrip('0').rstrip('.')}"
-
-
-def render_openmetrics(report: Report, details: bool) -> str:
-    """Return TYPE, UNIT, HELP and samples of each family, no empty line, and ``# EOF`` at the end."""
-    lines: list[str] = []
-    for family in families(report, details):
-        lines.append(f"# TYPE {family.name} {family.type}")
-        if family.unit:
-            lines.append(f"# UNIT {family.name} {family.unit}")
-        lines += [f"# HELP {family.name} {family.help}", *family.lines()]
-    return "".join(f"{line}\n" for line in [*lines, "# EOF"])
-
-
-def render_prometheus(report: Report, details: bool) -> str:
-    """Return HELP, TYPE and samples of each family. This format knows gauges, but neither info nor stateset."""
-    lines: list[str] = []
-    for family in families(report, details):
-        name = family.sample_name
-        lines += [f"# HELP {name} {family.help}", f"# TYPE {name} gauge", *family.lines()]
-    return "".join(f"{line}\n" for line in lines)
+            lines.append(f"{sample}{{{listed}}} {f'{value:.6f}'.rstrip('0').rstrip('.')}")
+    return "".join(f"{line}\n" for line in [*lines, *(["# EOF"] if openmetrics else [])])
 
 
 def families(report: Report, details: bool) -> list[Family]:
