@@ -71,23 +71,22 @@ class Teller:
             self._changed.notify()
 
     def _run(self) -> None:
-        while (change := self._next()) is not None:
-            call_safely(self.tell, *change)
-            close_connections()
-
-    def _next(self) -> tuple[State | None, Result] | None:
-        """Wait for the next change that may be told and return it; None when there is nothing to tell."""
-        with self._changed:
-            while self._untold:
+        """Tell each change as soon as it may be told, until there is none."""
+        while True:
+            with self._changed:
+                if not self._untold:
+                    self._thread = None
+                    return
                 key = min(self._untold, key=lambda key: self._told[key].at)
-                old, left = self._told[key].state, self._told[key].at + self.interval - monotonic()
-                if left <= 0:
-                    result = self._untold.pop(key)
-                    self._told[key] = Told(result.state, monotonic())
-                    return old, result
-                self._changed.wait(left)
-            self._thread = None
-            return None
+                told = self._told[key]
+                left = told.at + self.interval - monotonic()
+                if left > 0:
+                    self._changed.wait(left)
+                    continue
+                result = self._untold.pop(key)
+                self._told[key] = Told(result.state, monotonic())
+            call_safely(self.tell, told.state, result)
+            close_connections()
 
     def flush(self, timeout: float) -> bool:
         """Wait ``timeout`` seconds at most until everything is told. Return whether it is."""
