@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple, Union
 
@@ -51,16 +52,16 @@ def to_plain(value: object) -> Plain:
     return Plain(walk.plain(value, 0), walk.sound, walk.cut)
 
 
+@dataclass
 class _Walk:
     """One pass over one answer. It goes on judging after it has stopped copying, so that no cut hides a failure."""
 
-    def __init__(self) -> None:
-        self.sound = True
-        self.cut = 0
-        self.items = 0
-        self.characters = 0
-        self.parents: set[int] = set()
-        self.redactor = Redactor()
+    sound: bool = True
+    cut: int = 0
+    items: int = 0
+    characters: int = 0
+    parents: set[int] = field(default_factory=set)
+    redactor: Redactor = field(default_factory=Redactor)
 
     def plain(self, value: Any, depth: int) -> JSON:
         """Return ``value``, which lies ``depth`` containers deep, as JSON can hold it."""
