@@ -104,6 +104,7 @@ class Report(NamedTuple):
 
     @property
     def failing(self) -> bool:
+        """Return whether anything critical and judged fails."""
         return any(result.state == "fail" for result in self.results)
 
     def of(self, resource: str) -> tuple[Result, ...]:
