@@ -42,7 +42,7 @@ def provider_mistakes() -> Iterator[CheckMessage]:
     """
     for problem in conf.problems():
         yield Error(str(problem), problem.hint, id="status.E001")
-    for problem in registry.problems:
+    for problem in registry.current().problems:
         yield Warning(str(problem), problem.hint, id="status.E002")
     for check in registry.select().checks:
         try:

@@ -220,11 +220,6 @@ class Conf:
     )
 
     @property
-    def default_providers(self) -> dict[str, list[Any]]:
-        """Return ``STATUS_PROVIDERS`` where it is not set. The registry reads and judges what is set."""
-        return DJANGO_PROVIDERS if self.in_django else STANDALONE_PROVIDERS
-
-    @property
     def project_path(self) -> Path:
         """Return where the source code is: ``PROJECT_PATH``, else ``BASE_DIR``, else the working directory."""
         for name in ("PROJECT_PATH", "BASE_DIR"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from status.conf import Conf, Problem, conf, found
+from status.conf import DJANGO_PROVIDERS, STANDALONE_PROVIDERS, Conf, Problem, conf, found
 from status.entries import ENTRY, NAME, PUNCTUATION, Check, Misconfigured, Mistake, bind, shown
 from status.exceptions import StatusError
 from status.providers.health import Ping
@@ -64,11 +64,6 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
     def __len__(self) -> int:
         return len(self.current().resources)
 
-    @property
-    def problems(self) -> list[Problem]:
-        """Return what is wrong with the provider settings, one by one."""
-        return self.current().problems
-
     def is_live(self, resource: str | None) -> bool:
         """Return whether ``resource`` is the built-in ``live``, which is open to everyone and waits for nothing."""
         return resource == LIVE and LIVE not in self.current().resources
@@ -76,7 +71,7 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
     def current(self) -> Configured:
         """Return what the settings mean now; built anew when they differ from the last time."""
         conf = self.conf
-        defaults = conf.default_providers
+        defaults = DJANGO_PROVIDERS if conf.in_django else STANDALONE_PROVIDERS
         providers, added = conf.read("STATUS_PROVIDERS", defaults), conf.read("STATUS_CHECK_PROVIDERS", {})
         settings = (providers, added, conf.celery_workers)
         try:
@@ -142,7 +137,7 @@ class Configured:
             ("STATUS_CHECK_PROVIDERS", added, {}),
         ):
             usable = isinstance(value, Mapping)
-            self._add_resources(setting, value if usable else fallback)
+            self._add(setting, value if usable else fallback)
             if not usable:
                 hint = f'Write {setting} = {{"health": [("ping", "status.providers.health.ping")]}}.'
                 problem = Problem(setting, "a dict of resource -> list of entries", found(value), hint)
@@ -157,7 +152,7 @@ class Configured:
         self.problems.append(problem)
         self.resources.setdefault(resource, {})[name] = Check(resource, name, Misconfigured(problem))
 
-    def _add_resources(self, setting: str, resources: Mapping[Any, Any]) -> None:
+    def _add(self, setting: str, resources: Mapping[Any, Any]) -> None:
         """Add the checks of one setting. Those of the same name that are there already are replaced."""
         for number, (resource, entries) in enumerate(resources.items()):
             if not isinstance(resource, str) or not NAME.fullmatch(resource):
@@ -167,28 +162,26 @@ class Configured:
                 self._refuse(problem, f"invalid-{number}", "invalid")
                 continue
             where = f'{setting}["{resource}"]'
-            if isinstance(entries, (list, tuple)):
-                self._add_entries(where, resource, entries)
-            else:
+            if not isinstance(entries, (list, tuple)):
                 hint = "Put the entries in a list, and mind the comma of a tuple with one element."
                 self._refuse(Problem(where, f"a list of {ENTRY}", found(entries), hint), resource, "invalid")
-
-    def _add_entries(self, where: str, resource: str, entries: Sequence[Any]) -> None:
-        checks = self.resources.setdefault(resource, {})
-        taken: set[str] = set()
-        for number, entry in enumerate(entries):
-            try:
-                check = bind(f"{where}[{number}]", resource, entry)
-                if check.name in taken:
-                    expected, twice = "named differently from the entries before it", f"a second {check.name!r}"
-                    hint = "Give each provider of a resource a name of its own."
-                    raise Mistake(Problem(f"{where}[{number}]", expected, twice, hint))
-                name = check.name
-                checks[name] = check
-            except Mistake as mistake:
-                name = mistake.name if mistake.name and mistake.name not in taken else f"invalid-{number}"
-                self._refuse(mistake.problem, resource, name)
-            taken.add(name)
+                continue
+            checks = self.resources.setdefault(resource, {})
+            taken: set[str] = set()
+            for position, entry in enumerate(entries):
+                place = f"{where}[{position}]"
+                try:
+                    check = bind(place, resource, entry)
+                    if check.name in taken:
+                        expected, twice = "named differently from the entries before it", f"a second {check.name!r}"
+                        hint = "Give each provider of a resource a name of its own."
+                        raise Mistake(Problem(place, expected, twice, hint))
+                    name = check.name
+                    checks[name] = check
+                except Mistake as mistake:
+                    name = mistake.name if mistake.name and mistake.name not in taken else f"invalid-{position}"
+                    self._refuse(mistake.problem, resource, name)
+                taken.add(name)
 
 
 def _snapshot(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from django.test import SimpleTestCase, override_settings
 
-from status.conf import DJANGO_PROVIDERS, STANDALONE_PROVIDERS, Conf, conf
+from status.conf import DJANGO_PROVIDERS, STANDALONE_PROVIDERS, Conf
 from status.engine import Engine
 from status.entries import Check, import_provider
 from status.providers.base import FunctionProvider, Provider, Unavailable
@@ -56,7 +56,8 @@ class DefaultsTests(SimpleTestCase):
         self.assertEqual({name: list(checks) for name, checks in registry.items()}, {
             "health": ["ping", "databases", "caches"], "stats": ["databases", "code"],
         })  # fmt: skip
-        self.assertEqual(conf.default_providers, DJANGO_PROVIDERS)
+        sources = {name: [(check.name, check.source) for check in checks.values()] for name, checks in registry.items()}
+        self.assertEqual(sources, DJANGO_PROVIDERS)
 
     def test_without_django_there_is_ping_and_code(self) -> None:
         self.assertEqual(settings_of().current().resources.keys(), STANDALONE_PROVIDERS.keys())
@@ -80,7 +81,7 @@ class EntryTests(SimpleTestCase):
             ("two", PING), ("three", PING, None), ("four", Greeting, ["a"], None),
             ["five", Greeting, (), {"b": "c"}, {"timeout": 3, "max_age": 4, "critical": True}],
         )  # fmt: skip
-        self.assertEqual(registry.problems, [])
+        self.assertEqual(registry.current().problems, [])
         five = registry["health"]["five"]
         self.assertEqual((five.timeout, five.max_age, five.critical), (3.0, 4.0, True))
         self.assertEqual(registry["health"]["four"].run(), "hello a")
@@ -180,7 +181,7 @@ class MistakeTests(SimpleTestCase):
         for entry, expected, found in self.MISTAKES:
             with self.subTest(found=found):
                 registry = health(("first", PING), entry, ("last", PING))
-                (problem,) = registry.problems
+                (problem,) = registry.current().problems
                 self.assertIn(f'STATUS_PROVIDERS["health"]{expected}', str(problem))
                 self.assertTrue(str(problem).endswith(found), str(problem))
                 self.assertTrue(problem.hint.endswith("."))
@@ -199,14 +200,14 @@ class MistakeTests(SimpleTestCase):
                 self.assertEqual({name: list(checks) for name, checks in registry.items()}, {
                     "bad": ["invalid"], "health": ["ping"],
                 })  # fmt: skip
-                self.assertIn('STATUS_PROVIDERS["bad"] should be a list of', str(registry.problems[0]))
+                self.assertIn('STATUS_PROVIDERS["bad"] should be a list of', str(registry.current().problems[0]))
 
     def test_resource_without_a_usable_name_costs_that_resource(self) -> None:
         for name in (5, None, "", "a/b", "a b", "ü"):
             with self.subTest(name=name):
                 registry = settings_of(STATUS_PROVIDERS={"health": [("ping", PING)], name: [("ping", PING)]})
                 self.assertEqual(list(registry), ["health", "invalid-1"])
-                self.assertIn("STATUS_PROVIDERS key 1 should be a resource name", str(registry.problems[0]))
+                self.assertIn("STATUS_PROVIDERS key 1 should be a resource name", str(registry.current().problems[0]))
 
     def test_set_that_is_no_dict_leaves_the_defaults_and_a_failing_check(self) -> None:
         for setting in ("STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS"):
@@ -215,12 +216,13 @@ class MistakeTests(SimpleTestCase):
                     registry = settings_of(**{setting: value})
                     self.assertEqual(list(registry["health"]), ["ping", f"invalid-{setting}"])
                     self.assertIn(
-                        f"{setting} should be a dict of resource -> list of entries", str(registry.problems[0])
+                        f"{setting} should be a dict of resource -> list of entries",
+                        str(registry.current().problems[0]),
                     )
 
     def test_found_values_that_could_be_secrets_are_not_shown(self) -> None:
         registry = health(("a", PING, "hunter2"), ("b", PING, None, None, {"timeout": "hunter2"}))
-        self.assertNotIn("hunter2", " ".join(map(str, registry.problems)))
+        self.assertNotIn("hunter2", " ".join(map(str, registry.current().problems)))
 
 
 class ImportTests(SimpleTestCase):
