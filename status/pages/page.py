@@ -63,6 +63,13 @@ class ComponentRow(NamedTuple):
     duration: str
 
 
+class Summary(NamedTuple):
+    """Name and value of the first facts of an answer, and how many more there are in words, empty for none."""
+
+    facts: list[tuple[str, SafeString]]
+    more: str
+
+
 class Card:
     """One provider on a page. A text is empty where there is nothing to say.
 
@@ -150,7 +157,8 @@ class Card:
         return tree(deep) if deep else None
 
     @cached_property
-    def _leaves(self) -> list[tuple[str, str, JSON]]:
+    def summary(self) -> Summary:
+        """The first facts, for the overview."""
         answer = self.answer
         # Where there is but one branch, such as the only database, its name before every fact would tell nothing.
         while isinstance(answer, dict) and len(answer) == 1:
@@ -158,18 +166,10 @@ class Card:
             if not isinstance(only, dict) or not only:
                 break
             answer = only
-        return list(leaves(answer)) if self.answered else []
-
-    @property
-    def summary(self) -> list[tuple[str, SafeString]]:
-        """Name and value of the first facts, for the overview."""
-        return [(name, SafeString(leaf(value, key))) for name, key, value in self._leaves[:MAX_SUMMARY]]
-
-    @property
-    def more(self) -> str:
-        """How many facts the summary leaves out."""
-        count = len(self._leaves) - MAX_SUMMARY
-        return ngettext("%s more fact", "%s more facts", count) % units.number(count) if count > 0 else ""
+        found = list(leaves(answer)) if self.answered else []
+        count = len(found) - MAX_SUMMARY
+        more = ngettext("%s more fact", "%s more facts", count) % units.number(count) if count > 0 else ""
+        return Summary([(name, SafeString(leaf(value, key))) for name, key, value in found[:MAX_SUMMARY]], more)
 
 
 class Group:
@@ -224,6 +224,12 @@ class Page:
         cards = self.cards if kind == "stats" else self.judged
         #: The worst state on the page.
         self.state = min((card.state for card in cards), key=STATE_ORDER.__getitem__, default="info")
+        bad = [card for card in self.judged if card.state == self.state and card.state in ("fail", "warn")]
+        #: Of the cards that fail, or else of those that warn, the one that has done so for longest.
+        self.worst = min((card for card in bad if card.began), key=lambda card: card.began or 0, default=None)
+        others = [state for state in ("warn", "running", "pass") if state != self.state and self.counts[state]]
+        #: How many checks are in the states that the verdict does not name.
+        self.besides = "" if kind == "stats" else ", ".join(TALLIES[state] % self.counts[state] for state in others)
         attention = sorted(self.cards, key=lambda card: STATE_ORDER[card.state])
         groups = [Group(name, [card for card in attention if card.resource == name]) for name in report.resources]
         #: Resources where something fails first, then in the order of the settings, those which only inform last.
@@ -231,12 +237,6 @@ class Page:
             (group for group in groups if group.cards),
             key=lambda group: (not group.judged, STATE_ORDER[group.cards[0].state]),
         )
-
-    @property
-    def worst(self) -> Card | None:
-        """Of the cards that fail, or else of those that warn, the one that has done so for longest."""
-        bad = [card for card in self.judged if card.state == self.state and self.state in ("fail", "warn")]
-        return min((card for card in bad if card.began), key=lambda card: card.began or 0, default=None)
 
     @cached_property
     def verdict(self) -> str:
@@ -251,14 +251,6 @@ class Page:
         if not self.judged:
             return gettext("No checks are configured")
         return VERDICTS[self.state] % {"count": self.counts[self.state], "total": len(self.judged)}
-
-    @property
-    def besides(self) -> str:
-        """How many checks are in the states that the verdict does not name."""
-        if self.kind == "stats":
-            return ""
-        others = [state for state in ("warn", "running", "pass") if state != self.state and self.counts[state]]
-        return ", ".join(TALLIES[state] % self.counts[state] for state in others)
 
 
 class RefusedPage(Page):
