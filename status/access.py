@@ -99,15 +99,16 @@ def settled_access(request: HttpRequest) -> Access | None:
     if admits(has_token, request):
         return access_of(True)
     anonymous = access_of(False)
+    near = settings.DEBUG or admits(is_near, request)
+    # Most requests carry nothing that could tell, and where everybody may see the same, nobody is looked up.
+    asked = conf.permission is not None or carries_user(request)
+    if not near and not (asked and anonymous != access_of(True)):
+        return anonymous
     # A page of a stranger can send the browser of somebody near here, by a name that leads to this server (DNS
     # rebinding), but not by an address. Probes ask by address.
     if not has_allowed_host(request) and parse_address(request.META.get("HTTP_HOST", "")) is None:
         return anonymous
-    if settings.DEBUG or admits(is_near, request):
-        return access_of(True)
-    # Most requests carry nothing that could tell, and where everybody may see the same, nobody is looked up.
-    asked = conf.permission is not None or carries_user(request)
-    return None if asked and anonymous != access_of(True) else anonymous
+    return access_of(True) if near else None
 
 
 def access_of(authorized: bool) -> Access:
