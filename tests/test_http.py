@@ -353,6 +353,7 @@ class AddressTests(SimpleTestCase):
                 self.assertEqual(reverse("status:api_later_yes"), "/status/api/later/yes")
 
     def test_a_thousand_providers_make_no_other_address_slower(self):
+        """FAULTS E13."""
         with override_settings(STATUS_PROVIDERS=many(1_000), ROOT_URLCONF=Urls("s/", "status.urls")):
             self.assertEqual(reverse("status:api_health_n999"), "/s/api/health/n999")
             for address in ("/s/api/health/ping/x", "/s/other", "/other"):

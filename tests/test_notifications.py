@@ -166,6 +166,8 @@ class LogTests(ChangesTestCase):
 
 
 class OncePerMinuteTests(ChangesTestCase):
+    """FAULTS E6, E7: a change is told at most once a minute, and what is told last is true."""
+
     interval = 60.0
 
     def test_a_change_back_within_the_minute_is_not_told(self):

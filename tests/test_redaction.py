@@ -61,7 +61,7 @@ HARMLESS: dict[str, Any] = {
 
 
 class HarmlessTests(SimpleTestCase):
-    """The counterpart of ``test_secrets``: what is no secret beyond doubt is not masked, whatever it is called."""
+    """FAULTS R1, R2, the counterpart of ``test_secrets``: what is no secret beyond doubt is not masked."""
 
     def test_setting_that_cannot_be_read_costs_nothing(self):
         """Django raises ImproperlyConfigured for an empty SECRET_KEY."""
@@ -174,6 +174,7 @@ class RedactionTests(SimpleTestCase):
             self.assertKept("/home/of/the/project")
 
     def test_variable_that_is_not_utf8_or_huge_costs_nothing(self):
+        """FAULTS R3."""
         bad = b"c4n4ry\xff0123".decode("utf-8", "surrogateescape")
         with mock.patch.dict(os.environ, {"A_SECRET": bad, "B_TOKEN": "x1" * 500_000, "PGPASSWORD": SECRET}):
             self.assertMasked(SECRET)
@@ -189,6 +190,7 @@ class RedactionTests(SimpleTestCase):
             self.assertKept("n3w-t0k3n-99")
 
     def test_name_of_a_database_or_worker_is_kept_whatever_is_called_the_same(self):
+        """FAULTS R1."""
         name = "r3pl1ca-99x7"
         self.assertKept(name, CACHES={name: {"PASSWORD": name}}, STATUS_CELERY_WORKERS=[name])
         self.assertKept(
@@ -196,6 +198,7 @@ class RedactionTests(SimpleTestCase):
         )
 
     def test_keys_that_differ_in_a_secret_stay_apart(self):
+        """FAULTS R1."""
         with override_settings(MY_TOKENS=["f1rst-s3cret-1", "s3cond-s3cret-2"]):
             plain = to_plain({"f1rst-s3cret-1": True, "s3cond-s3cret-2": True})
         self.assertEqual(plain.value, {MASK: True, f"{MASK}*": True})
