@@ -173,15 +173,19 @@ class FactTests(SimpleTestCase):
         self.assertEqual((SingleFlight.limit, Worker.idle_seconds), (3, 60))
 
     def test_providers_shown_work(self):
-        namespace: dict[str, Any] = {"open_for_business": lambda: True, "late_suppliers": lambda: ["one"]}
+        namespace: dict[str, Any] = {
+            "open_for_business": lambda: True,
+            "late_suppliers": lambda: ["one"],
+            "sheets": lambda: 42,
+        }
         function, _, class_ = blocks(section("Providers of your own"), "python")
         exec(function, namespace)
         exec(class_, namespace)
         self.assertEqual(namespace["storage"]("uploads", path="/", at_least=1), {"uploads": True})
         answer = namespace["Stock"]().check()
-        self.assertEqual(
-            (answer.value, answer.reasons), ({"orders": True, "suppliers": False}, {"suppliers": "1 are late"})
-        )
+        self.assertEqual(answer.value, {"orders": True, "paper": 42, "suppliers": False})
+        self.assertEqual(answer.reasons, {"suppliers": "1 are late"})
+        self.assertEqual(answer.warnings, {"paper": "fewer than 50 sheets"})
 
 
 @tag("server")
