@@ -119,7 +119,7 @@ class ConfigurationTests(CeleryTestCase):
     def test_what_a_run_needs_is_imported_before_the_first_one(self):
         code = (
             "import sys; from django.conf import settings\n"
-            "settings.configure(STATUS_CELERY_APP='tests.celery_app:app', STATUS_TIMEOUT=0.5)\n"
+            "settings.configure(STATUS_CELERY_APP='tests.celery_app:app', STATUS_TIMEOUT=3)\n"
             "from status.entries import Check; from status.engine import engine\n"
             "def load(workers):\n"
             "    check = Check('health', 'celery', 'status.providers.celery.health.celery', (), {'workers': workers})\n"

@@ -919,10 +919,10 @@ class AnswerTests(EngineTestCase):
 
     def test_each_component_has_its_own_time(self) -> None:
         """FAULTS R8."""
-        result = self.ask_one(Pair(a=self.hang, b=lambda: True), timeout=0.1)
+        result = self.ask_one(Pair(a=self.hang, b=lambda: True), timeout=1)
         self.assertEqual(list(result.durations), ["a", "b"])
-        self.assertGreaterEqual(result.durations["a"], 0.1)
-        self.assertLess(result.durations["b"], 0.1)
+        self.assertGreaterEqual(result.durations["a"], 1)
+        self.assertLess(result.durations["b"], 1)
 
     def test_strangers_get_what_the_provider_calls_public(self) -> None:
         class Careful(Provider):
