@@ -191,6 +191,7 @@ class RunTests(ServerTests):
             self.assertIs(answer["ok"], False)
 
     def test_what_never_returns_is_reported_at_once_to_the_next_caller(self: Any) -> None:
+        self.runs("counts")  # it is in the same module, and the deadline begins when that is loaded
         first, second = (self.site.ask("/status/api/health", row="stuck") for _ in range(2))
         self.assertLess(0.15, first.seconds)
         self.assertLess(first.seconds, 1)
