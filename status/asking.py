@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from django.urls import Resolver404, get_resolver
 
 from status.conf import conf
@@ -19,8 +21,6 @@ def preload() -> bool:
     """
     loaded = engine.load(check for checks in registry.values() for check in checks.values())
     if conf.in_django:
-        try:
+        with suppress(Resolver404):  # it has read every urlconf to say so
             get_resolver().resolve("/")
-        except Resolver404:
-            pass  # it has read every urlconf to say so
     return loaded

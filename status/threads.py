@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -48,10 +48,6 @@ class PerProcess(Generic[T]):
             return self._values[pid]
         except KeyError:
             return self._values.setdefault(pid, self._make())
-
-    def renew(self) -> None:
-        """Forget the value of this process. Tests call it."""
-        self._values.pop(os.getpid(), None)
 
 
 class Worker:
@@ -132,12 +128,10 @@ def native_thread() -> Iterator[Callable[..., Any]]:
         yield lambda function, *args: function(*args)
         return
     pool = import_module("gevent.threadpool").ThreadPool(1)
-    timer = pool.apply(_start_timer)
-    try:
+    with ExitStack() as at_end:
+        at_end.callback(pool.kill)
+        at_end.callback(pool.apply, pool.apply(_start_timer).close)
         yield lambda function, *args: pool.apply(function, args)
-    finally:
-        pool.apply(timer.close)
-        pool.kill()
 
 
 def _start_timer() -> Any:

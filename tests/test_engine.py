@@ -24,11 +24,12 @@ from django.utils import translation
 
 from status.engine import Engine, engine
 from status.engine.engine import SingleFlight
+from status.engine.execution import Outcome
 from status.entries import Check
 from status.providers.base import Answer, Composite, Part, Provider, Unavailable, as_provider, deadline
 from status.registry import registry
 from status.report import Result
-from status.threads import Worker
+from status.threads import Worker, native_thread
 from tests import services
 from tests.components import eventually
 from tests.processes import environment
@@ -322,6 +323,35 @@ class InterruptionTests(EngineTestCase):
         self.assertTrue(eventually(lambda: not self.engine.busy))
         self.armed = False
         self.assertEqual([result.answer for result in self.ask(fine, check)], [True, True])
+
+    def test_limit_that_strikes_while_another_check_runs_leaves_that_alone(self) -> None:
+        running = threading.Event()
+
+        def busy() -> bool:
+            running.set()
+            return self.hang()
+
+        class Struck(Provider):
+            def may_block(self) -> bool:
+                running.wait(5)
+                raise Limit
+
+            def check(self) -> bool:
+                return True
+
+        check = self.check(busy, timeout=10)
+        with self.assertRaises(Limit):
+            self.ask(check, self.check(Struck, "struck"))
+        self.assertTrue(self.engine.busy)
+        self.release.set()
+        self.assertEqual(self.ask(check)[0].answer, True)
+
+    def test_run_ends_once(self) -> None:
+        flight, new = SingleFlight("it"), []
+        execution = flight.join(0.0, 1, 0, new, lambda execution: execution)  # type: ignore[arg-type, return-value]
+        for answer in (1, 2):
+            flight.end(execution, Outcome(answer, answer, sound=True))
+        self.assertEqual(execution.outcome.answer, 1)  # type: ignore[union-attr]
 
     def test_run_that_was_withdrawn_is_not_run(self) -> None:
         jobs: list[Any] = []
@@ -1095,6 +1125,14 @@ class AsyncCheckTests(EngineTestCase):
         entry = self.check(check)
         self.assertEqual(self.ask(entry)[0].answer, True)
         self.assertEqual(in_child(lambda: self.ask(entry)[0].answer is True), 0)
+
+    def test_thread_of_the_system_under_gevent_is_always_the_same(self) -> None:
+        """FAULTS E4."""
+        patched = mock.patch("gevent.monkey.is_module_patched", lambda module: True)
+        with patched, native_thread() as call:
+            threads = {call(threading.get_ident) for _ in range(3)}
+        self.assertEqual(len(threads), 1)
+        self.assertNotIn(threading.get_ident(), threads)
 
     def test_gevent_that_replaced_nothing_changes_nothing(self) -> None:
         """FAULTS E4."""

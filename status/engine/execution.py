@@ -6,7 +6,8 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from inspect import isawaitable
 from time import monotonic
 from types import MappingProxyType
@@ -76,7 +77,7 @@ class Execution:
         """Publish the outcome to everyone who waits. May be called again where it was interrupted."""
         self.finished = self.finished or monotonic()
         self.outcome = self.outcome or outcome
-        if not self.future.done():
+        with suppress(InvalidStateError):
             self.future.set_result(None)
 
     def left(self, give_up: float) -> float:
