@@ -15,12 +15,15 @@ import sys
 from typing import Any
 
 from status.engine.engine import SingleFlight
+from status.notifications import Teller
 from status.threads import Worker
 from tests.base_settings import *  # noqa: F403
 from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
 
 SingleFlight.replace_after = float(os.environ.get("FAULT_REPLACE_AFTER", SingleFlight.replace_after))
 Worker.idle_seconds = float(os.environ.get("FAULT_IDLE_SECONDS", Worker.idle_seconds))
+# A change that waits to be told keeps a thread in one process and not in another, and tests compare processes.
+Teller.interval = 0.2
 
 if "FAULT_PSYCOPG2" in os.environ:
     modules: dict[str, Any] = sys.modules
