@@ -29,7 +29,7 @@ class Loader:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # Not 0, with which ``SimpleQueue.get()`` may wait for ever: its timeout turns negative after a spurious wake-up.
+        # Not 0, with which ``SimpleQueue.get()`` may wait for ever: after a spurious wake-up its timeout is negative.
         self._worker = Worker("status-loader", idle_seconds=0.1)
         #: The load that was begun last, and the call that does it once it is its turn.
         self._loads: WeakKeyDictionary[Check, Future[None]] = WeakKeyDictionary()
