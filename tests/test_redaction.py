@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 from unittest import mock
 
+from django import VERSION
 from django.test import SimpleTestCase, override_settings
 
 from status.engine import engine
@@ -65,7 +66,7 @@ class HarmlessTests(SimpleTestCase):
 
     def test_setting_that_cannot_be_read_costs_nothing(self):
         """Django raises ImproperlyConfigured for an empty SECRET_KEY."""
-        with override_settings(SECRET_KEY="", EMAIL_HOST_PASSWORD="Chei3ooz9Ahn"):
+        with override_settings(SECRET_KEY="", SHOP_PASSWORD="Chei3ooz9Ahn"):
             self.assertEqual(redact("as Chei3ooz9Ahn"), "as ********")
 
     def test_nothing_harmless_is_masked_and_no_answer_changes_its_meaning(self):
@@ -113,7 +114,8 @@ class RedactionTests(SimpleTestCase):
         for settings in (
             {"SECRET_KEY": SECRET}, {"SECRET_KEY": SECRET.encode()}, {"SECRET_KEY_FALLBACKS": [SECRET]},
             {"STATUS_TOKENS": (SECRET,)},
-            {"EMAIL_HOST_PASSWORD": SECRET}, {"AWS_SECRET_ACCESS_KEY": SECRET}, {"STRIPE": {"api_key": SECRET}},
+            # From Django 6.1 on there is no such setting beside MAILERS.
+            {"EMAIL_HOST_PASSWORD" if VERSION < (6, 1) else "SHOP_PASSWORD": SECRET}, {"AWS_SECRET_ACCESS_KEY": SECRET}, {"STRIPE": {"api_key": SECRET}},
             {"MY_TOKENS": {SECRET}},
             {"SENTRY": {"options": [{"dsn": SECRET}]}}, {"X": {"a": {"b": {"c": {"d": {"password": SECRET}}}}}},
             {"MAILERS": {"default": {"OPTIONS": {"password": SECRET}}}},
