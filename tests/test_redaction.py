@@ -115,7 +115,8 @@ class RedactionTests(SimpleTestCase):
             {"SECRET_KEY": SECRET}, {"SECRET_KEY": SECRET.encode()}, {"SECRET_KEY_FALLBACKS": [SECRET]},
             {"STATUS_TOKENS": (SECRET,)},
             # From Django 6.1 on there is no such setting beside MAILERS.
-            {"EMAIL_HOST_PASSWORD" if VERSION < (6, 1) else "SHOP_PASSWORD": SECRET}, {"AWS_SECRET_ACCESS_KEY": SECRET}, {"STRIPE": {"api_key": SECRET}},
+            {"EMAIL_HOST_PASSWORD" if VERSION < (6, 1) else "SHOP_PASSWORD": SECRET},
+            {"AWS_SECRET_ACCESS_KEY": SECRET}, {"STRIPE": {"api_key": SECRET}},
             {"MY_TOKENS": {SECRET}},
             {"SENTRY": {"options": [{"dsn": SECRET}]}}, {"X": {"a": {"b": {"c": {"d": {"password": SECRET}}}}}},
             {"MAILERS": {"default": {"OPTIONS": {"password": SECRET}}}},
