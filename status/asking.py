@@ -19,7 +19,7 @@ def preload() -> bool:
 
     Return whether everything could be loaded. What could not is tried again with the first question.
     """
-    loaded = engine.load(check for checks in registry.values() for check in checks.values())
+    loaded = engine.load(registry.select().checks)
     if conf.in_django:
         with suppress(Resolver404):  # it has read every urlconf to say so
             get_resolver().resolve("/")

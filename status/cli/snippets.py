@@ -47,7 +47,7 @@ def snippet(kind: str | None, url: str | None) -> str:
 
 def _placeholders(api: str) -> dict[str, str | int]:
     """Return the addresses below ``api``, what to ask for, and seconds that fit the timeouts of the checks."""
-    every = [check for checks in registry.values() for check in checks.values()]
+    every = registry.select().checks
     judged = [check for check in every if check.judged]
     live = next((check for check in judged if check.name == "ping"), None)
     if live is None:

@@ -273,7 +273,7 @@ class Engine:
     def _submit(self, task: Task) -> None:
         at_end: Callable[[], object] = task.provider.close
         if task.one is not task.check:  # a provider holds its parts, and a thread that holds it would keep both
-            at_end = partial(_close, ref(task.provider))
+            at_end = partial(_close_provider, ref(task.provider))
         try:
             task.flight.submit(task.execution, partial(self._work, task), at_end)
         except RuntimeError:
@@ -334,7 +334,7 @@ def unloaded(check: Check) -> Execution:
     return Execution.over(contain(check, fail))
 
 
-def _close(provider: ref[Provider]) -> None:
+def _close_provider(provider: ref[Provider]) -> None:
     if (alive := provider()) is not None:
         alive.close()
 
