@@ -113,14 +113,13 @@ def settled_access(request: HttpRequest) -> Access | None:
 
 def access_of(authorized: bool) -> Access:
     """Return the rights of an authorized or an anonymous caller."""
-    # A mistake in ``STATUS_SHOW_DETAILS`` shows nothing to anybody.
-    show = conf.read("STATUS_SHOW_DETAILS", conf.show_details)
+    # As they are written: a mistake in ``STATUS_SHOW_DETAILS`` shows nothing to anybody, and one in ``STATUS_PUBLIC``
+    # opens nothing, as whoever wrote it meant to close something.
+    show = conf.read("STATUS_SHOW_DETAILS", "when-authorized")
     details = show == "always" or (authorized and show == "when-authorized")
-    public = conf.public
-    if authorized or (public is None and conf.read("STATUS_PUBLIC", None) is None):
+    if authorized or conf.read("STATUS_PUBLIC", None) is None:
         return Access(details, None)
-    # A mistake in ``STATUS_PUBLIC`` opens nothing: whoever wrote it meant to close something.
-    return Access(details, frozenset(public or ()))
+    return Access(details, frozenset(conf.public or ()))
 
 
 def looked_up(known: bool | None) -> Access:

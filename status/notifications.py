@@ -57,6 +57,8 @@ class Teller:
         key = (result.resource, result.name)
         with self._changed:
             told = self._told[key]
+            if result.state == told.state and key not in self._untold:
+                return
             if result.state == told.state or (told.state is None and result.state == "pass"):
                 self._untold.pop(key, None)
                 self._told[key] = told._replace(state=result.state)

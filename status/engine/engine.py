@@ -237,11 +237,12 @@ class Engine:
         new: list[Task] = []
         here: list[Task] = []
         started: list[Asked] = []
+        synchronous = conf.synchronous
         try:
             for check in checks:
                 started.append(self._join(check, asked, timeout, new))
             for task in new:
-                if conf.synchronous or in_place(task.one):
+                if synchronous or in_place(task.one):
                     here.append(task)
                 else:
                     self._submit(task)
