@@ -68,6 +68,10 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         """Return whether ``resource`` is the built-in ``live``, which is open to everyone and waits for nothing."""
         return resource == LIVE and LIVE not in self.current().resources
 
+    def is_preset(self, resource: str | None) -> bool:
+        """Return whether ``resource`` is ``live`` or ``ready`` as they are without configuration."""
+        return resource in (LIVE, READY) and resource not in self.current().resources
+
     def current(self) -> Configured:
         """Return what the settings mean now; built anew when they differ from the last time."""
         conf = self.conf

@@ -78,6 +78,37 @@ class NothingLeftTests(ResponseTestCase):
             self.assertEqual(self.client.get("/status/api/health").status_code, 200)
 
 
+class ErrorCodeTests(ResponseTestCase):
+    """FAULTS O7: a collector that reads only answers of 200 can ask for one."""
+
+    def test_failing_resource_is_200_where_the_query_asks_so_and_says_the_same(self):
+        for stack in ([DOOR, *settings.MIDDLEWARE], settings.MIDDLEWARE):
+            for address in ("/status/api", "/status/api/health", "/status/api/health/bad"):
+                with self.subTest(address=address, door=stack[0] == DOOR), override_settings(MIDDLEWARE=stack):
+                    plain, asked = self.client.get(address), self.client.get(f"{address}?code=200")
+                    self.assertEqual((plain.status_code, asked.status_code), (503, 200))
+                    if address.endswith("health"):
+                        self.assertEqual(asked.json(), plain.json())
+        document = self.client.get("/status/api/health?code=200&format=health%2Bjson").json()
+        self.assertEqual(document["status"], "fail")
+
+    def test_any_other_code_is_a_mistake_of_the_caller(self):
+        for code in ("", "503", "200.0", "ok", "2 00"):
+            with self.subTest(code), self.assertNoLogs("django.request"):
+                response = self.client.get("/status/api/health", {"code": code})
+                self.assertEqual(response.status_code, 400)
+                self.assertIn("code should be 200", response.json()["error"])
+
+    def test_whoever_asks_whether_to_send_requests_gets_the_state(self):
+        for preset in ("live", "ready"):
+            with self.subTest(preset):
+                response = self.client.get(f"/status/api/{preset}?code=200")
+                self.assertEqual(response.status_code, 400)
+                self.assertIn(f"code is not for {preset}", response.json()["error"])
+        with override_settings(STATUS_PROVIDERS={"ready": [("bad", lambda: False)]}):
+            self.assertEqual(self.client.get("/status/api/ready?code=200").status_code, 200)
+
+
 class HeaderTests(ResponseTestCase):
     def test_every_answer_of_every_method_has_them(self):
         for stack in ([DOOR, *settings.MIDDLEWARE], settings.MIDDLEWARE):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from django.conf import settings
@@ -18,6 +18,7 @@ from django.views.generic import View
 from status.access import ALWAYS_OPEN, Access, aaccess_for, access_for, access_of
 from status.conf import conf
 from status.engine import engine
+from status.exceptions import StatusError
 from status.formats import Format
 from status.formats.metrics import server_timing
 from status.formats.negotiation import NotAcceptable, choose
@@ -74,6 +75,18 @@ def is_ping(request: HttpRequest, resource: str | None = None, provider: str | N
     )
 
 
+class WrongCode(StatusError):
+    """The query asks for another HTTP status than it may. The text is safe to show."""
+
+
+class Question(NamedTuple):
+    """What one request asks: which checks, in which format, and which HTTP status says that something fails."""
+
+    selection: Selection
+    format: Format
+    error_code: int
+
+
 class StatusView(View):
     """A view that needs no login, no CSRF token and no transaction, and that the middleware answers."""
 
@@ -118,8 +131,7 @@ class ReportView(StatusView):
         question = self.get_question(request, access, resource, provider)
         if isinstance(question, HttpResponse):
             return question
-        selection, format = question
-        return self.render_report(engine.report(selection), format, access)
+        return self.render_report(engine.report(question.selection), question, access)
 
     async def aget(
         self, request: HttpRequest, resource: str | None = None, provider: str | None = None
@@ -133,8 +145,7 @@ class ReportView(StatusView):
         question = self.get_question(request, access, resource, provider)
         if isinstance(question, HttpResponse):
             return question
-        selection, format = question
-        return self.render_report(await engine.areport(selection), format, access)
+        return self.render_report(await engine.areport(question.selection), question, access)
 
     # Without its own ``head``, Django gives each view one that refers to the view: a cycle that keeps the request until
     # the garbage collector comes.
@@ -142,16 +153,19 @@ class ReportView(StatusView):
 
     def get_question(
         self, request: HttpRequest, access: Access, resource: str | None, provider: str | None
-    ) -> tuple[Selection, Format] | HttpResponse:
-        """Return what to run and how to render it, or the response where nothing has to be run."""
+    ) -> Question | HttpResponse:
+        """Return what to run and how to answer, or the response where nothing has to be run."""
         # Before any name is looked up, so that it does not tell which names there are.
         if not access.may_ask(resource, provider):
             return refused(access)
         try:
             if request.method == "OPTIONS":
                 return self.render_addresses(request, access, resource, provider)
+            error_code = self.get_error_code(request, resource)
             format = self.get_format(request)
             selection = self.get_selection(request, access, resource, provider)
+        except WrongCode as error:
+            return problem(400, error=str(error))
         except NotAcceptable as error:
             return problem(406, error=str(error), formats=error.known)
         except UnknownName as error:
@@ -161,7 +175,23 @@ class ReportView(StatusView):
         except TooManyFieldsSent:  # Django would log it as an error and mail the admins
             return problem(400, error="The query has too many fields.")
         # What was not asked is not healthy.
-        return (selection, format) if selection.checks else problem(404, error="Nothing is left to ask.")
+        if not selection.checks:
+            return problem(404, error="Nothing is left to ask.")
+        return Question(selection, format, error_code)
+
+    def get_error_code(self, request: HttpRequest, resource: str | None) -> int:
+        """Return the HTTP status for when something judged fails: 200 with ``?code=200``. Raises ``WrongCode``.
+
+        Collectors that read only answers of 200 ask so. Whoever asks whether to send requests or to restart may not.
+        """
+        code = request.GET.get("code")
+        if code is None:
+            return int(conf.error_code)
+        if code != "200":
+            raise WrongCode("code should be 200, or left out.")
+        if registry.is_preset(resource):
+            raise WrongCode(f"code is not for {resource}, whose HTTP status is its answer. Ask another resource.")
+        return 200
 
     def get_format(self, request: HttpRequest) -> Format:
         """Return the format to answer in. Raises ``NotAcceptable``."""
@@ -176,11 +206,12 @@ class ReportView(StatusView):
         among = access.resources if access.may_ask(resource) else None
         return registry.select(resource, provider, only=only, skip=skip, among=among)
 
-    def render_report(self, report: Report, format: Format, access: Access) -> HttpResponse:
-        """Return the report in the format, as far as the caller may see it."""
+    def render_report(self, report: Report, question: Question, access: Access) -> HttpResponse:
+        """Return the report in the format that was asked for, as far as the caller may see it."""
+        format = question.format
         failing = report.failing and not format.always_ok
         content = format.render(report, access.details).encode()
-        response = StatusResponse(content, format.content_type, conf.error_code if failing else 200)
+        response = StatusResponse(content, format.content_type, question.error_code if failing else 200)
         if access.details:
             response["Server-Timing"] = server_timing(report)
         return response
