@@ -27,7 +27,13 @@ OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "timeout": ("a positive number of seconds", is_timeout),
     "max_age": ("a number of seconds, 0 or more", is_max_age),
     "critical": ("True or False", lambda value: isinstance(value, bool)),
+    "metrics": ('a dict of name -> "gauge"', lambda value: is_metrics(value)),
 }
+
+
+def is_metrics(value: Any) -> bool:
+    """Return whether ``value`` names numbers of an answer, each with the one type that metrics know for them."""
+    return isinstance(value, Mapping) and all(isinstance(name, str) and kind == "gauge" for name, kind in value.items())
 
 
 class Check:
@@ -136,6 +142,11 @@ class Check:
     def critical(self) -> bool:
         """Return whether a failure counts; otherwise it is a warning."""
         return self._option("critical") is not False
+
+    @property
+    def metrics(self) -> Mapping[str, str]:
+        """Return the names of the numbers in the answer that metrics show, each with its type."""
+        return self._option("metrics") or {}
 
     @property
     def judged(self) -> bool:

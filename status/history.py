@@ -95,6 +95,7 @@ class Memory:
 
     lock: held to read or change ``slots``.
     slots: ``(resource, name)`` -> slots, the oldest first.
+    passed_at: ``(resource, name)`` -> when the last run began that passed, seconds since the epoch.
     worker: the thread of the exchanges.
     exchanging, exchanged_at: whether an exchange is under way, and when the last one began (monotonic).
     """
@@ -102,6 +103,7 @@ class Memory:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.slots: dict[Key, list[Slot]] = {}
+        self.passed_at: dict[Key, float] = {}
         self.worker = Worker("status-history")
         self.exchanging = False
         self.exchanged_at = -math.inf
@@ -124,14 +126,21 @@ class History:
         took = result.duration or 0.0
         slot = Slot(now, now, result.state, took, took)
         memory = self._memory.get()
+        key = (check.resource, check.name)
         with memory.lock:
-            _append(memory.slots.setdefault((check.resource, check.name), []), slot)
+            _append(memory.slots.setdefault(key, []), slot)
+            if result.state == "pass":
+                memory.passed_at[key] = result.started_at
 
     def of(self, resource: str, name: str) -> tuple[Slot, ...]:
         """Return the outcomes of one check, the oldest first; none where nobody has asked it yet."""
         memory = self._memory.get()
         with memory.lock:
             return tuple(memory.slots.get((resource, name), ()))
+
+    def passed_at(self, resource: str, name: str) -> float | None:
+        """Return when the last run of a check began that passed in this process; None where none did yet."""
+        return self._memory.get().passed_at.get((resource, name))
 
     def share(self, keys: Iterable[Key]) -> None:
         """Begin an exchange with the shared cache if one is configured and it is time. Does not wait for its end."""

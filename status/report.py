@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -36,6 +36,7 @@ class Result(NamedTuple):
     started_at: when the run began, seconds since the epoch.
     age: seconds since the answer was complete, 0.0 unless it is reused.
     cut: values left out of the answer to stay within the limits.
+    metrics: the names of the numbers in the answer that metrics show.
     running: the caller did not wait for the end of the run.
     """
 
@@ -54,6 +55,7 @@ class Result(NamedTuple):
     started_at: float = 0.0
     age: float = 0.0
     cut: int = 0
+    metrics: Collection[str] = ()
     running: bool = False
 
     @property

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import pathlib
 import textwrap
+from unittest import mock
 
 from status.formats import FORMATS
 from status.formats.metrics import server_timing
+from status.history import History
+from status.report import Report
 from tests.reports import report, result
 
 README = pathlib.Path(__file__).resolve().parent.parent / "README.rst"
@@ -29,15 +32,16 @@ def section() -> str:
         json=_block("json", _wrapped(_render("json"))),
         health=_block("json", json.dumps(json.loads(_render("health+json")), indent=2)),
         text=_block("text", _render("text")),
-        openmetrics=_block("text", FORMATS["openmetrics"].render(ONE, True)),
+        openmetrics=_block("text", _render("openmetrics", ONE)),
         nagios=_block("text", _render("nagios").replace(" | ", " |\n    ", 1)),
         server_timing=_block("text", f"Server-Timing: {server_timing(ASKED)}"),
         table=_table(),
     )
 
 
-def _render(name: str) -> str:
-    return FORMATS[name].render(ASKED, True)
+def _render(name: str, asked: Report = ASKED) -> str:
+    with mock.patch("status.formats.metrics.history", History()):  # whatever else this process has seen
+        return FORMATS[name].render(asked, True)
 
 
 def _wrapped(document: str) -> str:
@@ -94,7 +98,8 @@ other line ever holds these words, so let your monitor look for ``STATUS PASS``:
 
 ``openmetrics`` and ``prometheus`` expose the same samples. The answer is 200 whatever fails, because a scraper throws
 away all samples of any other; alert on ``django_status_up == 0``, or on ``django_status_check_up == 0`` for one check.
-Resources that only inform are never up or down. For ``/status/api/health/databases``:
+Resources that only inform are never up or down. The option ``metrics`` of an entry, ``{{"orders": "gauge"}}``, shows
+numbers of its answer as ``django_status_check_value``. For ``/status/api/health/databases``:
 
 {openmetrics}
 

@@ -4,17 +4,22 @@ import json
 import re
 import subprocess
 import sys
+import time
 from typing import Any
+from unittest import mock
 
 from django.http import JsonResponse
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, override_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
 
+from status import __version__
+from status.engine import engine
 from status.formats import FORMATS, nagios
 from status.formats.metrics import server_timing
+from status.history import History
 from status.report import MAX_COMPONENTS
 from tests import services
 from tests.readme_formats import END, README, START, section
@@ -271,6 +276,61 @@ class TextTests(SimpleTestCase):
         )
 
 
+@override_settings(ROOT_URLCONF="tests.urls")
+class MetricsOverTimeTests(SimpleTestCase):
+    """FAULTS O11: since when, and which numbers, through the address."""
+
+    STATE = {"answer": True}
+
+    def setUp(self) -> None:
+        self.addCleanup(engine.close)
+
+    def ask(self, **options: Any) -> dict[tuple[str, str], float]:
+        entry = ("shop", lambda: self.STATE["answer"], [], {}, options)
+        with override_settings(STATUS_PROVIDERS={self.id(): [entry]}):
+            text = self.client.get(f"/status/api/{self.id()}?format=openmetrics").content.decode()
+            engine.close()  # the history has seen the run
+        samples = [sample for family in parse_openmetrics(text) for sample in family.samples]
+        return {
+            (sample.name.removeprefix("django_status_check_"), sample.labels.get("value", "")): sample.value
+            for sample in samples
+        }
+
+    def test_it_tells_since_when_and_when_it_passed_last(self):
+        since, passed = ("state_since_timestamp_seconds", ""), ("last_success_timestamp_seconds", "")
+        before = time.time()
+        first = self.ask()
+        self.assertTrue(before <= first[passed] <= time.time())
+        self.assertTrue(before <= first[since] <= time.time())
+        again = self.ask()
+        self.assertEqual(self.ask()[since], again[since])
+        self.assertGreater(again[passed], first[passed])
+        with mock.patch.dict(self.STATE, {"answer": False}):
+            failed_at = time.time()
+            failing = self.ask()
+            self.assertGreaterEqual(failing[since], failed_at)
+            self.assertLess(failing[passed], failed_at)
+            self.assertEqual(self.ask()[since], self.ask()[since])
+        self.assertGreater(self.ask()[since], failing[since])
+
+    def test_numbers_that_the_provider_names_are_gauges(self):
+        facts = {"orders": 42, "ratio": 0.5, "open": True, "name": "shop", "secret": 7}
+        named = dict.fromkeys(("orders", "ratio", "open", "name", "absent"), "gauge")
+        with mock.patch.dict(self.STATE, {"answer": facts}):
+            samples = self.ask(metrics=named)
+            values = {value: number for (name, value), number in samples.items() if name == "value"}
+            self.assertEqual(values, {"orders": 42, "ratio": 0.5})
+            self.assertFalse([name for name, _ in self.ask() if name == "value"])
+
+    def test_names_of_numbers_that_cannot_be_used_cost_the_entry_alone(self):
+        for wrong in (["orders"], {"orders": "counter"}, {1: "gauge"}, "orders"):
+            with self.subTest(wrong):
+                with override_settings(STATUS_PROVIDERS={"a": [("b", bool, [], {}, {"metrics": wrong})]}):
+                    answer = self.client.get("/status/api/a").json()["b"]
+                self.assertIn('should be a dict of name -> "gauge"', answer["error"])
+
+
+@mock.patch("status.formats.metrics.history", History())
 class MetricsTests(SimpleTestCase):
     def samples(self, asked: Any = MIXED, details: bool = True) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         """Every sample, from OpenMetrics, after both formats were parsed and found the same."""
@@ -347,11 +407,26 @@ class MetricsTests(SimpleTestCase):
                 "django_status_up",
                 "django_status_check_up",
                 "django_status_check_state",
+                "django_status_check_info",
+                "django_status_check_state_since_timestamp_seconds",
+                "django_status_check_last_success_timestamp_seconds",
                 "django_status_component_up",
                 "django_status_check_age_seconds",
             },
         )
         self.assertIn("django_status_build_info", {name for name, _ in self.samples()})
+
+    def test_it_tells_whether_a_failure_counts(self):
+        asked = report(result(), result(name="newsletter", answer=False, critical=False))
+        for check, critical in (("databases", "true"), ("newsletter", "false")):
+            labels = {"resource": "health", "check": check, "critical": critical}
+            self.assertEqual(self.value("django_status_check_info", asked, **labels), 1)
+
+    def test_build_names_the_commit_that_runs(self):
+        facts = {"debug": False, "commit": {"id": "a" * 40}, "tag": "v1"}
+        code = result("stats", "code", facts, judged=False)
+        builds = [labels for name, labels in self.samples(report(code)) if name == "django_status_build_info"]
+        self.assertEqual(builds, [(("commit", "a" * 40), ("tag", "v1"), ("version", __version__))])
 
     def test_hostile_names_stay_in_their_label(self):
         for name in HOSTILE:

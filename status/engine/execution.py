@@ -218,6 +218,7 @@ class Asked(NamedTuple):
             started_at=started_at if self.executions else time.time(),
             age=age,
             cut=outcome.cut,
+            metrics=self.check.metrics,
             running=running,
         )
 

@@ -6,15 +6,36 @@ the same samples, so that a series goes on when a scraper changes the format, an
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from status import __version__
-from status.report import Report, State, components, one_line
+from status.history import history, since
+from status.report import Report, Result, State, components, one_line
 
 #: Characters of the whole header; servers and proxies refuse responses with longer ones.
 MAX_HEADER = 4096
 _NOT_TOKEN = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
+
+
+#: name without ``django_status_`` -> type, help; in the order in which they are written. Seconds are the unit of a name
+#: that ends with it.
+FAMILIES: dict[str, tuple[Literal["gauge", "stateset", "info"], str]] = {
+    "up": ("gauge", "1 unless a critical check of the resource fails."),
+    "check_up": ("gauge", "1 if the check passes, 0 if it fails or warns."),
+    "check_state": ("stateset", "The state of the check; info is never judged."),
+    "check": ("info", "Whether a failure of the check counts, or only warns."),
+    "check_state_since_timestamp_seconds": ("gauge", "When the state began, as far as this process knows."),
+    "check_last_success_timestamp_seconds": ("gauge", "When the check passed last in this process."),
+    "component_up": ("gauge", "1 if this part of the check's answer passes."),
+    "check_duration_seconds": ("gauge", "How long the check's last run took."),
+    "component_duration_seconds": ("gauge", "How long this part of the check took."),
+    "check_age_seconds": ("gauge", "How old the check's answer is."),
+    "check_value": ("gauge", "A number that the check tells."),
+    "build": ("info", "The version of django-status, and of the code that runs."),
+}
+Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass
@@ -23,17 +44,20 @@ class Family:
 
     name, type: as OpenMetrics has them; the name is without the suffix of an info.
     help: one line.
-    unit: the suffix of the name, or empty.
     samples: label set -> value. A label set that comes twice keeps the lower value, so that no failure is lost.
     """
 
     name: str
     type: Literal["gauge", "stateset", "info"]
     help: str
-    unit: str = ""
-    samples: dict[tuple[tuple[str, str], ...], float] = field(default_factory=dict)
+    samples: dict[Labels, float] = field(default_factory=dict)
 
-    def add(self, value: float, *labels: tuple[str, str]) -> None:
+    @property
+    def unit(self) -> str:
+        """Return the unit, which is the end of the name, or nothing."""
+        return "seconds" if self.name.endswith("_seconds") else ""
+
+    def add(self, value: float, labels: Iterable[tuple[str, str]]) -> None:
         printable = tuple((name, one_line(text)) for name, text in labels)
         self.samples[printable] = min(value, self.samples.get(printable, value))
 
@@ -61,39 +85,58 @@ def render_metrics(report: Report, details: bool, *, openmetrics: bool) -> str:
 
 def families(report: Report, details: bool) -> list[Family]:
     """Return every family that has a sample. Durations and our version are for callers who may see details."""
-    up = Family("django_status_up", "gauge", "1 unless a critical check of the resource fails.")
-    check_up = Family("django_status_check_up", "gauge", "1 if the check passes, 0 if it fails or warns.")
-    states = Family("django_status_check_state", "stateset", "The state of the check; info is never judged.")
-    part_up = Family("django_status_component_up", "gauge", "1 if this part of the check's answer passes.")
-    took = Family("django_status_check_duration_seconds", "gauge", "How long the check's last run took.", "seconds")
-    part_took = Family(
-        "django_status_component_duration_seconds", "gauge", "How long this part of the check took.", "seconds"
-    )
-    ages = Family("django_status_check_age_seconds", "gauge", "How old the check's answer is.", "seconds")
-    build = Family("django_status_build", "info", "The version of django-status.")
+    found = {name: Family(f"django_status_{name}", *facts) for name, facts in FAMILIES.items()}
     for resource in report.resources:
         results = report.of(resource)
         if not results or any(result.judged for result in results):
-            up.add(not any(result.state == "fail" for result in results), ("resource", resource))
+            found["up"].add(not any(result.state == "fail" for result in results), [("resource", resource)])
     for result in report.results:
-        labels = ("resource", result.resource), ("check", result.name)
-        for state in get_args(State):
-            states.add(result.state == state, *labels, (states.name, state))
-        if details and result.duration is not None:
-            took.add(result.duration, *labels)
-        for name, seconds in result.durations.items() if details else ():
-            part_took.add(seconds, *labels, ("component", name))
-        if not result.running:
-            ages.add(result.age, *labels)
-            if result.judged:
-                check_up.add(result.state == "pass", *labels)
-        for component in components(result, details):
-            if result.judged and component.name is not None:
-                part_up.add(component.state == "pass", *labels, ("component", component.name))
+        for name, value, *labels in _samples(result, details):
+            found[name].add(value, (("resource", result.resource), ("check", result.name), *labels))
     if details:
-        build.add(1, ("version", __version__))
-    every = (up, check_up, states, part_up, took, part_took, ages, build)
-    return [family for family in every if family.samples]
+        found["build"].add(1, (("version", __version__), *_code_that_runs(report)))
+    return [family for family in found.values() if family.samples]
+
+
+def _samples(result: Result, details: bool) -> Iterator[Any]:
+    """Yield ``(family, value, label, ...)`` for one check; the labels that name it are left out."""
+    for state in get_args(State):
+        yield "check_state", result.state == state, ("django_status_check_state", state)
+    if result.judged:
+        yield "check", 1, ("critical", str(result.critical).lower())
+    # The history may not know of this run yet. A report of another instance tells no time.
+    slots = history.of(result.resource, result.name)
+    began = since(slots) if slots and slots[-1].state == result.state else result.started_at
+    passed = result.started_at if result.state == "pass" else history.passed_at(result.resource, result.name)
+    if began:
+        yield "check_state_since_timestamp_seconds", began
+    if passed:
+        yield "check_last_success_timestamp_seconds", passed
+    if details and result.duration is not None:
+        yield "check_duration_seconds", result.duration
+    for component, seconds in result.durations.items() if details else ():
+        yield "component_duration_seconds", seconds, ("component", component)
+    if not result.running:
+        yield "check_age_seconds", result.age
+        if result.judged:
+            yield "check_up", result.state == "pass"
+    answer = result.answer_for(details)
+    for name in result.metrics:
+        value = answer.get(name) if isinstance(answer, dict) else None
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            yield "check_value", value, ("value", name)
+    for part in components(result, details):
+        if result.judged and part.name is not None:
+            yield "component_up", part.state == "pass", ("component", part.name)
+
+
+def _code_that_runs(report: Report) -> Labels:
+    """Return commit and tag as labels, where the report holds the facts of the code."""
+    facts = [result.answer for result in report.results if (result.resource, result.name) == ("stats", "code")]
+    known = facts[0] if facts and isinstance(facts[0], dict) else {}
+    commit = known.get("commit")
+    labels = {"commit": commit.get("id") if isinstance(commit, dict) else None, "tag": known.get("tag")}
+    return tuple((name, text) for name, text in labels.items() if isinstance(text, str))
 
 
 def server_timing(report: Report) -> str:

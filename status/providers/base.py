@@ -39,6 +39,7 @@ class Provider:
     max_age: seconds an answer may be reused; None means ``STATUS_MAX_AGE``.
     critical: False makes a failure a warning, which leaves the HTTP status at 200.
     blocking: False promises that ``check`` never waits for anything (no I/O, no lock): it runs without a thread.
+    metrics: numbers of the answer that metrics show, name -> ``"gauge"``.
     arguments: the arguments of ``check`` in their order, name -> types that a positional one must have. All others are
         ignored, as the built-in providers of 2.x did. None hands over whatever the entry gives.
     """
@@ -47,6 +48,7 @@ class Provider:
     max_age: float | None = None
     critical: bool = True
     blocking: bool = True
+    metrics: Mapping[str, str] = MappingProxyType({})
     arguments: Mapping[str, Any] | None = None
 
     def check(self, *args: Any, **kwargs: Any) -> Any:
