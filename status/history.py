@@ -16,8 +16,6 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
-from django.core.cache import caches
-
 from status.conf import conf
 from status.entries import Check
 from status.logs import log_once
@@ -160,6 +158,9 @@ class History:
 
     def _exchange(self, memory: Memory, alias: str, keys: set[Key]) -> None:
         """Add what the shared cache knows of these checks to the memory, and write back what it does not know."""
+        # Late: formats know the history, and the standalone command starts without Django.
+        from django.core.cache import caches
+
         close_old_connections()
         try:
             names = {cache_key(key): key for key in keys}

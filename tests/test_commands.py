@@ -28,7 +28,7 @@ from django.core.management import CommandError, call_command
 from django.test import SimpleTestCase, override_settings
 from django.urls import reverse
 
-from status.cli.arguments import parse_arguments
+from status.cli.arguments import SNIPPETS, parse_arguments
 from status.cli.command import Wait, leave, standard_streams
 from status.cli.output import CLEAR_LINE, CLEAR_SCREEN, Terminal, human_text
 from status.engine import engine
@@ -151,7 +151,7 @@ class UsageTests(SimpleTestCase):
             (["snippet", "k8s", "-e"], "--error-on-fail does not go with snippet"),
             (
                 ["snippet"],
-                "snippet takes one of: k8s, docker, compose, nginx, haproxy, prometheus, nagios, systemd, cron",
+                f"snippet takes one of: {', '.join(SNIPPETS)}",
             ),
             (["health", "--list", "-f", "text"], "--list prints human or json"),
         ):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import configparser
+import getpass
+import grp
 import json
+import os
 import pathlib
 import re
 import shlex
@@ -11,6 +15,7 @@ import sys
 import tempfile
 from typing import Any
 
+import hcl2
 from django.test import LiveServerTestCase, SimpleTestCase, override_settings
 from django.urls import include, path, resolve
 
@@ -22,6 +27,56 @@ from tests.commandline import ask, bare, command
 urlpatterns = [path("internal/status/", include("status.urls"))]
 
 PING = ("ping", "status.providers.health.ping")
+#: Kinds that name no address of the site, and no host.
+WITHOUT_ADDRESS = ("prometheus-rules",)
+WITHOUT_HOST = ("prometheus-rules", "alb")
+#: Where the site is: as a rule, behind TLS, and by an IPv6 address.
+SITES = ("http://localhost:8000/status/", "https://127.0.0.1:8443/status/", "http://[::1]:8000/status/")
+
+UP = 'up{job="django-status",instance="a"}'
+WHERE = 'job="django-status",instance="a",resource="health",check="%s"'
+LABELS = {"job": "django-status", "instance": "a", "resource": "health"}
+#: Alert -> the series that it reads, at which times it fires or not, and its labels.
+ALERTS: dict[str, tuple[dict[str, str], dict[str, bool], dict[str, str]]] = {
+    "DjangoStatusDown": (
+        {UP: "1 1 0x6 1x6"},
+        {"1m": False, "3m": True, "6m": False},
+        {"job": "django-status", "instance": "a", "severity": "critical"},
+    ),
+    "DjangoStatusAbsent": (
+        {UP: "1 1 _x20 1x10"},
+        {"1m": False, "9m": True, "14m": False},
+        {"job": "django-status", "severity": "critical"},
+    ),
+    "DjangoStatusFailing": (
+        {'django_status_check_state{%s,django_status_check_state="fail"}' % (WHERE % "db"): "0 0 1x6 0x6"},
+        {"1m": False, "3m": True, "6m": False},
+        {**LABELS, "check": "db", "django_status_check_state": "fail", "severity": "critical"},
+    ),
+    "DjangoStatusWarning": (
+        {'django_status_check_state{%s,django_status_check_state="warn"}' % (WHERE % "db"): "0 0 1x30 0x6"},
+        {"5m": False, "14m": True, "18m": False},
+        {**LABELS, "check": "db", "django_status_check_state": "warn", "severity": "warning"},
+    ),
+    "DjangoStatusFlapping": (
+        {"django_status_check_up{%s}" % (WHERE % "db"): "1 0 1 0 1x60"},
+        {"1m": False, "3m": True, "20m": False},
+        {**LABELS, "check": "db", "severity": "warning"},
+    ),
+    "DjangoStatusTwoCommits": (
+        {
+            'django_status_build_info{job="django-status",instance="a",commit="1"}': "1x30 _x40",
+            'django_status_build_info{job="django-status",instance="b",commit="2"}': "1x70",
+        },
+        {"5m": False, "12m": True, "25m": False},
+        {"job": "django-status", "severity": "warning"},
+    ),
+    "DjangoStatusHeartbeatLate": (
+        {'django_status_component_up{%s,component="backup"}' % (WHERE % "heartbeats"): "1 1 0x6 1x6"},
+        {"1m": False, "3m": True, "6m": False},
+        {**LABELS, "check": "heartbeats", "component": "backup", "severity": "critical"},
+    ),
+}
 
 
 def slow(timeout: float) -> Any:
@@ -48,8 +103,8 @@ class ContentTests(SimpleTestCase):
             with self.subTest(kind):
                 text = snippet(kind)
                 self.assertNotRegex(text, "@[a-zA-Z_]+@")
-                self.assertIn("/internal/status", text)
-                self.assertRegex(text, "localhost|shop.example.com")
+                self.assertEqual("/internal/status" in text, kind not in WITHOUT_ADDRESS)
+                self.assertEqual(bool(re.search("localhost|shop.example.com", text)), kind not in WITHOUT_HOST)
                 for address in re.findall(r"/internal/status/[\w/-]*", text):
                     resolve(address)
 
@@ -64,6 +119,11 @@ class ContentTests(SimpleTestCase):
             ("prometheus", "scrape_timeout: 41s"),
             ("prometheus", "scrape_interval: 41s"),
             ("nagios", "-t 9 "),
+            ("prometheus-rules", "for: 82s"),
+            ("varnish", ".timeout = 9s;"),
+            ("caddy", "health_timeout 9s"),
+            ("icinga2", '"-t", "9"'),
+            ("alb", "timeout             = 9\n"),
             ("systemd", "TimeoutStartSec=12s"),
             ("cron", "-t 9 "),
         ):
@@ -75,6 +135,27 @@ class ContentTests(SimpleTestCase):
         with override_settings(ALLOWED_HOSTS=["*"]):
             self.assertIn('value: "localhost"', snippet("k8s"))
 
+    def test_every_snippet_says_where_a_token_goes(self):
+        """FAULTS O6: a closed site answers strangers 401."""
+        for kind in SNIPPETS:
+            with self.subTest(kind):
+                # Docker asks for ping, which is open to everyone.
+                self.assertEqual("token" in snippet(kind).lower(), kind not in (*WITHOUT_ADDRESS, "docker"))
+
+    def test_commands_and_probes_send_a_host_that_the_project_accepts(self):
+        """FAULTS O5: ``localhost`` alone is 400 where ``ALLOWED_HOSTS`` does not have it."""
+        for kind in SNIPPETS:
+            # A scraper cannot, and says so; nor can AWS.
+            if kind not in (*WITHOUT_ADDRESS, "prometheus", "alb"):
+                with self.subTest(kind):
+                    self.assertIn("shop.example.com", snippet(kind))
+                    self.assertIn("[fd00::1]", snippet(kind, "--url", "https://[fd00::1]:8443/up/"))
+
+    def test_list_says_what_each_is_for(self):
+        code, out, err = ask("snippet", "--list")
+        self.assertEqual((code, err), (0, ""))
+        self.assertEqual(dict(re.findall(r"^(\S+) +(.+)$", out, re.M)), SNIPPETS)
+
     def test_liveness_asks_for_nothing_but_ping(self):
         lines = [line.strip() for line in snippet("k8s").splitlines() if "path:" in line]
         self.assertEqual(
@@ -85,7 +166,7 @@ class ContentTests(SimpleTestCase):
         for kind in SNIPPETS:
             with self.subTest(kind):
                 text = snippet(kind, "--url", "https://[fd00::1]:8443/up/")
-                self.assertIn("/up/", text)
+                self.assertEqual("/up/" in text, kind not in WITHOUT_ADDRESS)
                 self.assertNotIn("/internal/", text)
         self.assertIn('targets: ["[fd00::1]:8443"]', snippet("prometheus", "--url", "https://[fd00::1]:8443/up/"))
         self.assertIn("scheme: HTTPS\n", snippet("k8s", "--url", "https://shop.example.com/up/"))
@@ -156,7 +237,7 @@ class ToolTests(SimpleTestCase):
     def test_compose_runs_a_command_line_that_is_understood(self):
         web = self.yaml(snippet("compose"))["services"]["web"]["healthcheck"]
         self.assertEqual(web["test"][:2], ["CMD", "django_status"])
-        self.assertLessEqual(web.keys(), {"test", "interval", "timeout", "start_period", "retries"})
+        self.assertLessEqual(web.keys(), {"test", "interval", "timeout", "start_period", "start_interval", "retries"})
         self.assertUnderstood(web["test"][2:])
 
     def test_the_dockerfile_runs_a_command_line_that_is_understood(self):
@@ -218,15 +299,118 @@ class ToolTests(SimpleTestCase):
         text = snippet("nagios")
         objects = dict(re.findall(r"^define (\w+) \{\n(.*?)^\}", text, re.M | re.S))
         directives = {kind: dict(re.findall(r"^ +(\w+) +(.*)$", body, re.M)) for kind, body in objects.items()}
-        name, argument = directives["service"]["check_command"].split("!")
-        self.assertEqual(name, directives["command"]["command_name"])
-        words = shlex.split(directives["command"]["command_line"].replace("$ARG1$", argument))
+        self.assertEqual(directives["service"]["check_command"], directives["command"]["command_name"])
+        words = shlex.split(directives["command"]["command_line"])
         port = services.free_port()
         code, out, _ = ask(
             *(word.replace("localhost:8000", f"localhost:{port}") for word in words[1:]), in_django=False
         )
         self.assertEqual(code, 3)
         self.assertTrue(out.startswith("STATUS UNKNOWN - "), out)
+
+    def each_site(self, kind: str) -> list[str]:
+        """The snippet for each of ``SITES``, with a program that is there."""
+        return [re.sub(r"/\S*/django_status", "/bin/true", snippet(kind, "--url", url)) for url in SITES]
+
+    def test_apache_accepts_it(self):
+        apache = services.require("apache2")
+        modules = "".join(
+            f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"
+            for name in ("mpm_event", "authz_core", "proxy", "proxy_http", "headers", "ssl")
+        )
+        for text in self.each_site("apache"):
+            host = f"ServerName x\nListen 9\nErrorLog {self.folder}/log\n<VirtualHost *:9>\n{text}\n</VirtualHost>\n"
+            self.check(apache, "-t", "-f", self.write("apache.conf", modules + host))
+
+    def test_varnish_accepts_it(self):
+        varnish = services.require("varnishd")
+        for text in self.each_site("varnish"):
+            self.check(
+                varnish, "-j", "none", "-C", "-n", str(self.folder), "-f", self.write("site.vcl", f"vcl 4.1;\n{text}")
+            )
+
+    def test_caddy_accepts_it(self):
+        caddy = services.require("caddy")
+        for text in self.each_site("caddy"):
+            self.check(caddy, "adapt", "--validate", "--adapter", "caddyfile", "--config", self.write("site", text))
+
+    def test_monit_accepts_it(self):
+        monit = services.require("monit")
+        for text in self.each_site("monit"):
+            file = self.write("monitrc", f"set daemon 60\nset idfile {self.folder}/id\n{text}")
+            pathlib.Path(file).chmod(0o600)
+            self.check(monit, "-t", "-c", file)
+
+    def test_icinga_accepts_it(self):
+        icinga = services.require("icinga2")
+        node = 'const NodeName = "n"\nconst ZoneName = "z"\nobject Endpoint NodeName {}\n'
+        node += "object Zone ZoneName { endpoints = [ NodeName ] }\ninclude <itl>\ninclude <plugins>\n"
+        folders = [f"-D{name}={self.folder}" for name in ("PluginDir", "DataDir", "CacheDir", "LogDir", "SpoolDir")]
+        folders += [f"-DRunAsUser={getpass.getuser()}", f"-DRunAsGroup={grp.getgrgid(os.getgid()).gr_name}"]
+        for text in self.each_site("icinga2"):
+            self.check(icinga, "daemon", "-C", *folders, "-c", self.write("site.conf", node + text))
+
+    def test_zabbix_runs_it(self):
+        zabbix = services.require("zabbix_agent2")
+        for text in self.each_site("zabbix"):
+            file = self.write("agent.conf", f"Server=127.0.0.1\nLogType=console\n{text}")
+            self.assertIn("[s|0]", self.check(zabbix, "-c", file, "-t", "django.status"))
+
+    def test_blackbox_exporter_accepts_it(self):
+        exporter = services.require("prometheus-blackbox-exporter")
+        for text in self.each_site("blackbox"):
+            self.check(exporter, "--config.check", f"--config.file={self.write('blackbox.yml', text)}")
+
+    def test_documents_are_what_their_readers_take(self):
+        for text in self.each_site("traefik"):
+            health = self.yaml(text)["http"]["services"]["django"]["loadBalancer"]["healthCheck"]
+            self.assertEqual(health.keys(), {"scheme", "path", "hostname", "interval", "timeout"})
+        for text in self.each_site("datadog"):
+            (instance,) = self.yaml(text)["instances"]
+            self.assertTrue(instance["openmetrics_endpoint"].endswith("/status/api?format=openmetrics"))
+        for text in self.each_site("github-actions"):
+            self.assertEqual(self.yaml(text)[0].keys(), {"name", "run"})
+        for text in self.each_site("consul"):
+            (service,) = hcl2.loads(text)["service"]
+            (check,) = service["check"]
+            self.assertIn("/status/api/health", check["http"])
+        for text in self.each_site("alb"):
+            (resource,) = hcl2.loads(text)["resource"]
+            self.assertIn("aws_lb_target_group", str(resource))
+        for text in self.each_site("supervisor"):
+            parser = configparser.RawConfigParser()
+            parser.read_string(text)
+            self.assertEqual(parser.sections(), ["program:django-status"])
+
+    def test_shells_understand_the_lines_of_crontabs(self):
+        for kind in ("healthchecks", "uptime-kuma"):
+            for text in self.each_site(kind):
+                line = text.splitlines()[-1]
+                self.assertRegex(line, r"^\S+ \* \* \* \* ")
+                self.assertNotIn("%", line)
+                self.check("sh", "-n", "-c", line.split(maxsplit=5)[5])
+
+    def test_alerts_fire_and_recover(self):
+        """FAULTS O2: a dead server, an absent one, a failure, a warning, flapping, two commits, a late heartbeat."""
+        promtool = services.require("promtool")
+        rules = snippet("prometheus-rules")
+        names = re.findall(r"alert: (\w+)", rules)
+        self.assertEqual(names, list(ALERTS))
+        tests = [
+            {
+                "interval": "30s",
+                "input_series": [{"series": series, "values": values} for series, values in given.items()],
+                "alert_rule_test": [
+                    {"alertname": name, "eval_time": at, "exp_alerts": [{"exp_labels": labels}] if fires else []}
+                    for at, fires in moments.items()
+                ],
+            }
+            for name, (given, moments, labels) in ALERTS.items()
+        ]
+        # What an alert says is another matter.
+        self.write("rules.yml", re.sub(r"\n +annotations:\n +summary: .*", "", rules))
+        document = {"rule_files": ["rules.yml"], "tests": tests}
+        self.check(promtool, "test", "rules", self.write("tests.yml", json.dumps(document)))  # JSON is YAML
 
 
 @override_settings(STATUS_PROVIDERS={"health": [PING, ("db", lambda: {"default": False})], "a": [PING]})

@@ -20,7 +20,36 @@ VERBS = {
     "wait": "wait until a resource or provider is healthy, for start scripts",
     "snippet": "print configuration for other tools, with the addresses of this project",
 }
-SNIPPETS = ("k8s", "docker", "compose", "nginx", "haproxy", "prometheus", "nagios", "systemd", "cron")
+#: What there is a snippet for, and what that is.
+SNIPPETS = {
+    "k8s": "probes of a container in Kubernetes",
+    "docker": "HEALTHCHECK of a Dockerfile",
+    "compose": "healthcheck and depends_on of a compose file",
+    "nginx": "location in the server block of the site",
+    "apache": "location in the virtual host of the site",
+    "haproxy": "backend with a health check",
+    "varnish": "backend with a probe",
+    "caddy": "reverse proxy with a health check",
+    "traefik": "load balancer with a health check",
+    "alb": "target group of an AWS load balancer, in Terraform",
+    "consul": "service with a check",
+    "prometheus": "scrape job",
+    "prometheus-rules": "alerts for that scrape job",
+    "blackbox": "module of the Prometheus blackbox exporter",
+    "telegraf": "input",
+    "datadog": "OpenMetrics check of the agent",
+    "nagios": "command and service",
+    "nrpe": "command on the site's own machine",
+    "icinga2": "command, host and service",
+    "zabbix": "user parameter of the agent",
+    "monit": "checks of the site and of the process",
+    "systemd": "service and timer",
+    "supervisor": "program that asks every minute",
+    "cron": "line of /etc/cron.d",
+    "github-actions": "step that waits for the site",
+    "healthchecks": "line of a crontab that tells Healthchecks",
+    "uptime-kuma": "line of a crontab that tells Uptime Kuma",
+}
 #: Characters of a line that says why there is no answer.
 MAX_MESSAGE = 2_000
 EXIT_CODES = """\
@@ -184,6 +213,7 @@ def add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
         group.add_argument("--stable", type=partial(seconds, zero=True), metavar="SECONDS", help=text)
     if not {None, "wait"} & set(verbs):
         parser.add_argument("--url", help="where the app is mounted, as the other tool reaches it")
+        parser.add_argument("--list", help="show what there is a snippet for", **flag)
         return
     group = parser.add_argument_group("question")
     group.add_argument("-q", "--quiet", help="print nothing unless there is trouble", **flag)

@@ -17,7 +17,7 @@ from typing import NoReturn, TextIO
 from status.cli.arguments import HUMAN, CannotAsk, Options, help_text, parse_arguments
 from status.cli.output import CLEAR_LINE, CLEAR_SCREEN, Terminal, human_text
 from status.cli.settings import apply_settings
-from status.cli.snippets import snippet
+from status.cli.snippets import listed_snippets, snippet
 from status.cli.target import Instance, Local, Target
 from status.engine import engine
 from status.formats import FORMATS, nagios
@@ -74,7 +74,7 @@ def answer(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) 
 def run(options: Options, terminal: Terminal) -> int:
     """Return the exit code for ``options``, after the answer. The settings are in force. Raises CannotAsk."""
     if options.verb == "snippet":
-        terminal.write(snippet(options.name, options.url))
+        terminal.write(listed_snippets() if options.list else snippet(options.name, options.url))
         return 0
     target = Local() if options.url is None else Instance(options)
     if options.list:

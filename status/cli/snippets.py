@@ -17,6 +17,7 @@ TEMPLATE_FOLDER = Path(__file__).with_name("templates")
 PLACEHOLDER = re.compile(r"@([a-zA-Z_]+)@")
 #: What needs no quoting in any of the tools.
 UNQUOTED = re.compile(r"[A-Za-z0-9_.~/:\[\]@-]*")
+HOST_NAME = re.compile(r"[A-Za-z0-9.-]+")
 #: Where the project is taken to be served, unless ``--url`` says otherwise.
 DEFAULT_SERVER = "http://localhost:8000"
 #: Seconds on top of the timeouts of the checks, for the way there and back.
@@ -37,16 +38,24 @@ def snippet(kind: str | None, url: str | None) -> str:
     api = api_url(url or f"{DEFAULT_SERVER}{path}")
     if not UNQUOTED.fullmatch(api):
         raise CannotAsk(f"{api} holds characters that would need quoting; give a plain address as --url")
-    values = _placeholders(api)
-    if url is None:
-        hosts = [str(pattern).lstrip(".") for pattern in conf.read("ALLOWED_HOSTS", ())]
-        values["host"] = next(filter(re.compile(r"[A-Za-z0-9.-]+").fullmatch, hosts), values["host"])
+    # A probe has to name a host that the project accepts; a URL that was given does.
+    hosts = [] if url else [str(pattern).lstrip(".") for pattern in conf.read("ALLOWED_HOSTS", ())]
+    values = _placeholders(api, next(filter(HOST_NAME.fullmatch, hosts), None))
     template = (TEMPLATE_FOLDER / kind).read_text(encoding="utf-8")
     return PLACEHOLDER.sub(lambda placeholder: str(values[placeholder[1]]), template)
 
 
-def _placeholders(api: str) -> dict[str, str | int]:
-    """Return the addresses below ``api``, what to ask for, and seconds that fit the timeouts of the checks."""
+def listed_snippets() -> str:
+    """Return a line for each snippet: its name, and what it is."""
+    width = max(map(len, SNIPPETS))
+    return "".join(f"{kind:<{width}}  {purpose}\n" for kind, purpose in SNIPPETS.items())
+
+
+def _placeholders(api: str, name: str | None) -> dict[str, str | int]:
+    """Return the addresses below ``api``, what to ask for, and seconds that fit the timeouts of the checks.
+
+    name: what to send as ``Host``, where it is not the host of ``api``.
+    """
     every = registry.select().checks
     judged = [check for check in every if check.judged]
     live = next((check for check in judged if check.name == "ping"), None)
@@ -56,11 +65,18 @@ def _placeholders(api: str) -> dict[str, str | int]:
     # The checks run side by side.
     timeout = math.ceil(max(check.timeout for check in judged if check.resource == resource)) + NETWORK_SECONDS
     all_timeout = math.ceil(max(check.timeout for check in every)) + NETWORK_SECONDS
+    interval = max(30, all_timeout)  # Prometheus wants no less than the timeout
     parts = urlsplit(api)
-    host, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme]
-    program = shutil.which("django_status")
+    address, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme]
+    bracketed = f"[{address}]" if ":" in address else address
+    host, url = name or bracketed, api.removesuffix("api")
+    found = shutil.which("django_status")
+    # With its path, as cron, systemd and Nagios do not search for it.
+    program = found if found and UNQUOTED.fullmatch(found) else "/usr/local/bin/django_status"
+    verify = f" ssl verify required ca-file @system-ca sni str({host}) check-sni {host} verifyhost {host}"
     return {
-        "url": api.removesuffix("api"),
+        "ask": f"{program} {resource}/ -t {timeout} --url {url} --header Host:{host}",
+        "url": url,
         "mount": parts.path.removesuffix("api"),
         "metrics": parts.path,
         "live": f"{parts.path}/{live.resource}/{live.name}",
@@ -69,15 +85,17 @@ def _placeholders(api: str) -> dict[str, str | int]:
         "resource": resource,
         "scheme": parts.scheme,
         "SCHEME": parts.scheme.upper(),
+        "address": address,
         "host": host,
         "port": port,
-        "server": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-        "ssl": " ssl verify required ca-file @system-ca" if parts.scheme == "https" else "",
-        # With its path, as cron, systemd and Nagios do not search for it.
-        "program": program if program and UNQUOTED.fullmatch(program) else "/usr/local/bin/django_status",
+        "server": f"{bracketed}:{port}",
+        "ssl": verify if parts.scheme == "https" else "",
+        "program": program,
         "timeout": timeout,
         "all_timeout": all_timeout,
         "period": max(10, timeout),  # probes never overlap
-        "interval": max(30, all_timeout),  # Prometheus wants no less than the timeout
+        "interval": interval,
+        "twice": 2 * interval,
+        "zabbix_timeout": min(30, timeout + 3),  # the most that the agent takes
         "patience": timeout + 3,  # for a command that starts first and has a timeout of its own
     }
