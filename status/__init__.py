@@ -4,14 +4,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from status.asking import preload
+    from status.asking import aask, ask, preload
+    from status.report import Report, Result
 
 __version__ = "3.0.0"
 
-__all__ = ["preload"]
+__all__ = ["Report", "Result", "aask", "ask", "preload"]
 
 #: Name -> the module that defines it, imported when it is first used: settings files import this package.
-_EXPORTS = {"preload": "status.asking"}
+_EXPORTS = {
+    "ask": "status.asking",
+    "aask": "status.asking",
+    "preload": "status.asking",
+    "Report": "status.report",
+    "Result": "status.report",
+}
 
 
 def __getattr__(name: str) -> Any:

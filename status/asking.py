@@ -1,4 +1,4 @@
-"""What the project's own Python code calls: ``from status import preload``."""
+"""What the project's own Python code calls: ``from status import ask, aask, preload``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,66 @@ from contextlib import suppress
 
 from django.urls import Resolver404, get_resolver
 
-from status.conf import conf
+from status.conf import conf, found, is_timeout
 from status.engine import engine
-from status.registry import registry
+from status.exceptions import StatusError
+from status.history import history, since
+from status.providers.base import Unavailable, runs_here
+from status.registry import Selection, UnknownName, registry
+from status.report import Report
+
+
+class NotConfigured(StatusError, LookupError):
+    """There is nothing of that name to ask. The text says what there is."""
+
+
+def ask(name: str | None = None, *, timeout: float | None = None) -> Report:
+    """Run checks and return the report. What fails is in the report, and raises nothing.
+
+    name: a resource (``"health"``, ``"ready"``) or one check (``"health/databases"``); None asks everything.
+    timeout: seconds that each check may take instead of its own.
+
+    Code in the process may see everything, so the results are whole. A check may ask for other checks.
+
+    Raises ``NotConfigured``, a LookupError, where there is nothing of that name, ValueError for an unusable timeout,
+    and ``Unavailable`` in a check that asks for itself.
+    """
+    return _with_since(engine.report(_select(name, timeout), timeout))
+
+
+async def aask(name: str | None = None, *, timeout: float | None = None) -> Report:
+    """Do the same as ``ask`` on an event loop, without blocking it."""
+    return _with_since(await engine.areport(_select(name, timeout), timeout))
+
+
+def _select(name: str | None, timeout: float | None) -> Selection:
+    if timeout is not None and not is_timeout(timeout):
+        raise ValueError(f"timeout should be a positive number of seconds, not {found(timeout)}")
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f'name should be like "health" or "health/databases", not {found(name)}')
+    resource, _, provider = (name or "").partition("/")
+    try:
+        selection = registry.select(None if name is None else resource, provider or None)
+    except UnknownName as error:
+        known = ", ".join(error.known) or "none"
+        raise NotConfigured(f"there is no {error.kind} {error.name!r}; there is: {known}") from error
+    if not selection.checks:  # what was not asked is not healthy
+        raise NotConfigured(f"{name or 'STATUS_PROVIDERS'!r} holds no check; add one to STATUS_PROVIDERS")
+    for check in selection.checks:
+        if runs_here(check):
+            raise Unavailable(f"{check.resource}/{check.name} asks for itself; let it name the checks it needs")
+    return selection
+
+
+def _with_since(report: Report) -> Report:
+    """Return the report, in which each result tells when its state began, as far as this process has seen."""
+    results = []
+    for result in report.results:
+        slots = history.of(result.resource, result.name)
+        # The observers may not have been told of this run yet.
+        known = since(slots) if slots and slots[-1].state == result.state else None
+        results.append(result._replace(since=known or result.started_at + (result.duration or 0.0)))
+    return report._replace(results=tuple(results))
 
 
 def preload() -> bool:

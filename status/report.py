@@ -38,6 +38,8 @@ class Result(NamedTuple):
     cut: values left out of the answer to stay within the limits.
     metrics: the names of the numbers in the answer that metrics show.
     running: the caller did not wait for the end of the run.
+    since: when its state began, seconds since the epoch, as far as this process has seen. ``status.ask()`` tells it;
+        None elsewhere.
     """
 
     resource: str
@@ -57,6 +59,7 @@ class Result(NamedTuple):
     cut: int = 0
     metrics: Collection[str] = ()
     running: bool = False
+    since: float | None = None
 
     @property
     def state(self) -> State:

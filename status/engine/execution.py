@@ -109,7 +109,7 @@ def execute(check: Check | Part, execution: Execution, contained: Contained = Ba
     """Run ``check`` in this thread and return what came of it, also where it raises what is ``contained``."""
 
     def ask() -> Outcome:
-        with running_until(execution.deadline):
+        with running_until(execution.deadline, check):
             value = check.run()
             return outcome_of(check, finish_awaitable(value, execution) if isawaitable(value) else value)
 

@@ -1,5 +1,5 @@
 """Named checks and statistics, and the base class of your own."""
 
-from status.providers.base import Answer, Provider, Unavailable
+from status.providers.base import Answer, Composite, Provider, Unavailable, deadline
 
-__all__ = ["Answer", "Provider", "Unavailable"]
+__all__ = ["Answer", "Composite", "Provider", "Unavailable", "deadline"]

@@ -213,12 +213,18 @@ def deadline() -> float | None:
     return getattr(_run, "deadline", None)
 
 
+def runs_here(check: Any) -> bool:
+    """Return whether a run of ``check``, or of one of its parts, is under way in this thread."""
+    running = getattr(_run, "checks", ())
+    return any(one is check or (isinstance(one, Part) and one.provider is check.provider) for one in running)
+
+
 @contextmanager
-def running_until(end: float | None) -> Iterator[None]:
-    """Have ``deadline()`` return ``end`` in this thread, for the time of a ``with`` block."""
-    before = deadline()
-    _run.deadline = end
+def running_until(end: float | None, check: Any = None) -> Iterator[None]:
+    """Have ``deadline()`` return ``end`` in this thread, for the time of a ``with`` block that runs ``check``."""
+    before = deadline(), getattr(_run, "checks", ())
+    _run.deadline, _run.checks = end, (*before[1], check)
     try:
         yield
     finally:
-        _run.deadline = before
+        _run.deadline, _run.checks = before
