@@ -115,6 +115,12 @@ class Check:
             args, kwargs = copy.deepcopy((args, kwargs))
         return provider.check(*args, **kwargs)
 
+    def stand_in(self, provider: Provider) -> Check:
+        """Return a check of the same name and with the same options, which runs ``provider`` without arguments."""
+        self.try_to_load()  # the class of a provider may have options too
+        options = {option: value for option in OPTIONS if (value := self._option(option)) is not None}
+        return Check(self.resource, self.name, provider, options=options)
+
     def parts(self) -> list[Part] | None:
         """Return the parts of which the answer is composed; None where the provider is asked as a whole."""
         if isinstance(self.provider, Composite):

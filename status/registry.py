@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections import ChainMap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -52,6 +54,8 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
 
     def __init__(self, conf: Conf = conf) -> None:
         self.conf = conf
+        #: Checks that stand in for configured ones of their resource and name, the latest last. For ``status.test``.
+        self.stand_ins: tuple[dict[tuple[str, str], Check], ...] = ()
         self._seen: Any = None
         self._configured: Configured
 
@@ -85,7 +89,7 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         if not unchanged:
             self._configured = Configured(*settings, defaults)
             self._seen = tuple(map(_snapshot, settings))
-        return self._configured
+        return self._configured.replaced(ChainMap(*self.stand_ins[::-1])) if self.stand_ins else self._configured
 
     def select(
         self,
@@ -150,6 +154,15 @@ class Configured:
             path = f"status.providers.celery.{resource}.celery"
             check = Check(resource, "celery", path, kwargs={"workers": list(workers)})
             self.resources.setdefault(resource, {}).setdefault("celery", check)
+
+    def replaced(self, stand_ins: Mapping[tuple[str, str], Check]) -> Configured:
+        """Return the same with other checks in the place of those of their resource and name."""
+        configured = copy.copy(self)
+        configured.resources = {
+            resource: {name: stand_ins.get((resource, name), check) for name, check in checks.items()}
+            for resource, checks in self.resources.items()
+        }
+        return configured
 
     def _refuse(self, problem: Problem, resource: str, name: str) -> None:
         """Note the mistake, and put a check that fails with it in the place of what cannot be used."""

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from typing import Any
+from unittest import mock
 
 from django.db import OperationalError
 from django.http import HttpRequest, JsonResponse
@@ -84,6 +85,7 @@ PROVIDERS = {
 class AskTests(ComponentsTestCase):
     def setUp(self) -> None:
         super().setUp()
+        self.enter(mock.patch.object(engine, "observers", [history.observe]))
         self.addCleanup(released.clear)
         self.addCleanup(released.set)
         self.addCleanup(history.slots.clear)

@@ -84,6 +84,10 @@ class DistributionTests(SimpleTestCase):
     def test_command_is_installed(self):
         self.assertIn(b"django_status = status.__main__:main", self.info("entry_points.txt"))
 
+    def test_pytest_finds_the_fixture(self):
+        self.assertIn(b"[pytest11]\ndjango_status = status.pytest_plugin", self.info("entry_points.txt"))
+        self.assertIn("\nfake_status -- ", self.python("-m", "pytest", "--fixtures", "-p", "no:cacheprovider"))
+
     def test_unpacked_wheel_answers_ping(self):
         self.assertJSONEqual(self.python("-m", "status", "ping", "-f", "json"), {"pong": True})
 

@@ -42,6 +42,7 @@ LEVELS = {
     "status.access": 3,
     "status.formats": 3,
     "status.asking": 3,
+    "status.test": 3,
     "status.notifications": 3,
     "status.history": 3,
     # Adapters.
@@ -56,6 +57,7 @@ LEVELS = {
     "status.admin": 5,
     "status.apps": 5,
     "status.management": 5,
+    "status.pytest_plugin": 5,
     "status.urls": 5,
 }
 #: Those that bring answers about know nothing of how an answer is written down.
@@ -199,6 +201,11 @@ class ImportCostTests(SimpleTestCase):
         loaded = self.loaded_after("import status")
         self.assertNotLoaded(loaded, "django", "celery", "kombu", "git", "redis")
         self.assertEqual({name for name in loaded if is_ours(name)}, {"status"})
+
+    def test_the_pytest_plugin_loads_no_django(self):
+        loaded = self.loaded_after("import status.pytest_plugin")
+        self.assertNotLoaded(loaded, "django")
+        self.assertEqual({name for name in loaded if is_ours(name)}, {"status", "status.pytest_plugin"})
 
     def test_installed_app_loads_no_views_and_no_foreign_package(self):
         """Workers and commands of the project have it as well, and ask nothing."""
