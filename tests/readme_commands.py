@@ -14,7 +14,12 @@ START, END = ".. commands: written by tests/readme_commands.py", ".. commands: e
 
 ASKED = report(
     result(name="ping", answer={"pong": True}, duration=0.000011),
-    result(answer={"default": True, "replica": False}, reasons={"replica": "OperationalError"}, duration=0.0412),
+    result(
+        answer={"default": True, "replica": False},
+        reasons={"replica": "OperationalError"},
+        duration=0.0412,
+        durations={"default": 0.0011, "replica": 0.0412},
+    ),
     result(name="celery", error="timed out after 2 s", duration=2.0002),
     result(name="caches", answer={"default": True}, duration=0.0009),
     resource="health",

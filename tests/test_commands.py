@@ -311,6 +311,27 @@ class HumanTests(SimpleTestCase):
             + f"FAIL: {summary(MIXED)}\n",
         )
 
+    def test_each_component_shows_its_own_time_where_they_differ(self):
+        """FAULTS R8: one that is quick beside one that hangs."""
+        times = {"default": 0.0012, "replica": 2.0001}
+        slow = result(
+            answer={"default": True, "replica": False},
+            reasons={"replica": "timed out after 2 s"},
+            durations=times,
+            duration=2.0001,
+        )
+        same = result(name="caches", durations={"default": 0.0012}, duration=0.0012)
+        self.assertEqual(
+            human_text(report(slow, same)).splitlines()[1:-1],
+            [
+                "  databases  FAIL  2.000 s",
+                "    default  ok    0.001 s",
+                "    replica  FAIL  2.000 s, timed out after 2 s",
+                "  caches     ok    0.001 s",
+                "    default  ok",
+            ],
+        )
+
     def test_only_trouble_leaves_out_what_is_in_order(self):
         lines = human_text(MIXED, only_trouble=True).splitlines()
         self.assertEqual(

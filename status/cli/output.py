@@ -138,6 +138,8 @@ def _result_rows(result: Result, only_trouble: bool) -> Iterator[Row]:
         remarks.append(f"{result.age:.1f} s old")
     if result.cut:
         remarks.append(f"{result.cut:,} values cut")
+    # Where all took the same time, it is that of the whole check.
+    timed = result.durations if len(set(result.durations.values())) > 1 else {}
     inner: list[Row] = []
     for component in components(result, details=True):
         if only_trouble and component.state not in TROUBLE:
@@ -146,7 +148,8 @@ def _result_rows(result: Result, only_trouble: bool) -> Iterator[Row]:
         if component.name is not None:
             # The mark of a judged yes or no says it.
             shown = "" if isinstance(value, bool) and component.state != "info" else _scalar(value)
-            remark = ", ".join(text for text in (shown, output) if text)
+            own = f"{result.durations[component.name]:.3f} s" if component.name in timed else ""
+            remark = ", ".join(text for text in (own, shown, output) if text)
             inner.append(Row(2, component.name, component.state, remark))
             if not shown:
                 inner.extend(_value_rows(3, value))
