@@ -15,6 +15,7 @@ from status.providers.health import Ping
 #: Resources that are there without configuration, and no part of the whole: whether the process answers, and whether
 #: what is under ``health`` is well. The settings may have resources of these names instead.
 LIVE, READY = "live", "ready"
+PRESETS = (LIVE, READY)
 LIVE_CHECKS = {"ping": Check(LIVE, "ping", Ping.path)}
 
 
@@ -73,8 +74,16 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         return resource == LIVE and LIVE not in self.current().resources
 
     def is_preset(self, resource: str | None) -> bool:
-        """Return whether ``resource`` is ``live`` or ``ready`` as they are without configuration."""
-        return resource in (LIVE, READY) and resource not in self.current().resources
+        """Return whether ``resource`` is one of ``PRESETS`` as it is without configuration."""
+        return resource in PRESETS and resource not in self.current().resources
+
+    def presets(self) -> dict[str, Mapping[str, Check]]:
+        """Return those of ``PRESETS`` that there are, with their checks: not what the settings name so themselves."""
+        configured = self.current().resources
+        presets: dict[str, Mapping[str, Check]] = {LIVE: LIVE_CHECKS}
+        if "health" in configured:
+            presets[READY] = configured["health"]
+        return {name: checks for name, checks in presets.items() if name not in configured}
 
     def current(self) -> Configured:
         """Return what the settings mean now; built anew when they differ from the last time."""
@@ -112,11 +121,12 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         resources = {name: checks for name, checks in configured.items() if among is None or name in among}
         if self.is_live(resource):
             resources = {LIVE: LIVE_CHECKS}
-        elif resource == READY and READY not in configured:
+        asked = resource
+        if resource == READY and READY not in configured:
             resource = "health"
         if resource is not None:
             if resource not in resources:
-                raise UnknownName("resource", resource, resources)
+                raise UnknownName("resource", str(asked), [*resources, *(self.presets() if among is None else ())])
             resources = {resource: resources[resource]}
             if provider is not None and provider not in resources[resource]:
                 raise UnknownName("provider", provider, resources[resource])

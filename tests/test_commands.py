@@ -100,6 +100,26 @@ class NamesTests(SimpleTestCase):
         self.assertEqual(ask("shop/wait", "-f", "json").out, '{"open": true}\n')
         self.assertIn("wait/", ask("-h").out)
 
+    def test_live_and_ready_are_resources(self):
+        self.assertEqual(ask("live", "-f", "json"), Asked(0, '{"ping": {"pong": true}}\n'))
+        self.assertEqual(ask("ready", "-f", "json").out, ask("health", "-f", "json").out)
+        self.assertIn("Ask ready, that is ping, databases, caches.", ask("ready", "-h").out)
+        self.assertEqual(ask("wait", "live").code, 0)
+        with override_settings(STATUS_PROVIDERS=BAD):
+            self.assertEqual(ask("ready", "-e").code, 1)
+            self.assertEqual(ask("ready", "-f", "nagios").code, 2)
+            self.assertTrue(ask("ready").out.startswith("health\n  ping "))
+            self.assertEqual(ask("ready/databases", "--list").out, "ready\n  databases  /status/api/ready/databases\n")
+        self.assertEqual(command("live", "-f", "json"), Asked(0, '{"ping": {"pong": true}}\n'))
+
+    def test_what_the_settings_call_live_or_ready_is_that(self):
+        with override_settings(STATUS_PROVIDERS={"live": [("a", lambda: 1)], "shop": [("ready", lambda: {"b": 2})]}):
+            self.assertEqual(ask("live", "-f", "json").out, '{"a": 1}\n')
+            self.assertEqual(ask("ready", "-f", "json").out, '{"b": 2}\n')
+            self.assertEqual(json.loads(ask("--list", "-f", "json").out).keys(), {"live", "shop"})
+            line = 'status: there is no resource "ready"; there is: live, shop\n'
+            self.assertEqual(ask("ready/"), Asked(2, "", line))
+
     @override_settings(STATUS_PROVIDERS={"shop": [("shop", lambda: {"open": True})]})
     def test_a_resource_comes_before_a_provider_of_the_same_name(self):
         self.assertEqual(ask("shop", "-f", "json").out, '{"shop": {"open": true}}\n')
@@ -108,9 +128,10 @@ class NamesTests(SimpleTestCase):
         for words, line in (
             (
                 ["nope"],
-                'there is no resource or provider "nope"; there is: health, stats, ping, databases, caches, code',
+                'there is no resource or provider "nope"; there is: '
+                "health, stats, live, ready, ping, databases, caches, code",
             ),
-            (["nope/ping"], 'there is no resource "nope"; there is: health, stats'),
+            (["nope/ping"], 'there is no resource "nope"; there is: health, stats, live, ready'),
             (["health/nope"], 'there is no provider "nope"; there is: ping, databases, caches'),
             (["health", "--check", "nope"], 'there is no provider "nope"; there is: ping, databases, caches'),
             (["health", "--skip", "nope"], 'there is no provider "nope"; there is: ping, databases, caches'),
@@ -177,6 +198,8 @@ class UsageTests(SimpleTestCase):
         for part in (
             "usage: status ",
             "health               ping, databases, caches",
+            "live                 ping",
+            "ready                ping, databases, caches",
             "wait ",
             "snippet ",
             "exit codes: 0 ",
@@ -396,7 +419,12 @@ class ListTests(SimpleTestCase):
         code, out, _ = ask("--list")
         self.assertEqual(
             (code, out),
-            (0, "health\n  ping       /status/api/health/ping\n  databases  /status/api/health/databases\n"),
+            (
+                0,
+                "health\n  ping       /status/api/health/ping\n  databases  /status/api/health/databases\n"
+                "live\n  ping       /status/api/live/ping\n"
+                "ready\n  ping       /status/api/ready/ping\n  databases  /status/api/ready/databases\n",
+            ),
         )
         self.assertEqual(
             json.loads(ask("ping", "--list", "-f", "json").out), {"health": {"ping": reverse("status:api_health_ping")}}
@@ -413,6 +441,13 @@ class ListTests(SimpleTestCase):
             ask("ping", "--list", in_django=False).out,
             "health\n  ping  /status/api/health/ping\n",
         )
+
+    def test_list_of_an_unknown_name_names_what_there_is(self):
+        for words in (["health/nope"], ["nope/ping"], ["nope"], ["live/nope"]):
+            with self.subTest(words):
+                code, out, err = ask(*words, "--list")
+                self.assertEqual((code, out), (2, ""))
+                self.assertRegex(err, r'^status: there is no [a-z ]+ "nope"; there is: [a-z]+')
 
     @override_settings(ROOT_URLCONF="tests.no_such_urls")
     def test_list_says_in_one_line_why_the_addresses_cannot_be_known(self):
@@ -701,7 +736,9 @@ class SettingsTests(SimpleTestCase):
             cwd=self.folder,
         )
         self.assertEqual(code, 2 if err else 0)
-        return list(json.loads(out)) if not err else err.removeprefix("python -m status: ").rstrip("\n")
+        if err:
+            return err.removeprefix("python -m status: ").rstrip("\n")
+        return [name for name in json.loads(out) if name not in ("live", "ready")]
 
     def test_without_any_the_standalone_defaults_hold(self):
         self.assertEqual(self.resources(), ["health", "stats"])

@@ -321,7 +321,7 @@ class SelectTests(SimpleTestCase):
 
     def test_unknown_names_tell_which_there_are(self) -> None:
         for args, kwargs, kind, known in (
-            (("nope",), {}, "resource", ("health", "stats", "empty")),
+            (("nope",), {}, "resource", ("health", "stats", "empty", "live", "ready")),
             (("health", "nope"), {}, "provider", ("ping", "b")),
             ((), {"only": ["nope"]}, "provider", ("ping", "b", "c")),
             (("stats",), {"skip": ["ping"]}, "provider", ("b", "c")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
+import re
 import shutil
 import socket
 import ssl
@@ -62,6 +63,11 @@ PROVIDERS = {
     "shop": [("queue", broken, (), {}, {"critical": False}), ("orders", lambda: {"open": 3})],
     "stats": [("databases", lambda: {"size": 3})],
 }
+
+
+def human_words(text: str) -> str:
+    """Return what people read, without times."""
+    return re.sub(r" +\d\.\d+ s", "", text)
 
 
 @override_settings(ROOT_URLCONF=__name__, STATUS_PROVIDERS=PROVIDERS, DEBUG=True)
@@ -123,10 +129,34 @@ class InstanceTests(LiveServerTestCase):
         with override_settings(STATUS_PROVIDERS={"health": [("ping", self.fail)], "b": []}):
             base = f"{self.live_server_url}/status/api"
             self.assertEqual(
-                json.loads(self.ask("--list", "-f", "json").out), {"health": {"ping": f"{base}/health/ping"}, "b": {}}
+                json.loads(self.ask("--list", "-f", "json").out),
+                {
+                    "health": {"ping": f"{base}/health/ping"},
+                    "b": {},
+                    "live": {"ping": f"{base}/live/ping"},
+                    "ready": {"ping": f"{base}/ready/ping"},
+                },
             )
             self.assertEqual(self.ask("ping", "--list").out, f"health\n  ping  {base}/health/ping\n")
-            self.assertEqual(self.ask("nope/x", "--list").code, 2)
+            self.assertEqual(self.ask("ready/ping", "--list").out, f"ready\n  ping  {base}/ready/ping\n")
+            for words in (["nope"], ["nope/x"], ["health/nope"], ["ready/nope"], ["b/x"]):
+                code, out, err = self.ask(*words, "--list")
+                self.assertEqual((code, out), (2, ""))
+                self.assertRegex(err, '^status: there is no [a-z ]+ "(nope|x)"; there is: [a-z]+')
+
+    def test_live_and_ready_are_resources(self):
+        """Also where everything else is closed to strangers."""
+        self.assertEqual(self.ask("live", "-f", "json"), Asked(0, '{"ping": {"pong": true}}\n'))
+        self.assertEqual(self.ask("ready", "-f", "json").out, self.ask("health", "-f", "json").out)
+        self.assertEqual(human_words(self.ask("ready").out), human_words(self.ask("health").out))
+        self.assertEqual(self.ask("ready", "-e").code, 1)
+        with override_settings(DEBUG=False, STATUS_PUBLIC=()):
+            self.assertEqual(self.ask("live/", "-e").code, 0)
+            self.assertEqual(self.ask("ready/", "-e").code, 2)
+            self.assertIn("answers 403", self.ask("ready", "--list").err)
+        with override_settings(STATUS_PROVIDERS={"shop": PROVIDERS["shop"]}):
+            self.assertEqual(list(json.loads(self.ask("--list", "-f", "json").out)), ["shop", "live"])
+            self.assertEqual(self.ask("ready").code, 2)
 
     def test_quiet_is_silent_on_success_also_from_afar(self):
         self.assertEqual(self.ask("ping", "-q", "-f", "json"), Asked(0, ""))

@@ -52,7 +52,7 @@ def answer(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) 
             with suppress(CannotAsk):  # help is most needed where the settings are broken
                 if not in_django:
                     apply_settings(options.settings)
-                resources = registry
+                resources = {**registry, **registry.presets()}
             terminal.write(help_text(options, prog, in_django, resources))
             return 0
         if not in_django and (options.url is None or options.verb == "snippet"):

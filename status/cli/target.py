@@ -17,7 +17,7 @@ from status.conf import conf
 from status.engine import engine
 from status.entries import Check
 from status.formats import FORMATS, Format
-from status.registry import Selection, UnknownName, registry
+from status.registry import PRESETS, Selection, UnknownName, registry
 from status.report import Report, Result, failure, is_sound, one_line
 from status.serialization import JSON, NotPlain, to_plain
 
@@ -43,11 +43,12 @@ class Local:
 
     def listing(self, name: str | None) -> Mapping[str, Mapping[str, str | None]]:
         """Return the addresses by resource and provider; None where they have none. Raises CannotAsk."""
-        selection, path = self._select(name), mounted_path()
-        listing: dict[str, dict[str, str | None]] = {resource: {} for resource in selection.resources}
-        for check in selection.checks:
-            listing[check.resource][check.name] = None if path is None else f"{path}/{check.resource}/{check.name}"
-        return listing
+        presets, path = registry.presets(), mounted_path()
+        names = listed(*resolve(name, registry, presets), {**registry, **presets})
+        return {
+            home: {each: None if path is None else f"{path}/{home}/{each}" for each in providers}
+            for home, providers in names.items()
+        }
 
     def report(self, options: Options, patience: float | None = None) -> Report:
         """Run what the options choose. After ``patience`` seconds the rest is reported as running. Raises CannotAsk."""
@@ -68,7 +69,7 @@ class Local:
 
     def _select(self, name: str | None, check: Collection[str] = (), skip: Collection[str] = ()) -> Selection:
         try:
-            return registry.select(*resolve(name, registry), only=check, skip=skip)
+            return registry.select(*resolve(name, registry, registry.presets()), only=check, skip=skip)
         except UnknownName as error:
             raise no_such(error.kind, error.name, error.known) from error
 
@@ -110,14 +111,19 @@ class Instance:
 
     def listing(self, name: str | None) -> Mapping[str, Mapping[str, str]]:
         self._deadline = monotonic() + self.timeout
-        names = self._names(self._send("OPTIONS", ""))
-        resource, provider = resolve(name, names)
-        if resource is not None and resource not in names:
-            raise no_such("resource", resource, names)
+        names = dict(self._names(self._send("OPTIONS", "")))
+        resource, provider = resolve(name, names, PRESETS)
+        for preset in PRESETS:
+            if preset not in names and resource in (None, preset):
+                response = self._send("OPTIONS", path_of(preset))
+                providers = response.json() if response.status == 200 else None
+                if providers is not None and all(isinstance(address, str) for address in providers.values()):
+                    names[preset] = providers
+                elif resource is not None:
+                    raise self._refusal(response)
         return {
-            home: {each: f"{self.url}{path_of(home, each)}" for each in providers if provider in (None, each)}
-            for home, providers in names.items()
-            if resource in (None, home)
+            home: {each: f"{self.url}{path_of(home, each)}" for each in providers}
+            for home, providers in listed(resource, provider, names).items()
         }
 
     def report(self, options: Options, patience: float | None = None) -> Report:
@@ -150,7 +156,7 @@ class Instance:
         response = self._send("OPTIONS", "")
         if response.status in (405, 501) and _problem(response) is None:
             return name, None  # a proxy bars OPTIONS; most names are resources
-        return resolve(name, self._names(response))
+        return resolve(name, self._names(response), PRESETS)
 
     def _names(self, response: ServerResponse) -> Mapping[str, Mapping[str, Any]]:
         listing = response.json() if response.status == 200 else None
@@ -183,10 +189,11 @@ class Instance:
 Target = Local | Instance
 
 
-def resolve(name: str | None, names: Mapping[str, Collection[str]]) -> Named:
+def resolve(name: str | None, names: Mapping[str, Collection[str]], presets: Collection[str] = ()) -> Named:
     """Return what was typed as resource and provider. Raises CannotAsk for a bare name unknown or ambiguous.
 
-    names: the providers by resource.
+    names: the providers by resource, as they are configured.
+    presets: further resources. A provider of the same name comes first: it was there before.
     """
     if name is None:
         return None, None
@@ -196,13 +203,28 @@ def resolve(name: str | None, names: Mapping[str, Collection[str]]) -> Named:
     if name in names:
         return name, None
     homes = [resource for resource in names if name in names[resource]]
+    if not homes and name in presets:
+        return name, None
     if not homes:
         providers = dict.fromkeys(provider for resource in names for provider in names[resource])
-        raise no_such("resource or provider", name, [*map(typed_name, names), *providers])
+        raise no_such("resource or provider", name, [*map(typed_name, names), *presets, *providers])
     if len(homes) > 1:
         choices = " or ".join(f"{home}/{name}" for home in homes)
         raise CannotAsk(f'"{name}" is in several resources; write {choices}')
     return homes[0], name
+
+
+def listed(
+    resource: str | None, provider: str | None, names: Mapping[str, Collection[str]]
+) -> Mapping[str, Collection[str]]:
+    """Return what was asked for of ``names``, the providers by resource. Raises CannotAsk for an unknown name."""
+    if resource is None:
+        return names
+    if resource not in names:
+        raise no_such("resource", resource, names)
+    if provider is not None and provider not in names[resource]:
+        raise no_such("provider", provider, names[resource])
+    return {resource: names[resource] if provider is None else [provider]}
 
 
 def no_such(kind: str, name: str, known: Iterable[str]) -> CannotAsk:
@@ -274,7 +296,7 @@ def read_report(response: ServerResponse, resource: str | None = None, provider:
         results.append(Result(resource or "", provider or "status", answer, answer, sound=False, error=reason))
     if not results:
         raise CannotAsk("nothing is left to ask")
-    resources = (resource,) if resource is not None else tuple(dict.fromkeys(result.resource for result in results))
+    resources = tuple(dict.fromkeys(result.resource for result in results))  # what "ready" asks is of "health"
     return Report(tuple(results), resources, resource, provider)
 
 
