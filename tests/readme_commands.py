@@ -82,8 +82,12 @@ defaults: ``ping`` and ``code``. A plain module, or a class in one, holds the sa
 ``-t`` bounds the whole exchange (10 seconds unless given), also where the server sends one byte a second. The token
 comes from ``--token-file``, from ``STATUS_TOKEN`` in the environment, or from ``--token``, which other users of the
 machine may see. ``--header 'Host: shop.example.com'`` adds a header, ``--insecure`` accepts any certificate. Redirects
-to another server are refused, proxies are not used, and an answer that is not from django-status is exit code 2. A name
-with a slash saves the request that finds out whether ``ping`` is a resource or a provider.
+to another server are refused, and proxies are not used. A name with a slash saves the request that finds out whether
+``ping`` is a resource or a provider.
+
+A server that cannot be found, refuses, does not answer in time, has a wrong certificate, or whose proxy answers 502 to
+504, is not well: exit code 1 with or without ``-e``, and CRITICAL for Nagios. A wrong address, name or token, and an
+answer of some other application, are a wrong question: 2, UNKNOWN, and a hint.
 
 **Wait.** For start scripts, init containers and compose:
 

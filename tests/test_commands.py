@@ -34,6 +34,7 @@ from status.cli.output import CLEAR_LINE, CLEAR_SCREEN, Terminal, human_text
 from status.engine import engine
 from status.providers.base import Answer
 from status.report import summary
+from tests import services
 from tests.commandline import PATIENCE, Asked, Screen, ask, bare, command
 from tests.readme_commands import END, README, START, section
 from tests.reports import MIXED, report, result
@@ -696,6 +697,7 @@ class CallCommandTests(SimpleTestCase):
             (["nope"], {}, 2),
             (["health", "-f", "nagios"], {}, 2),
             (["--for", "3"], {}, 2),
+            (["health/"], {"url": f"http://127.0.0.1:{services.refused_port()}/"}, 1),
         ):
             with self.subTest(words), self.assertRaises(CommandError) as raised:
                 call_command("status", *words, stdout=io.StringIO(), **options)

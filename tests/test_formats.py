@@ -526,7 +526,8 @@ class NagiosTests(SimpleTestCase):
             self.assertTrue(render("nagios", asked).startswith(f"STATUS {word} - "))
 
     def test_what_could_not_be_asked_is_unknown(self):
-        self.assertEqual(nagios.unknown("no such\nresource | 'x'=1"), "STATUS UNKNOWN - no such_resource / 'x'=1\n")
+        text = nagios.no_answer(nagios.UNKNOWN, "no such\nresource | 'x'=1")
+        self.assertEqual(text, "STATUS UNKNOWN - no such_resource / 'x'=1\n")
 
     def test_without_details_there_are_no_durations(self):
         self.assertEqual(render("nagios", ALL_WELL, details=False), "STATUS OK - 2 checks passed\n")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from django.test import SimpleTestCase, tag
 
 from tests import services
+from tests.commandline import ask as command
 
 COOKIE = {"Cookie": f"sessionid={'x' * 32}"}
 HAPROXY = """
@@ -48,6 +49,7 @@ http {{
         listen 127.0.0.1:{port};
         location / {{
             proxy_pass http://127.0.0.1:{web};
+            proxy_read_timeout {patience}s;
             proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
         }}
@@ -59,14 +61,14 @@ http {{
 class Proxy(services.Server):
     """HAProxy or nginx in front of the server on port ``web``, with its configuration in a file."""
 
-    def __init__(self, program: str, option: str, configuration: str, web: int) -> None:
+    def __init__(self, program: str, option: str, configuration: str, web: int, patience: int = 60) -> None:
         super().__init__([services.require(program), option, "{configuration}"])
-        self.configuration, self.web = configuration, web
+        self.configuration, self.web, self.patience = configuration, web, patience
 
     def prepare(self) -> list[str]:
         command = super().prepare()
         file = self.directory / "configuration"
-        file.write_text(self.configuration.format(port=self.port, web=self.web, folder=self.directory))
+        file.write_text(self.configuration.format(**vars(self), folder=self.directory))
         return [part.replace("{configuration}", str(file)) for part in command]
 
 
@@ -158,3 +160,37 @@ class ProxyTests(SimpleTestCase):
 
     def test_haproxy_finds_the_server_alive_and_not_ready(self):
         self.each("haproxy", "-f", HAPROXY, self.behind_haproxy)
+
+
+@tag("fault")
+class CommandTests(SimpleTestCase):
+    """FAULTS O1: what cron, Docker and Nagios are told of a server by ``--url``, through nginx."""
+
+    def assertEnds(self, code: int, nagios: str, part: str, *words: str) -> None:
+        for more in ([], ["-e"], ["-f", "json"]):
+            asked = command(*words, *more, in_django=False)
+            self.assertEqual(asked.code, code, asked)
+            self.assertIn(part, asked.out + asked.err)
+        asked = command(*words, "-f", "nagios", in_django=False)
+        self.assertEqual((asked.code, asked.err), (["OK", "WARNING", "CRITICAL", "UNKNOWN"].index(nagios), ""))
+        self.assertTrue(asked.out.startswith(f"STATUS {nagios} - "), asked.out)
+
+    def test_a_server_that_is_not_well_is_told_from_a_wrong_question(self):
+        env = {"DJANGO_SETTINGS_MODULE": "tests.settings"}
+        with services.gunicorn("django.core.wsgi:get_wsgi_application()", "--threads", "4", env=env) as web:
+            with Proxy("nginx", "-c", NGINX, web.port, patience=1) as nginx:
+                url = f"http://127.0.0.1:{nginx.port}/status/"
+                ask = ["health/", "--url", url]
+                self.assertEqual(command(*ask, "-e", in_django=False).code, 0)
+                hint = "its ALLOWED_HOSTS may lack the host"
+                self.assertEnds(2, "UNKNOWN", hint, *ask, "--header", "Host: other.example")
+                self.assertEnds(2, "UNKNOWN", "answers 404 with text/html", "health/", "--url", f"{url}nowhere/")
+                self.assertEnds(2, "UNKNOWN", "There is no resource", "nope/", "--url", url)
+                with web.frozen():
+                    self.assertEnds(1, "CRITICAL", "answers 504 with text/html", *ask)
+                    with nginx.frozen():
+                        self.assertEnds(1, "CRITICAL", "did not answer within 0.5 s", *ask, "-t", "0.5")
+                self.assertEqual(command(*ask, "-e", in_django=False).code, 0)
+                web.kill()
+                self.assertEnds(1, "CRITICAL", "answers 502 with text/html", *ask)
+            self.assertEnds(1, "CRITICAL", "cannot be reached: Connection refused", *ask)

@@ -24,11 +24,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from status.cli.arguments import CannotAsk
-from status.cli.client import ServerResponse, redirect_target
+from status.cli.client import TOKEN_HEADER, ServerResponse, redirect_target
 from status.cli.command import Wait
 from status.cli.output import Terminal, human_text
 from status.cli.target import api_url, read_report
 from status.formats import FORMATS, nagios
+from status.http import HEADERS
 from status.providers.base import Answer as Reasons
 from tests import services
 from tests.commandline import Asked, Screen, ask, command
@@ -296,16 +297,24 @@ BAD = http(503, body=FORMATS["health+json"].render(report(result(answer={"defaul
 class StrangerTests(SimpleTestCase):
     """Servers that are not ours, or not well."""
 
-    def assertCannotAsk(self, url: str, part: str, *words: str) -> None:
+    def assertCannotAsk(self, url: str, part: str, *words: str, expected: int = 2) -> None:
         code, out, err = ask("health/", "--url", url, *words, in_django=False)
-        self.assertEqual((code, out, err.count("\n")), (2, "", 1), err)
+        self.assertEqual((code, out, err.count("\n")), (expected, "", 1), err)
         self.assertIn(part, err)
+
+    def assertDown(self, url: str, part: str, *words: str) -> None:
+        """FAULTS O1: who waits for a server is told that it is not well, whatever the command is asked for."""
+        for more in ([], ["-e"], ["-f", "json"], ["-f", "prometheus", "-q"]):
+            self.assertCannotAsk(url, part, *words, *more, expected=1)
+        code, out, err = ask("health/", "-f", "nagios", "--url", url, *words, in_django=False)
+        self.assertEqual((code, err), (2, ""))
+        self.assertTrue(out.startswith("STATUS CRITICAL - "), out)
+        self.assertIn(part, out)
 
     def test_what_is_not_ours_is_one_clear_line(self):
         for answer, part in (
             (http(kind="text/html", body="<title>Shop</title>"), "with text/html, which is not from django-status"),
             (http(kind="application/json", body='{"error": 3}'), "with application/json, which is not"),
-            (http(502, kind="text/html"), "answers 502"),
             (http(body="{}"), "not a health report"),
             (http(body="[" * 100_000), "not a health report"),
             (http(body='{"checks": []}'), "not a health report"),
@@ -321,13 +330,68 @@ class StrangerTests(SimpleTestCase):
             *((http(body=body), "not a health report") for body in NO_REPORTS),
             (http(403, kind="text/html"), "answers 403: it needs a token"),
             (http(404, "application/json", '{"error": "There is \\u001b[2J no such"}'), "There is _[2J no such"),
+        ):
+            with self.subTest(part), server(answer) as url:
+                self.assertCannotAsk(url, part)
+
+    def test_a_server_or_proxy_that_is_not_well_is_down(self):
+        """FAULTS O1."""
+        for answer, part in (
+            *(
+                (http(status, "text/html", "<h1>Bad gateway</h1>"), f"answers {status} with")
+                for status in (500, 502, 504)
+            ),
+            (http(503, "application/json", '{"message": "no healthy upstream"}'), "answers 503 with application/json"),
+            (http(503, "text/plain", "no healthy upstream"), "answers 503 with text/plain"),
+            (http(599, "application/health+json", '{"status": "up"}'), "health"),
             (b"", "cannot be reached: RemoteDisconnected"),
             (b"220 mail.example.com ESMTP\r\n", "cannot be reached: BadStatusLine"),
             (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "cannot be reached: IncompleteRead"),
             (b"HTTP/1.1 200 OK\r\n" + b"a" * 70_000, "cannot be reached: LineTooLong"),
         ):
             with self.subTest(part), server(answer) as url:
-                self.assertCannotAsk(url, part)
+                self.assertDown(url, part)
+
+    def test_an_answer_of_another_app_is_a_wrong_question(self):
+        """FAULTS O1: whatever its format, so that nobody takes it for a healthy answer."""
+        for kind, body in (
+            ("text/html", "<title>Shop</title>"),
+            ("application/json", '{"hello": "world"}'),
+            ("text/plain", "STATUS PASS"),
+        ):
+            for status in (200, 404):
+                with server(http(status, kind, body)) as url:
+                    for name in ("json", "text", "openmetrics", "nagios", "human"):
+                        with self.subTest(kind=kind, status=status, format=name):
+                            code, out, err = ask("health/", "-f", name, "--url", url, in_django=False)
+                            self.assertEqual(code, 3 if name == "nagios" else 2)
+                            self.assertIn("which is not from django-status; --url is where the app", out + err)
+
+    def test_a_refusal_is_a_wrong_question_in_any_format(self):
+        """FAULTS O1."""
+        for answer, part in (
+            (http(400, "text/html"), "its ALLOWED_HOSTS may lack the host; name one with --header 'Host: ...'"),
+            (http(401, "application/json", '{"error": "This needs a token"}'), "answers 401: it needs a token"),
+            (http(403, "application/json", '{"detail": "no"}'), "answers 403: it needs a token"),
+            (http(404, "application/json", '{"error": "There is no resource of that name."}'), "There is no resource"),
+            (http(406, "application/json", '{"error": "There is no such format."}'), "There is no such format"),
+        ):
+            with server(answer) as url:
+                for words in ([], ["-e"], ["-f", "json"], ["-f", "prometheus"]):
+                    with self.subTest(part, words=words):
+                        self.assertCannotAsk(url, part, *words)
+                code, out, _ = ask("health/", "-f", "nagios", "--url", url, in_django=False)
+                self.assertEqual((code, out.split(" - ")[0]), (3, "STATUS UNKNOWN"))
+
+    def test_an_answer_that_lost_its_headers_on_the_way_is_asked_for_again(self):
+        """A proxy may remove ``Vary``; the health document tells that the server is ours."""
+        self.assertIn(TOKEN_HEADER, HEADERS["Vary"])
+        with server(http(503, "application/json", '{"databases": false}'), BAD) as url:
+            self.assertEqual(
+                ask("health/", "-f", "json", "--url", url, in_django=False), Asked(0, '{"databases": false}\n')
+            )
+        with server(http(503, "application/json", '{"a": false}', Vary="Accept, X-Status-Token"), b"") as url:
+            self.assertEqual(ask("health/", "-e", "-f", "json", "--url", url, in_django=False).code, 1)
 
     def test_a_number_that_is_none_is_told(self):
         """R10."""
@@ -404,7 +468,7 @@ class StrangerTests(SimpleTestCase):
             for what, url in urls.items():
                 with self.subTest(what):
                     started = time.monotonic()
-                    self.assertCannotAsk(url, "did not answer within 0.", "-t", "0.3")
+                    self.assertCannotAsk(url, "did not answer within 0.", "-t", "0.3", expected=1)
                     self.assertLess(time.monotonic() - started, 2)
 
     def test_a_terminal_shows_whom_it_waits_for(self):
@@ -422,22 +486,22 @@ class StrangerTests(SimpleTestCase):
 
         with mock.patch("socket.getaddrinfo", resolve):
             started = time.monotonic()
-            self.assertCannotAsk("http://status.invalid/", "did not answer within 0.2 s", "-t", "0.2")
+            self.assertCannotAsk("http://status.invalid/", "did not answer within 0.2 s", "-t", "0.2", expected=1)
             self.assertLess(time.monotonic() - started, 2)
 
     def test_nobody_there_is_one_clear_line(self):
-        self.assertCannotAsk(f"http://127.0.0.1:{services.refused_port()}/", "cannot be reached: Connection refused")
+        self.assertDown(f"http://127.0.0.1:{services.refused_port()}/", "cannot be reached: Connection refused")
         with mock.patch(
             "socket.getaddrinfo", side_effect=socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         ):
-            self.assertCannotAsk("http://status.invalid/", "cannot be reached: Name or service not known")
+            self.assertDown("http://status.invalid/", "cannot be reached: Name or service not known")
         self.assertCannotAsk(f"http://{'a' * 70}.invalid/", "cannot be reached: Unicode")
 
     def test_a_process_with_an_unanswered_request_ends_in_time(self):
         with services.silent() as port:
             started = time.monotonic()
             code, out, err = command("ping", "-t", "0.3", "--url", f"http://127.0.0.1:{port}/")
-        self.assertEqual((code, out, err.count("\n")), (2, "", 1))
+        self.assertEqual((code, out, err.count("\n")), (1, "", 1))
         self.assertLess(time.monotonic() - started, 15)
 
     def test_a_name_is_asked_for_as_a_resource_where_options_is_barred(self):
@@ -494,7 +558,9 @@ class StrangerTests(SimpleTestCase):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate, key)
             with server(GOOD, context=context) as url:
-                self.assertCannotAsk(url, "its certificate is not trusted")
+                self.assertDown(url, "its certificate is not trusted (self")
+                with mock.patch.dict("os.environ", {"SSL_CERT_FILE": certificate}):
+                    self.assertDown(url, "its certificate is not trusted (IP address mismatch")
                 self.assertEqual(ask("health/", "--insecure", "--url", url, in_django=False).code, 0)
 
 

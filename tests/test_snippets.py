@@ -250,7 +250,7 @@ class ToolTests(SimpleTestCase):
         """Nobody listens at that address, and that is all there is to complain about."""
         port = services.free_port()
         code, _, err = ask(*(word.replace("localhost:8000", f"localhost:{port}") for word in words), in_django=False)
-        self.assertEqual(code, 2)
+        self.assertEqual(code, 1)
         self.assertIn("cannot be reached: ", err)
 
     def test_nginx_accepts_it(self):
@@ -305,8 +305,8 @@ class ToolTests(SimpleTestCase):
         code, out, _ = ask(
             *(word.replace("localhost:8000", f"localhost:{port}") for word in words[1:]), in_django=False
         )
-        self.assertEqual(code, 3)
-        self.assertTrue(out.startswith("STATUS UNKNOWN - "), out)
+        self.assertEqual(code, 2)
+        self.assertTrue(out.startswith("STATUS CRITICAL - "), out)
 
     def each_site(self, kind: str) -> list[str]:
         """The snippet for each of ``SITES``, with a program that is there."""

@@ -52,21 +52,31 @@ SNIPPETS = {
 }
 #: Characters of a line that says why there is no answer.
 MAX_MESSAGE = 2_000
+#: The exit code where the question could not be asked.
+MISUSE = 2
 EXIT_CODES = """\
-exit codes: 0 asked and answered (with -e: nothing fails), 1 something judged fails (-e, wait),
-2 the question could not be asked. With -f nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
+exit codes: 0 asked and answered (with -e: nothing fails), 1 something judged fails (-e, wait), or the
+server that --url names is not there or not well, 2 the question could not be asked.
+With -f nagios: 0 OK, 1 WARNING, 2 CRITICAL (also where 1 means the server), 3 UNKNOWN."""
 
 
 class CannotAsk(StatusError):
     """The question could not be asked. The text becomes one printable line; the exit code is 2.
 
+    down: the question is right and the server is not well, so the exit code is 1, and CRITICAL for Nagios.
     transient: asking again later may help, so ``wait`` and ``--watch`` go on.
     """
 
-    def __init__(self, message: str, transient: bool = False) -> None:
+    def __init__(self, message: str, transient: bool = False, down: bool = False) -> None:
         # Names and reasons come from the command line and from servers.
         super().__init__("".join(char if char.isprintable() else "_" for char in message[:MAX_MESSAGE]))
-        self.transient = transient
+        self.transient = transient or down
+        self.down = down
+
+    @property
+    def exit_code(self) -> int:
+        """Return what a shell sees."""
+        return 1 if self.down else MISUSE
 
 
 class Options(NamedTuple):

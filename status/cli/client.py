@@ -18,18 +18,27 @@ from status.threads import start_call, wait
 #: Bytes of a body that are read. The app's own answers are far smaller.
 MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_REDIRECTS = 5
+#: Named in ``Vary`` by all answers of this app, and hardly by others.
+TOKEN_HEADER = "X-Status-Token"
 
 
 class ServerResponse(NamedTuple):
     """A response that was read to its end.
 
     media_type: the content type without its parameters, in lower case.
+    vary: the header of that name.
     """
 
     status: int
     media_type: str
     body: bytes
     location: str = ""
+    vary: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        """Return whether it says that django-status has sent it, unless a proxy has removed the header."""
+        return TOKEN_HEADER in self.vary
 
     def json(self) -> dict[str, Any] | None:
         """Return the object in the body. None where there is none, or where a name comes twice: one would be lost."""
@@ -70,12 +79,14 @@ def send(method: str, url: str, headers: Mapping[str, str], deadline: float, ins
         for open_socket in sockets:
             with suppress(OSError):
                 open_socket.shutdown(socket.SHUT_RDWR)  # ends the thread, which may wait for it
-        raise CannotAsk(f"{shown} did not answer within {monotonic() - started:.1f} s", transient=True) from error
+        raise CannotAsk(f"{shown} did not answer within {monotonic() - started:.1f} s", down=True) from error
     if isinstance(error, (OSError, HTTPException, ValueError)):
         reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
         if isinstance(error, ssl.SSLCertVerificationError):
             reason = f"its certificate is not trusted ({error.verify_message}); --insecure accepts it"
-        raise CannotAsk(f"{shown} cannot be reached: {reason}", transient=True) from error
+        # Not where the host has a name that none can have.
+        down = isinstance(error, (OSError, HTTPException))
+        raise CannotAsk(f"{shown} cannot be reached: {reason}", down=down) from error
     return call.result()
 
 
@@ -100,11 +111,13 @@ def _send_once(
             body = response.read(MAX_BODY_BYTES + 1)
             if len(body) > MAX_BODY_BYTES:
                 size = f"more than {MAX_BODY_BYTES // 1024 // 1024} MiB"
-                raise CannotAsk(f"{url.partition('?')[0]} sends {size}, which is not from django-status")
+                message = f"{url.partition('?')[0]} sends {size}, which is not from django-status"
+                raise CannotAsk(message, down=response.status >= 500)
             if response.length:
                 raise IncompleteRead(body, response.length)
             media_type = response.getheader("Content-Type", "").partition(";")[0].strip().lower()
-            return ServerResponse(response.status, media_type, body, response.getheader("Location", ""))
+            location, vary = response.getheader("Location", ""), response.getheader("Vary", "")
+            return ServerResponse(response.status, media_type, body, location, vary)
 
 
 def redirect_target(url: str, location: str) -> str:

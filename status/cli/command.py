@@ -25,8 +25,6 @@ from status.registry import registry
 from status.report import Report, one_line, overall, summary
 
 NAGIOS = "nagios"
-#: The exit code where the question could not be asked.
-MISUSE = 2
 
 
 def answer_and_exit(argv: Sequence[str], prog: str, in_django: bool) -> NoReturn:
@@ -65,10 +63,11 @@ def answer(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) 
             return run(options, terminal)
     except CannotAsk as error:
         if re.search(rf"(-f ?|--format[ =]){NAGIOS}", " ".join(argv)):  # also where the rest cannot be understood
-            terminal.write(nagios.unknown(str(error)))
-            return nagios.UNKNOWN
+            code = nagios.CRITICAL if error.down else nagios.UNKNOWN
+            terminal.write(nagios.no_answer(code, str(error)))
+            return code
         terminal.remark(f"{prog}: {error}")
-        return MISUSE
+        return error.exit_code
 
 
 def run(options: Options, terminal: Terminal) -> int:
@@ -114,7 +113,7 @@ def _watch(target: Target, options: Options, terminal: Terminal, pause: float) -
         except CannotAsk as error:
             if not error.transient:
                 raise
-            text, code = f"{error}\n", MISUSE
+            text, code = f"{error}\n", error.exit_code
         if options.format == HUMAN and text:
             text = f"{strftime('%Y-%m-%d %H:%M:%S')}\n{text}"
         terminal.write(CLEAR_SCREEN + text if terminal.interactive else text)

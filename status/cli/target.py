@@ -137,8 +137,9 @@ class Instance:
         named = self._resolve(options.name)
         response = self._get(named, options, known)
         failing = response.status >= 300 and not known.always_ok
-        if (options.error_on_fail or options.quiet) and not failing:
+        if not response.is_ours or ((options.error_on_fail or options.quiet) and not failing):
             # The status alone does not tell: metrics are always 200, and so is a project with STATUS_ERROR_CODE = 200.
+            # Nor does a JSON object say whose it is: that of a gateway is no answer.
             health = response if known is HEALTH else self._get(named, options, HEALTH)
             failing = read_report(health, *named).failing
         return response.body.decode("utf-8", "replace"), failing
@@ -182,8 +183,13 @@ class Instance:
         if problem is not None:
             return CannotAsk(f"{self.url}: {problem}")
         what = f"{response.media_type or 'nothing'}, which is not from django-status"
-        message = f"{self.url} answers {status} with {what}; --url is where the app is mounted"
-        return CannotAsk(message, transient=status in (404, 500, 502, 503, 504))
+        hint = "--url is where the app is mounted"
+        if status == 400:
+            hint = "its ALLOWED_HOSTS may lack the host; name one with --header 'Host: ...', or see StatusMiddleware"
+        elif status >= 500:
+            hint = "the server, or a proxy before it, is not well"
+        message = f"{self.url} answers {status} with {what}; {hint}"
+        return CannotAsk(message, transient=status == 404, down=status >= 500)
 
 
 Target = Local | Instance
@@ -272,7 +278,7 @@ def read_report(response: ServerResponse, resource: str | None = None, provider:
 
     resource, provider: what was asked for.
     """
-    no_report = CannotAsk("the instance answers something that is not a health report")
+    no_report = CannotAsk("the instance answers something that is not a health report", down=response.status >= 500)
     document = response.json() or {}
     checks = document.get("checks")
     if not isinstance(checks, dict) or not all(isinstance(entries, list) for entries in checks.values()):
@@ -347,7 +353,7 @@ def _number(value: object) -> float | None:
 
 def _problem(response: ServerResponse) -> str | None:
     """Return the app's own words for a question that it does not answer, None where it has answered."""
-    if response.status not in (400, 404, 405, 406) or response.media_type != "application/json":
+    if response.status not in (400, 401, 403, 404, 405, 406) or response.media_type != "application/json":
         return None
     body = response.json() or {}
     error = body.get("error")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from status.report import Report, components, one_line, overall, summary
 
 OK, WARNING, CRITICAL, UNKNOWN = 0, 1, 2, 3
+WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 #: Nagios reads 8 KB, NRPE and older ones half of it.
 MAX_OUTPUT = 4096
 
@@ -19,9 +20,9 @@ def exit_code(report: Report) -> int:
     return {"pass": OK, "warn": WARNING, "fail": CRITICAL}[report.state]
 
 
-def unknown(reason: str) -> str:
-    """Return what to print, with exit code 3, where the question could not be asked. ``reason`` is a safe sentence."""
-    return f"STATUS UNKNOWN - {_plugin_text(reason)}\n"
+def no_answer(code: int, reason: str) -> str:
+    """Return what to print, with that exit code, where no answer came. ``reason`` is a safe sentence."""
+    return f"STATUS {WORDS[code]} - {_plugin_text(reason)}\n"
 
 
 def render_nagios(report: Report, details: bool) -> str:
@@ -29,8 +30,7 @@ def render_nagios(report: Report, details: bool) -> str:
 
     Never more than 4 KB: lines that have no room are left out, and so is performance data that has none beside them.
     """
-    word = ("OK", "WARNING", "CRITICAL", "UNKNOWN")[exit_code(report)]
-    first = f"STATUS {word} - {_plugin_text(summary(report))}"
+    first = f"STATUS {WORDS[exit_code(report)]} - {_plugin_text(summary(report))}"
     room = MAX_OUTPUT - len(first.encode()) - 1
     lines: list[str] = []
     for component in (part for result in report.results for part in components(result, details)):

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from status.cli.arguments import VERBS, CannotAsk, Options, add_options
-from status.cli.command import MISUSE, answer_and_exit, run
+from status.cli.command import answer_and_exit, run
 from status.cli.output import Terminal
 
 
@@ -38,6 +38,6 @@ class Command(BaseCommand):
         try:
             code = run(Options.of(options["words"], options), terminal)
         except CannotAsk as error:
-            raise CommandError(str(error), returncode=MISUSE) from error
+            raise CommandError(str(error), returncode=error.exit_code) from error
         if code:
             raise CommandError("not everything that was asked for is healthy", returncode=code)
