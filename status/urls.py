@@ -15,5 +15,9 @@ urlpatterns = [
     re_path(r"^$", PageView.as_view(), name="root"),
     re_path(r"^health/?$", HealthView.as_view(), name="health"),
     re_path(r"^stats/?$", StatsView.as_view(), name="stats"),
-    re_path(r"^assets/(?P<version_asked>[0-9a-f]+)/(?P<name>[a-z]+\.[a-z]+)/?$", AssetView.as_view(), name="asset"),
+    re_path(
+        r"^assets/(?P<version_asked>[0-9a-f]+)/(?P<name>(?:schemas/)?[a-z]+\.[a-z]+)/?$",
+        AssetView.as_view(),
+        name="asset",
+    ),
 ]

@@ -1,4 +1,4 @@
-"""The three pages, and the style sheet, script and icons that they need."""
+"""The three pages, the style sheet, script and icons that they need, and the JSON Schemas."""
 
 from __future__ import annotations
 
@@ -42,7 +42,14 @@ FORMAT_LABELS = {
 }
 #: The app may be imported from a zip file.
 ASSET_FOLDER = files("status") / "static" / "status"
-ASSET_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+#: What is served of it: the files of the pages, and the JSON Schemas of what is answered.
+ASSET_FOLDERS = {"": ASSET_FOLDER, "schemas/": ASSET_FOLDER / "schemas"}
+ASSET_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/schema+json",
+    ".svg": "image/svg+xml",
+}
 #: Seconds in a year.
 YEAR = 365 * 24 * 3600
 
@@ -155,7 +162,7 @@ class StatsView(PageView):
 
 
 class AssetView(StatusView):
-    """A file that the pages need, served by the app itself.
+    """A file that the pages need, or a JSON Schema, served by the app itself.
 
     A page that reports an outage must not need the project's static file host, nor that ``collectstatic`` ever ran.
     """
@@ -184,7 +191,8 @@ class AssetView(StatusView):
 @lru_cache(maxsize=1)
 def assets() -> dict[str, bytes]:
     """Return the content of each file by its name."""
-    found = {file.name: file for file in ASSET_FOLDER.iterdir() if Path(file.name).suffix in ASSET_TYPES}
+    files = {f"{prefix}{file.name}": file for prefix, folder in ASSET_FOLDERS.items() for file in folder.iterdir()}
+    found = {name: file for name, file in files.items() if Path(name).suffix in ASSET_TYPES}
     return {name: found[name].read_bytes() for name in sorted(found)}
 
 
