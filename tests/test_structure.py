@@ -269,6 +269,16 @@ class PromisedPathsTests(SimpleTestCase):
         "status.__main__.main",
         "status.urls.urlpatterns",
         "status.api.urls.urlpatterns",
+        "status.ask",
+        "status.aask",
+        "status.Report",
+        "status.Result",
+        "status.preload",
+        "status.providers.Answer",
+        "status.providers.Unavailable",
+        "status.providers.Composite",
+        "status.providers.deadline",
+        "status.test.fake",
     )
 
     def test_every_promised_path_imports(self):
