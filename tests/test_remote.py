@@ -152,7 +152,8 @@ class InstanceTests(LiveServerTestCase):
         self.assertEqual(human_words(self.ask("ready").out), human_words(self.ask("health").out))
         self.assertEqual(self.ask("ready", "-e").code, 1)
         with override_settings(DEBUG=False, STATUS_PUBLIC=()):
-            self.assertEqual(self.ask("live/", "-e").code, 0)
+            self.assertEqual((self.ask("live/", "-e").code, self.ask("live", "-e").code), (0, 0))
+            self.assertEqual(self.ask("ready", "-e").code, 2)
             self.assertEqual(self.ask("ready/", "-e").code, 2)
             self.assertIn("answers 403", self.ask("ready", "--list").err)
         with override_settings(STATUS_PROVIDERS={"shop": PROVIDERS["shop"]}):

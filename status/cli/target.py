@@ -157,6 +157,8 @@ class Instance:
         response = self._send("OPTIONS", "")
         if response.status in (405, 501) and _problem(response) is None:
             return name, None  # a proxy bars OPTIONS; most names are resources
+        if response.status in (401, 403) and name in PRESETS:
+            return name, None  # live is open to everyone where all else is closed
         return resolve(name, self._names(response), PRESETS)
 
     def _names(self, response: ServerResponse) -> Mapping[str, Mapping[str, Any]]:
