@@ -156,6 +156,9 @@ class InstanceTests(LiveServerTestCase):
             self.assertEqual(self.ask("ready", "-e").code, 2)
             self.assertEqual(self.ask("ready/", "-e").code, 2)
             self.assertIn("answers 403", self.ask("ready", "--list").err)
+        with override_settings(DEBUG=False, STATUS_PUBLIC=("stats",)):
+            self.assertEqual(list(json.loads(self.ask("--list", "-f", "json").out)), ["stats", "live"])
+            self.assertIn("answers 403", self.ask("ready", "--list").err)
         with override_settings(STATUS_PROVIDERS={"shop": PROVIDERS["shop"]}):
             self.assertEqual(list(json.loads(self.ask("--list", "-f", "json").out)), ["shop", "live"])
             self.assertEqual(self.ask("ready").code, 2)
