@@ -9,7 +9,7 @@ from django.urls import Resolver404, get_resolver
 from status.conf import conf, found, is_timeout
 from status.engine import engine
 from status.exceptions import StatusError
-from status.history import history, since
+from status.history import history
 from status.providers.base import Unavailable, runs_here
 from status.registry import Selection, UnknownName, registry
 from status.report import Report
@@ -59,13 +59,7 @@ def _select(name: str | None, timeout: float | None) -> Selection:
 
 def _with_since(report: Report) -> Report:
     """Return the report, in which each result tells when its state began, as far as this process has seen."""
-    results = []
-    for result in report.results:
-        slots = history.of(result.resource, result.name)
-        # The observers may not have been told of this run yet.
-        known = since(slots) if slots and slots[-1].state == result.state else None
-        results.append(result._replace(since=known or result.started_at + (result.duration or 0.0)))
-    return report._replace(results=tuple(results))
+    return report._replace(results=tuple(result._replace(since=history.began(result)) for result in report.results))
 
 
 def preload() -> bool:

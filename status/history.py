@@ -140,6 +140,13 @@ class History:
         """Return when the last run of a check began that passed in this process; None where none did yet."""
         return self._memory.get().passed_at.get((resource, name))
 
+    def began(self, result: Result) -> float:
+        """Return when the state of a result began, seconds since the epoch, as far as this process has seen."""
+        slots = self.of(result.resource, result.name)
+        # The observers may not have been told of this run yet.
+        known = since(slots) if slots and slots[-1].state == result.state else None
+        return known or result.started_at
+
     def share(self, keys: Iterable[Key]) -> None:
         """Begin an exchange with the shared cache if one is configured and it is time. Does not wait for its end."""
         alias, memory = conf.history_cache, self._memory.get()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from status import __version__
-from status.history import history, since
+from status.history import history
 from status.report import Report, Result, State, components, one_line
 
 #: Characters of the whole header; servers and proxies refuse responses with longer ones.
@@ -104,11 +104,9 @@ def _samples(result: Result, details: bool) -> Iterator[Any]:
         yield "check_state", result.state == state, ("django_status_check_state", state)
     if result.judged:
         yield "check", 1, ("critical", str(result.critical).lower())
-    # The history may not know of this run yet. A report of another instance tells no time.
-    slots = history.of(result.resource, result.name)
-    began = since(slots) if slots and slots[-1].state == result.state else result.started_at
+    began = history.began(result)
     passed = result.started_at if result.state == "pass" else history.passed_at(result.resource, result.name)
-    if began:
+    if began:  # a report of another instance tells no time
         yield "check_state_since_timestamp_seconds", began
     if passed:
         yield "check_last_success_timestamp_seconds", passed
