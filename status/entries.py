@@ -107,6 +107,11 @@ class Check:
         except Exception:  # whatever it is, it happens again in the run, which reports it
             return True
 
+    @property
+    def native(self) -> bool:
+        """Whether gevent is to run it on a thread of the operating system."""
+        return self.provider is not None and self.provider.native
+
     def run(self) -> Any:
         """Return or raise what the provider does. It gets copies of its arguments: what it does to them ends here."""
         provider = self.load()

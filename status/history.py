@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
 from typing import NamedTuple
 
 from status.conf import conf
@@ -154,7 +153,8 @@ class History:
             if alias is None or memory.exchanging or time.monotonic() < memory.exchanged_at + EXCHANGE_EVERY:
                 return
             with suppress(RuntimeError):  # no thread can be had: the next page tries again
-                memory.worker.submit(partial(self._exchange, memory, alias, {*keys, *memory.slots}))
+                known = {*keys, *memory.slots}
+                memory.worker.submit(lambda call: self._exchange(memory, alias, known))
                 memory.exchanging, memory.exchanged_at = True, time.monotonic()
 
     def close(self) -> None:

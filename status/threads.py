@@ -16,15 +16,25 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from status.conf import conf
 from status.logs import call_safely
 
 T = TypeVar("T")
+
+
+class Call(Protocol):
+    """Calls a function in one certain thread."""
+
+    def __call__(self, function: Callable[..., T], *args: Any) -> T: ...
+
+
+Job = Callable[[Call], object]
 
 
 class PerProcess(Generic[T]):
@@ -53,6 +63,8 @@ class PerProcess(Generic[T]):
 class Worker:
     """Runs jobs one after the other in a daemon thread, which begins with a job and ends after a time without one.
 
+    A job is called with the function ``call(function, *args)`` that ``native_thread`` gives.
+
     at_end: called in the thread before it ends, unless it was abandoned.
     idle_seconds: how long the thread waits for the next job; by default that of the class.
     """
@@ -66,11 +78,11 @@ class Worker:
         self._at_end = at_end
         if idle_seconds is not None:
             self.idle_seconds = idle_seconds
-        self._jobs: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def submit(self, job: Callable[[], object]) -> None:
+    def submit(self, job: Job) -> None:
         """Run ``job`` after those submitted before. Raises RuntimeError where no thread can be started."""
         with self._lock:
             # It is not alive where an exception, an alarm's for example, kept it from starting.
@@ -96,13 +108,13 @@ class Worker:
     def _run(self) -> None:
         with native_thread() as call:
             while (job := self._next()) is not None:
-                call_safely(call, call_safely, job)
+                call_safely(job, call)
                 del job  # a thread that waits holds on to nothing
             if self._at_end is not None:
-                call_safely(call, call_safely, self._at_end)
-            call_safely(call, close_connections)
+                call_safely(self._at_end)
+        close_connections()
 
-    def _next(self) -> Callable[[], object] | None:
+    def _next(self) -> Job | None:
         """Return the next job, or None when the thread is to end."""
         with suppress(Empty):
             if (job := self._jobs.get(timeout=self.idle_seconds)) is not None:
@@ -117,21 +129,44 @@ class Worker:
 
 
 @contextmanager
-def native_thread() -> Iterator[Callable[..., Any]]:
+def native_thread() -> Iterator[Call]:
     """Give a function ``call(function, *args)`` that runs everything in one thread of the operating system.
 
     That is this thread, except where gevent has replaced threads by greenlets: a database driver that does not know
     gevent would block all of them, and every greenlet of a thread would see the event loop that one of them runs.
+    There it is a thread of its own, begun with the first call. gevent's locks lose those who wait for them in several
+    threads, for ever, so call nothing there that may log or wait for a lock.
     """
     monkey = sys.modules.get("gevent.monkey")
     if monkey is None or not monkey.is_module_patched("threading"):
-        yield lambda function, *args: function(*args)
+        yield call_here
         return
-    pool = import_module("gevent.threadpool").ThreadPool(1)
     with ExitStack() as at_end:
-        at_end.callback(pool.kill)
-        at_end.callback(pool.apply, pool.apply(_start_timer).close)
-        yield lambda function, *args: pool.apply(function, args)
+        pools: list[Any] = []
+
+        def call(function: Callable[..., T], *args: Any) -> T:
+            if not pools:
+                pools.append(import_module("gevent.threadpool").ThreadPool(1))
+                at_end.callback(pools[0].kill)
+                at_end.callback(pools[0].apply, pools[0].apply(_start_timer).close)
+                at_end.callback(pools[0].apply, close_connections)
+            # A pool would print what is raised, and end the process for a SystemExit.
+            future: Future[T] = Future()
+            pools[0].apply(settle, (future, partial(function, *args)))
+            return future.result()
+
+        yield call
+
+
+def call_here(function: Callable[..., T], *args: Any) -> T:
+    """Return what ``function`` answers, called in this thread."""
+    return function(*args)
+
+
+def call_natively(function: Callable[[], T]) -> T:
+    """Return what ``function`` answers, called in a thread of the operating system that ends with it."""
+    with native_thread() as call:
+        return call(function)
 
 
 def _start_timer() -> Any:
@@ -209,11 +244,7 @@ def start_call(function: Callable[[], T], name: str) -> Future[T]:
         settle(future, function)
         close_connections()
 
-    def run() -> None:
-        with native_thread() as run_in_it:
-            run_in_it(call)
-
-    threading.Thread(target=run, name=name, daemon=True).start()
+    threading.Thread(target=call, name=name, daemon=True).start()
     return future
 
 

@@ -29,7 +29,7 @@ from status.entries import Check
 from status.providers.base import Answer, Composite, Part, Provider, Unavailable, as_provider, deadline
 from status.registry import registry
 from status.report import Result
-from status.threads import Worker, native_thread
+from status.threads import Worker, call_here, native_thread
 from tests import services
 from tests.components import eventually
 from tests.processes import environment
@@ -364,7 +364,7 @@ class InterruptionTests(EngineTestCase):
         with mock.patch.object(SingleFlight, "submit", submit), self.assertRaises(Limit):
             self.ask(check)
         self.assertFalse(self.engine.busy)
-        jobs[0]()
+        jobs[0](call_here)
         self.assertEqual(self.calls, [])
 
     def test_limit_that_strikes_in_the_middle_of_a_run_reaches_the_caller(self) -> None:
@@ -510,14 +510,14 @@ class ThreadsEndTests(EngineTestCase):
             thread.start()
             self.assertFalse(done.wait(0.05))  # by now it is about to end, and waits for the lock
             worker._jobs.put(None)
-            worker._jobs.put(done.set)
+            worker._jobs.put(lambda call: done.set())
         self.assertTrue(done.wait(5))
         thread.join()
 
     def test_worker_goes_on_after_it_was_stopped(self) -> None:
         worker, done = Worker("late"), threading.Event()
         self.assertIsNone(worker.stop())
-        worker.submit(done.set)
+        worker.submit(lambda call: done.set())
         self.assertTrue(done.wait(5))
         thread = worker.stop()
         self.assertIsNotNone(thread)
@@ -1008,6 +1008,45 @@ print(Engine().run([Check("health", "it", as_provider(check))])[0].answer, watch
 """
 
 
+#: Under gevent, checks that wait for one lock, and what runs on a thread of the operating system.
+LOCKS = """
+from gevent import monkey
+monkey.patch_all()
+import threading, time
+from django.conf import settings
+settings.configure(STATUS_TIMEOUT=5)
+from status.engine import Engine
+from status.entries import Check
+from status.providers.base import Provider, as_provider
+
+get_ident, lock = monkey.get_original("threading", "get_ident"), threading.Lock()
+
+def locked():
+    for _ in range(20):
+        with lock:
+            end = time.perf_counter() + 0.001
+            while time.perf_counter() < end:
+                pass
+    return get_ident() == main
+
+class Native(Provider):
+    native = True
+
+    def check(self):
+        return get_ident() != main
+
+class Leaving(Native):
+    def check(self):
+        raise SystemExit(3)
+
+main, engine = get_ident(), Engine()
+checks = [Check("health", f"locked{number}", as_provider(locked)) for number in range(6)]
+checks += [Check("health", "native", Native()), Check("health", "leaving", Leaving())]
+for _ in range(3):
+    print(*(result.error or result.answer for result in engine.run(checks)))
+"""
+
+
 #: Two async checks that hang, one in database work and one in another blocking call.
 HANGING = """
 import asyncio, time
@@ -1136,6 +1175,14 @@ class AsyncCheckTests(EngineTestCase):
             threads = {call(threading.get_ident) for _ in range(3)}
         self.assertEqual(len(threads), 1)
         self.assertNotIn(threading.get_ident(), threads)
+
+    def test_locks_of_gevent_lose_no_check(self) -> None:
+        """FAULTS E4: gevent's locks lose those who wait for them in several threads of the operating system."""
+        done = subprocess.run(
+            [sys.executable, "-c", LOCKS], env=environment(), capture_output=True, text=True, check=False
+        )
+        answers = "True " * 7 + "raised SystemExit\n"
+        self.assertEqual((done.stdout, done.returncode), (answers * 3, 0), done.stderr)
 
     def test_gevent_that_replaced_nothing_changes_nothing(self) -> None:
         """FAULTS E4."""

@@ -241,7 +241,7 @@ class SharingTests(SimpleTestCase):
             for _ in range(5):
                 one.share([KEY])
                 over = threading.Event()
-                one._memory.get().worker.submit(over.set)
+                one._memory.get().worker.submit(lambda call, over=over: over.set())
                 self.assertTrue(over.wait(5))
         self.assertEqual((len(threads), len(set(threads))), (5, 1))
 

@@ -18,7 +18,7 @@ from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync
 
 from status.conf import conf
 from status.providers.base import Unavailable
-from status.threads import PerProcess, Worker, close_old_connections, running_future, settle, start_call
+from status.threads import PerProcess, Worker, call_natively, close_old_connections, running_future, settle, start_call
 
 #: Calls in threads that cancelled runs of one check may leave behind before it is not run any more.
 MAX_ABANDONED = 3
@@ -32,7 +32,7 @@ class DaemonExecutor(ThreadPoolExecutor):
         self._calls: list[Future[Any]] = []
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        call = start_call(partial(function, *args, **kwargs), "status-async")
+        call = start_call(partial(call_natively, partial(function, *args, **kwargs)), "status-async")
         self._calls = [*self.unfinished(), call]
         return call
 
@@ -54,13 +54,13 @@ class SerialExecutor(Executor):
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future = running_future()
         self._used = True
-        self._worker.submit(lambda: settle(future, partial(function, *args, **kwargs)))
+        self._worker.submit(lambda call: settle(future, partial(call, partial(function, *args, **kwargs))))
         return future
 
     def close_old_connections(self) -> None:
         """Close the thread's database connections as Django does around a request, where it has been used."""
         if self._used:
-            self._worker.submit(close_old_connections)
+            self._worker.submit(lambda call: call(close_old_connections))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Keep the thread for the next run."""

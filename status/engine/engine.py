@@ -22,7 +22,7 @@ from status.logs import call_safely
 from status.providers.base import Part, Provider, Unavailable
 from status.registry import Selection
 from status.report import Report, Result
-from status.threads import PerProcess, Worker, await_future, close_old_connections, wait
+from status.threads import Call, Job, PerProcess, Worker, await_future, call_here, close_old_connections, wait
 
 Observer = Callable[[Check, Result], None]
 
@@ -73,7 +73,7 @@ class SingleFlight:
             self.newest = execution
             return execution
 
-    def submit(self, execution: Execution, job: Callable[[], None], at_end: Callable[[], object]) -> None:
+    def submit(self, execution: Execution, job: Job, at_end: Callable[[], object]) -> None:
         """Have ``job`` run ``execution`` on the warm worker, or on a new one where that hangs in an abandoned one.
 
         at_end: what the worker does when it has had nothing to do for a while.
@@ -280,12 +280,13 @@ class Engine:
         except RuntimeError:
             task.flight.end(task.execution, Outcome.failed(NO_THREAD))
 
-    def _work(self, task: Task) -> None:
+    def _work(self, task: Task, call: Call) -> None:
         """Execute in a worker thread. Its database connections live by Django's rules for a request."""
         if task.flight.begin(task.execution):
-            close_old_connections()
-            outcome = execute(task.one, task.execution)
-            close_old_connections()
+            renew = partial(call if task.one.native else call_here, close_old_connections)
+            renew()
+            outcome = execute(task.one, task.execution, call=call)
+            renew()
             task.flight.end(task.execution, outcome)
             self._returned(task)
 

@@ -19,6 +19,7 @@ from status.logs import call_safely, log_failure
 from status.providers.base import Answer, Finding, Part, Unavailable, running_until
 from status.report import Result, failure
 from status.serialization import JSON, NotPlain, to_plain
+from status.threads import Call, call_here
 
 
 class Outcome(NamedTuple):
@@ -105,13 +106,23 @@ def timed_out(timeout: float) -> str:
     return f"timed out after {timeout:g} s"
 
 
-def execute(check: Check | Part, execution: Execution, contained: Contained = BaseException) -> Outcome:
-    """Run ``check`` in this thread and return what came of it, also where it raises what is ``contained``."""
+def execute(
+    check: Check | Part, execution: Execution, contained: Contained = BaseException, call: Call = call_here
+) -> Outcome:
+    """Run ``check`` and return what came of it, also where it raises what is ``contained``.
+
+    call: runs what needs a thread of the operating system.
+    """
+
+    def in_time(function: Callable[..., Any], *args: Any) -> Any:
+        with running_until(execution.deadline, check):
+            return function(*args)
 
     def ask() -> Outcome:
-        with running_until(execution.deadline, check):
-            value = check.run()
-            return outcome_of(check, finish_awaitable(value, execution) if isawaitable(value) else value)
+        value = call(in_time, check.run) if check.native else in_time(check.run)
+        if isawaitable(value):
+            value = call(in_time, finish_awaitable, value, execution)
+        return outcome_of(check, value)
 
     return contain(check, ask, contained)
 

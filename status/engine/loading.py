@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
-from functools import partial
 from weakref import WeakKeyDictionary
 
 from status.entries import Check
@@ -43,7 +42,7 @@ class Loader:
                 load = Future()
                 load.set_running_or_notify_cancel()
                 try:
-                    self._worker.submit(partial(self._load, check, load))
+                    self._worker.submit(lambda call: self._load(check, load))
                 except RuntimeError:
                     check.load_error = Unavailable(NO_THREAD)
                     load.set_result(None)

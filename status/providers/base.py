@@ -40,6 +40,8 @@ class Provider:
     critical: False makes a failure a warning, which leaves the HTTP status at 200.
     blocking: False promises that ``check`` never waits for anything (no I/O, no lock): it runs without a thread.
     metrics: numbers of the answer that metrics show, name -> ``"gauge"``.
+    native: True has gevent run ``check`` on a thread of the operating system, for a driver in C that does not know
+        gevent. What runs there may wait for no lock that others take, and so should not log.
     arguments: the arguments of ``check`` in their order, name -> types that a positional one must have. All others are
         ignored, as the built-in providers of 2.x did. None hands over whatever the entry gives.
     """
@@ -49,6 +51,7 @@ class Provider:
     critical: bool = True
     blocking: bool = True
     metrics: Mapping[str, str] = MappingProxyType({})
+    native: bool = False
     arguments: Mapping[str, Any] | None = None
 
     def check(self, *args: Any, **kwargs: Any) -> Any:
@@ -121,6 +124,11 @@ class Part:
         except Exception:  # whatever it is, it happens again in the run, which reports it
             return True
 
+    @property
+    def native(self) -> bool:
+        """Whether gevent is to ask on a thread of the operating system."""
+        return self.provider.asks_natively(self.name)
+
     def public(self, value: Any) -> Any:
         """Return ``value``: what anonymous callers may see is decided about the whole answer."""
         return value
@@ -159,6 +167,10 @@ class Composite(Provider):
     def waits(self, name: str) -> bool:
         """Return whether asking it may wait for anything. Must not wait itself."""
         return self.blocking
+
+    def asks_natively(self, name: str) -> bool:
+        """Return whether gevent is to ask it on a thread of the operating system. Must not wait."""
+        return self.native
 
     def may_block(self, *args: Any, **kwargs: Any) -> bool:
         return any(part.may_block() for part in self.parts(*args, **kwargs))

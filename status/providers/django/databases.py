@@ -50,6 +50,10 @@ class DatabaseCheck(AliasCheck):
     label = "databases"
     handler = connections
 
+    def asks_natively(self, name: str) -> bool:
+        # The locks of a pool are the pages' too, and its driver knows gevent.
+        return name in connections.settings and "pool" not in connections.settings[name]["OPTIONS"]
+
     def configured(self) -> Iterable[str]:
         return [
             alias for alias, entry in connections.settings.items() if entry["ENGINE"] != NO_ENGINE or is_used(alias)
