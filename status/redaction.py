@@ -29,6 +29,8 @@ MAX_SETTING = 65_536
 MAX_NESTING = 8
 #: A word or number such as OperationalError, PostgreSQL15, 24T10: it may begin and end with a few digits.
 WORD = re.compile(r"[0-9]{0,4}[A-Z]*[a-z\u0080-\U0010ffff]*(?:[A-Z][a-z]+){0,4}[A-Z]*[0-9]{0,4}|[0-9]+")
+#: No word: letters of both cases and digits, as in hoqcuN-7xohro-mawvyx.
+MIXTURE = re.compile(r"(?=.*[A-Z])(?=.*[a-z])(?=.*[0-9]).{16}", re.DOTALL)
 SEPARATORS = re.compile(r"[\x00-/:-@\[-`{-\x7f]+")
 #: Names of settings and options whose texts are secrets, also those in a list or dict below them.
 SECRET_SETTING = re.compile(
@@ -42,10 +44,11 @@ URL_VARIABLE = re.compile(r"(?i)(URL|URI|DSN)S?$")
 #: A login in a URL: it is masked also where no setting holds it.
 LOGIN = re.compile(r"(?<=://)[^\s/?#\"'<>]+@")
 #: Passwords in a URL: up to the first @, as the rule is, or to the last, as people forget to quote; long users alone.
+#: Each within a length, as a setting may hold thousands of addresses and one @.
 URL_PASSWORD = (
-    re.compile(r"://[^\s/@:]*:([^\s@]+)@"),
-    re.compile(r"://[^\s/@:]*:([^\s/]+)@"),
-    re.compile(r"://([^\s/@:]{16,})@"),
+    re.compile(r"://[^\s/@:]{0,256}:([^\s@]{1,1024})@"),
+    re.compile(r"://[^\s/@:]{0,256}:([^\s/]{1,1024})@"),
+    re.compile(r"://([^\s/@:]{16,1024})@"),
 )
 #: Passwords in a connection string or in JSON.
 NAMED_PASSWORD = re.compile(
@@ -85,7 +88,7 @@ def is_word(text: str) -> bool:
     """Return whether ``text`` may be a word, a name, a number, a version or a host: too plain for a secret."""
     if len(text) < MIN_LENGTH:
         return True
-    return len(text) < MAX_WORD and all(map(WORD.fullmatch, SEPARATORS.split(text)))
+    return len(text) < MAX_WORD and not MIXTURE.match(text) and all(map(WORD.fullmatch, SEPARATORS.split(text)))
 
 
 def secrets() -> list[str]:

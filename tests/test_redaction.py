@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from itertools import chain
 from typing import Any
@@ -126,6 +127,17 @@ class RedactionTests(SimpleTestCase):
         ):  # fmt: skip
             with self.subTest(settings=list(settings)):
                 self.assertMasked(f"it is {SECRET}.", **settings)
+
+    def test_generated_password_in_groups_is_no_word(self):
+        """FAULTS R2."""
+        self.assertMasked("it is hoqcuN-7xohro-mawvyx.", "hoqcuN-7xohro-mawvyx", SHOP_PASSWORD="hoqcuN-7xohro-mawvyx")
+
+    def test_setting_of_many_addresses_costs_little(self):
+        """FAULTS R2: expressions that looked for the end of a password from each address took five seconds."""
+        with override_settings(PEERS="@" + ",://c:d" * 9_000):
+            started = time.monotonic()
+            redact("as Chei3ooz9Ahn")
+        self.assertLess(time.monotonic() - started, 1)
 
     def test_logins_of_addresses_are_masked_whatever_the_setting_is_called(self):
         for address in (
