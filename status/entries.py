@@ -12,6 +12,7 @@ from typing import Any
 
 from status.conf import Problem, conf, found, is_max_age, is_timeout
 from status.exceptions import StatusError
+from status.logs import FailureLog
 from status.providers.base import Composite, Part, Provider, Unavailable, as_provider
 from status.providers.health import Ping
 
@@ -66,8 +67,7 @@ class Check:
         self.ignored: tuple[str, ...] = ()
         #: Why it cannot be loaded, as far as that was tried.
         self.load_error: Unavailable | None = None
-        #: What the log last said about its failing, None while it does not.
-        self.logged: str | None = None
+        self.failures = FailureLog(resource, name)
         if isinstance(source, Provider) and type(source).load is Provider.load:
             self.load()
 

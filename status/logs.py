@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import traceback
 from collections.abc import Callable
 from time import monotonic
@@ -20,6 +21,31 @@ def log_failure(resource: str, name: str, reason: str, error: BaseException) -> 
     """Log that a provider failed. ``reason`` is what callers are told."""
     facts = {"resource": resource, "provider": name, "state": "fail"}
     logger.warning("%s/%s failed: %s\n%s", resource, name, reason, trace_of(error), extra=facts)
+
+
+class FailureLog:
+    """Logs why one check fails: once for as long as it is the same, and at most once in a while, however it flaps.
+
+    resource, name: those of the check.
+    every: seconds between two entries.
+    """
+
+    every = LOG_EVERY
+
+    def __init__(self, resource: str, name: str) -> None:
+        self.resource, self.name = resource, name
+        self._reason: str | None = None
+        self._logged_at = -math.inf
+
+    def failed(self, reason: str, error: BaseException) -> None:
+        """Note that the check failed. ``reason`` is what callers are told."""
+        if reason != self._reason and monotonic() - self._logged_at >= self.every:
+            self._reason, self._logged_at = reason, monotonic()
+            call_safely(log_failure, self.resource, self.name, reason, error)
+
+    def passed(self) -> None:
+        """Note that the check did not fail."""
+        self._reason = None
 
 
 def log_once(message: str, error: BaseException | None = None, level: int = logging.WARNING) -> None:

@@ -25,6 +25,7 @@ from django.test import TransactionTestCase, override_settings
 from status.engine import engine
 from status.engine.engine import SingleFlight
 from status.entries import Check
+from status.logs import FailureLog
 from status.providers.django import health, stats
 from status.report import Result
 from tests.components import DatabasesTestCase, check, eventually, make_database, run
@@ -102,6 +103,7 @@ class DatabasesTests(DatabasesTestCase):
         self.assertEqual(result.answer, {"default": True, "other": False})
         self.assertEqual(result.reasons, {"other": "ImproperlyConfigured (ModuleNotFoundError)"})
 
+    @mock.patch.object(FailureLog, "every", 0)
     def test_failure_is_logged_once_and_again_after_a_recovery(self) -> None:
         self.use(noisy=self.file("folder/db.sqlite3"))
         moved = self.directory / "moved"

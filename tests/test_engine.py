@@ -26,6 +26,7 @@ from status.engine import Engine, engine
 from status.engine.engine import SingleFlight
 from status.engine.execution import Outcome
 from status.entries import Check
+from status.logs import FailureLog
 from status.providers.base import Answer, Composite, Part, Provider, Unavailable, as_provider, deadline
 from status.registry import registry
 from status.report import Result
@@ -852,6 +853,25 @@ class BrokenLogTests(EngineTestCase):
 
 
 class LoggingTests(EngineTestCase):
+    def test_check_that_flaps_is_logged_once_a_minute(self) -> None:
+        """FAULTS E7: each failure was logged with its traceback."""
+        errors = [ValueError(), None, ValueError(), KeyError()] * 10
+
+        def check() -> bool:
+            error = errors.pop()
+            if error is not None:
+                raise error
+            return True
+
+        entry = self.check(check)
+        with self.assertLogs("status") as logs:
+            for _ in range(40):
+                self.ask(entry)
+        self.assertEqual(
+            [line.splitlines()[0] for line in logs.output], ["WARNING:status:health/it failed: raised KeyError"]
+        )
+
+    @mock.patch.object(FailureLog, "every", 0)
     def test_failure_is_logged_once_until_something_else_goes_wrong(self) -> None:
         errors = [ValueError(), ValueError(), KeyError(), None, KeyError()]
 

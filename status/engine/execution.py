@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from status.engine.coroutines import run_awaitable
 from status.entries import Check
-from status.logs import call_safely, log_failure
 from status.providers.base import Answer, Finding, Part, Unavailable, running_until
 from status.report import Result, failure
 from status.serialization import JSON, NotPlain, to_plain
@@ -140,15 +139,12 @@ def contain(check: Check | Part, ask: Callable[[], Outcome], contained: Containe
         return _failed(check, error, f"answered {error}, which JSON cannot hold")
     except contained as error:
         return _failed(check, error, f"raised {type(error).__name__}")
-    check.logged = None
+    check.failures.passed()
     return outcome
 
 
 def _failed(check: Check | Part, error: BaseException, reason: str) -> Outcome:
-    """Return the outcome; log it once for as long as the same thing goes wrong."""
-    if check.logged != reason:
-        check.logged = reason
-        call_safely(log_failure, check.resource, check.name, reason, error)
+    check.failures.failed(reason, error)
     return Outcome.failed(reason)
 
 

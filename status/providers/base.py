@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from status.exceptions import StatusError
+from status.logs import FailureLog
 
 
 class Answer(NamedTuple):
@@ -110,8 +111,9 @@ class Part:
     resource: str
     name: str
     provider: Composite
-    #: What the log last said about its failing, None while it does not.
-    logged: str | None = None
+
+    def __post_init__(self) -> None:
+        self.failures = FailureLog(self.resource, self.name)
 
     def run(self) -> Any:
         """Ask the component; return or raise what ``Composite.ask`` does."""

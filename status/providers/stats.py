@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from status.conf import conf
-from status.logs import log_failure
+from status.logs import FailureLog
 from status.providers import git
 from status.providers.base import Answer, Provider
 from status.providers.code import Code, read_code, running_code
@@ -49,7 +49,7 @@ class CodeFacts(Provider):
 
     def __init__(self) -> None:
         self._remembered: dict[tuple[str, bool, bool], Remembered] = {}
-        self._logged: str | None = None
+        self._failures = FailureLog("stats", "code")
 
     def check(self, path: str | os.PathLike[str] | None = None, *, parents: bool = False) -> Answer:
         """Answer for the project, or for ``path`` as it is now: nobody knows whether this process runs what is there.
@@ -75,13 +75,11 @@ class CodeFacts(Provider):
                 current, running.head = told.current, told.running
             else:
                 current = now.find_head()
-            self._logged = None
+            self._failures.passed()
         except git.GitFailed as error:
             facts |= failure(str(error))
             reasons = {"ok": str(error)}
-            if self._logged != str(error):  # once for as long as the same thing goes wrong
-                self._logged = str(error)
-                log_failure("stats", "code", str(error), error)
+            self._failures.failed(str(error), error)
         if running is None:
             facts["scm"] = "git"
         else:

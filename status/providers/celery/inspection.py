@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from status.conf import conf
-from status.logs import log_failure
+from status.logs import FailureLog
 from status.providers.base import Answer, Provider, Unavailable, deadline
 from status.threads import PerProcess
 
@@ -29,8 +29,9 @@ class Inspection(Provider):
 
     arguments = MappingProxyType({"workers": (list, tuple, set, frozenset)})
     command = ""
-    #: The kind of broker failure that the log was last told of, None after a reply.
-    logged: type[BaseException] | None = None
+
+    def __init__(self) -> None:
+        self.failures = FailureLog("celery", self.command)
 
     def value(self, reply: Any) -> Any:
         """Return what is told of one worker's reply, None if it gave none. Whatever is false is a failure."""
@@ -84,7 +85,7 @@ class Inspection(Provider):
                 if monotonic() >= until:
                     break
             else:
-                self.logged = None
+                self.failures.passed()
                 if usable and not idle.get():
                     idle.get().append(connection)
                 else:
@@ -92,9 +93,7 @@ class Inspection(Provider):
                 hint = "; the memory transport reaches workers of this process only"
                 return f"no answer within {round(end - started, 1):g} s{hint if connection.driver == 'memory' else ''}"
         silence = describe_failure(failure)
-        if type(failure) is not self.logged:  # in full, but once for as long as the same thing goes wrong
-            log_failure("celery", self.command, silence, failure)
-        self.logged = type(failure)
+        self.failures.failed(silence, failure)
         return silence
 
     def close(self) -> None:
