@@ -24,7 +24,7 @@ from django.utils import translation
 
 from status.engine import Engine, engine
 from status.engine.engine import SingleFlight
-from status.engine.execution import Outcome
+from status.engine.execution import Execution, Outcome
 from status.entries import Check
 from status.logs import FailureLog
 from status.providers.base import Answer, Composite, Part, Provider, Unavailable, as_provider, deadline
@@ -348,8 +348,8 @@ class InterruptionTests(EngineTestCase):
         self.assertEqual(self.ask(check)[0].answer, True)
 
     def test_run_ends_once(self) -> None:
-        flight, new = SingleFlight("it"), []
-        execution = flight.join(0.0, 1, 0, new, lambda execution: execution)  # type: ignore[arg-type, return-value]
+        flight = SingleFlight("it")
+        execution = flight.join(Execution(1), 0.0, 0)
         for answer in (1, 2):
             flight.end(execution, Outcome(answer, answer, sound=True))
         self.assertEqual(execution.outcome.answer, 1)  # type: ignore[union-attr]

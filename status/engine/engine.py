@@ -51,12 +51,10 @@ class SingleFlight:
         #: When the execution began of which the observers know.
         self.noted = -math.inf
 
-    def join(
-        self, asked: float, timeout: float, max_age: float, new: list[Task], task_of: Callable[[Execution], Task]
-    ) -> Execution:
-        """Return the execution that answers a question asked then.
+    def join(self, offered: Execution, asked: float, max_age: float) -> Execution:
+        """Return the execution that answers a question asked then: ``offered`` where no other one does.
 
-        new: gets the task of an execution that is new, before it counts: the caller starts or withdraws it.
+        The caller then starts it, and ends it in any case.
         """
         with self.lock:
             if self.last is not None and max_age and asked - self.last.finished <= max_age:
@@ -66,12 +64,11 @@ class SingleFlight:
                 given_up = asked >= newest.deadline and asked - newest.started >= self.replace_after
                 if not given_up or len(self.unfinished) >= self.limit:
                     return newest
-            trouble_since = self.unfinished[0].started_at if self.unfinished else None
-            execution = Execution(timeout, trouble_since)
-            new.append(task_of(execution))
-            self.unfinished.append(execution)
-            self.newest = execution
-            return execution
+            if self.unfinished:
+                offered.trouble_since = self.unfinished[0].started_at
+            self.unfinished.append(offered)
+            self.newest = offered
+            return offered
 
     def submit(self, execution: Execution, job: Job, at_end: Callable[[], object]) -> None:
         """Have ``job`` run ``execution`` on the warm worker, or on a new one where that hangs in an abandoned one.
@@ -266,9 +263,11 @@ class Engine:
         targets = {None: check} if parts is None else {part.name: part for part in parts}
         executions: dict[str | None, Execution] = {}
         for name, one in targets.items():
-            flight = state.flight(one)
-            task_of = partial(Task, check, one, check.provider, flight)
-            executions[name] = flight.join(asked, limit, max_age, new, task_of)
+            task = Task(check, one, check.provider, state.flight(one), Execution(limit))
+            new.append(task)  # before it counts: an alarm may strike
+            executions[name] = task.flight.join(task.execution, asked, max_age)
+            if executions[name] is not task.execution:
+                new.pop()
         return Asked(check, executions)
 
     def _submit(self, task: Task) -> None:

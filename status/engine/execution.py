@@ -48,14 +48,14 @@ class Execution:
     """One execution of a check or part, from its start until it returns, which may be never.
 
     timeout: seconds until it counts as timed out.
-    trouble_since: when the oldest execution of the check began that has not returned, seconds since the epoch.
     """
 
-    def __init__(self, timeout: float, trouble_since: float | None = None) -> None:
+    def __init__(self, timeout: float) -> None:
         self.timeout = timeout
         self.started = monotonic()
         self.started_at = time.time()
-        self.trouble_since = trouble_since or self.started_at
+        #: When the oldest execution of the check began that has not returned, seconds since the epoch.
+        self.trouble_since = self.started_at
         self.deadline = self.started + timeout
         self.finished = 0.0
         self.begun = False
