@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import lru_cache, partial
@@ -29,7 +29,7 @@ from status.engine.coroutines import SerialExecutor, use_for_database_work
 from status.http import UserLookup
 from status.logs import log_once
 from status.registry import registry
-from status.threads import Permit, await_future, running_future, settle, start_call, wait
+from status.threads import Steps, await_each, running_future, settle, start_call, wait_for_each
 
 FAILED = "What stands behind the middleware failed, so whoever is logged in is anonymous here"
 HANGS = "What stands behind the middleware does not answer, so whoever is logged in is anonymous here"
@@ -65,8 +65,7 @@ class StatusMiddleware:
         if not place.depends_on_user(request):
             return place.answer(request)
         detour = Detour(request)
-        for future, seconds in detour.steps(self.start):
-            wait(future, seconds)
+        wait_for_each(detour.steps(self.start))
         return detour.response or place.answer(detour.stranger)
 
     async def acall(self, request: HttpRequest, place: Place | None) -> HttpResponseBase:
@@ -76,8 +75,7 @@ class StatusMiddleware:
         if not place.depends_on_user(request):
             return await place.aanswer(request)
         detour = Detour(request)
-        for future, seconds in detour.steps(self.start_task):
-            await await_future(future, seconds)
+        await await_each(detour.steps(self.start_task))
         return detour.response or await place.aanswer(detour.stranger)
 
     def start(self, request: HttpRequest) -> Future[Any]:
@@ -122,7 +120,7 @@ class Detour:
         vars(self.stranger).pop("user", None)
         self.response: HttpResponseBase | None = None
 
-    def steps(self, start: Callable[[HttpRequest], Future[Any]]) -> Iterator[tuple[Future[Any], float | None]]:
+    def steps(self, start: Callable[[HttpRequest], Future[Any]]) -> Steps:
         """Yield what to wait for, and how many seconds; then ``response`` is there, or ``stranger`` is to be answered.
 
         start: sends the request on and returns the future of its response.
@@ -130,21 +128,25 @@ class Detour:
         lookup = self.request.status_lookup = UserLookup()  # type: ignore[attr-defined]
         permit, ended = user_lookups.enter(), None
         if permit is not None:
-            yield permit.taken, permit.left
-            if permit.taken.done():
-                # The view takes its own time, which is no sign of a stack that hangs. The way back may hang as well.
-                lookup.known.add_done_callback(lambda done: permit.leave())
-                lookup.viewed.add_done_callback(lambda done: permit.resume())
-                with suppress(RuntimeError):
-                    ended = start(self.request)
+            try:
+                yield permit.taken, permit.left
+                if permit.taken.done():
+                    # The view takes its own time, no sign of a stack that hangs. The way back may hang as well.
+                    lookup.known.add_done_callback(lambda done: permit.leave())
+                    lookup.viewed.add_done_callback(lambda done: permit.resume())
+                    with suppress(RuntimeError):
+                        ended = start(self.request)
+            finally:
+                if ended is None:
+                    permit.leave()
         if permit is None or ended is None:
-            self.give_up(permit)
+            self.give_up()
             return
         ended.add_done_callback(lambda done: lookup.end(None))
         ended.add_done_callback(lambda done: permit.leave())
         yield lookup.known, permit.left
         if not lookup.known.done():
-            self.give_up(None)
+            self.give_up()
             return
         left = permit.left
         yield lookup.viewed, None  # within the deadline of the checks
@@ -153,11 +155,9 @@ class Detour:
         yield ended, left
         self.arrive(ended)
 
-    def give_up(self, permit: Permit | None) -> None:
+    def give_up(self) -> None:
         """Have the stranger answered without another look, and nothing run for a request that arrives too late."""
         self.request.status_lookup.abandoned = True  # type: ignore[attr-defined]
-        if permit is not None:
-            permit.leave()
         self.stranger.status_access = looked_up(None)  # type: ignore[attr-defined]
         log_once(HANGS)
 

@@ -12,10 +12,10 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from queue import Empty, SimpleQueue
@@ -270,6 +270,24 @@ async def await_future(future: Future[Any], seconds: float | None) -> bool:
     return future.done()
 
 
+#: What to wait for in turn, and how many seconds.
+Steps = Generator[tuple[Future[Any], float | None], None, None]
+
+
+def wait_for_each(steps: Steps) -> None:
+    """Wait for each of ``steps``, and close them whatever is raised into this thread."""
+    with closing(steps):
+        for future, seconds in steps:
+            wait(future, seconds)
+
+
+async def await_each(steps: Steps) -> None:
+    """Do the same on an event loop, without blocking it, also where the caller is cancelled."""
+    with closing(steps):
+        for future, seconds in steps:
+            await await_future(future, seconds)
+
+
 class Permit:
     """A place among limited calls, or in the queue for one.
 
@@ -355,29 +373,30 @@ class LimitedCalls:
     def call(self, function: Callable[[], T], default: T) -> T:
         """Return what ``function`` answers, or ``default`` where it raises, hangs, or gets no place or thread."""
         answers = [default]
-        for future, seconds in self._call(function, answers):
-            wait(future, seconds)
+        wait_for_each(self._call(function, answers))
         return answers[-1]
 
     async def acall(self, function: Callable[[], T], default: T) -> T:
         """Do the same as ``call`` on an event loop, without blocking it."""
         answers = [default]
-        for future, seconds in self._call(function, answers):
-            await await_future(future, seconds)
+        await await_each(self._call(function, answers))
         return answers[-1]
 
-    def _call(self, function: Callable[[], T], answers: list[T]) -> Iterator[tuple[Future[Any], float]]:
+    def _call(self, function: Callable[[], T], answers: list[T]) -> Steps:
         """Yield what to wait for and how long, and append the answer that came in time."""
         permit = self.enter()
         if permit is None:
             return
-        yield permit.taken, permit.left
         call: Future[T] | None = None
-        if permit.taken.done():
-            with suppress(RuntimeError):  # the process or the machine has no thread left
-                call = start_call(function, self.name)
+        try:
+            yield permit.taken, permit.left
+            if permit.taken.done():
+                with suppress(RuntimeError):  # the process or the machine has no thread left
+                    call = start_call(function, self.name)
+        finally:
+            if call is None:
+                permit.leave()
         if call is None:
-            permit.leave()
             return
         call.add_done_callback(lambda done: permit.leave())
         yield call, permit.left

@@ -414,6 +414,24 @@ class UserTests(QuietTestCase):
         self.settle(*people)
         self.assertTrue(access_for(by(Person(is_staff=True))).details)
 
+    def test_caller_who_goes_while_he_waits_leaves_the_queue(self):
+        """FAULTS A1: under ASGI, who hung up kept the place that he was given later, for ever."""
+        people = [Hanging(self) for _ in range(user_lookups.limit)]
+
+        async def go() -> Access:
+            asking = [asyncio.ensure_future(aaccess_for(by(person))) for person in people]
+            await asyncio.sleep(0)
+            waiting = [asyncio.ensure_future(aaccess_for(by(Person()))) for _ in people]
+            await asyncio.sleep(0)
+            for one in waiting:
+                one.cancel()
+            await asyncio.wait(waiting)
+            self.settle(*people)
+            await asyncio.gather(*asking)
+            return await aaccess_for(by(Person(is_staff=True)))
+
+        self.assertTrue(asyncio.run(go()).details)
+
     def test_cookie_that_is_not_the_session_s_is_no_reason_to_look_anybody_up(self):
         """FAULTS A3"""
         request = ask(HTTP_COOKIE="_ga=1")

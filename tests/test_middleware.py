@@ -655,6 +655,32 @@ class SyncInAsyncTests(DoorTestCase):
         while middleware.tasks:
             await asyncio.sleep(0)
 
+    async def test_caller_who_goes_while_he_waits_leaves_the_queue(self):
+        """FAULTS A1"""
+        late = asyncio.Event()
+
+        async def stack(request: HttpRequest) -> HttpResponse:
+            await late.wait()
+            request.user = Staff()
+            return await sync_to_async(report)(request, resource="health")
+
+        middleware = StatusMiddleware(stack)
+
+        def ask() -> asyncio.Task[HttpResponse]:
+            request = AsyncRequestFactory().get("/status/api/health", headers={"cookie": "sessionid=x"})
+            return asyncio.ensure_future(middleware(request))
+
+        asking = [ask() for _ in range(user_lookups.limit)]
+        await asyncio.sleep(0)
+        waiting = [ask() for _ in range(user_lookups.limit)]
+        await asyncio.sleep(0)
+        for one in waiting:
+            one.cancel()
+        await asyncio.wait(waiting)
+        late.set()
+        for response in [*await asyncio.gather(*asking), await ask()]:
+            self.assertIn("Server-Timing", response)
+
     async def test_real_stack_behind_it(self):
         with override_settings(MIDDLEWARE=[DOOR, *BEHIND], SECURE_SSL_REDIRECT=True):
             for address in ADDRESSES:
