@@ -188,8 +188,11 @@ def name_warnings() -> Iterator[CheckMessage]:
 
 
 def argument_warnings() -> Iterator[CheckMessage]:
-    """Yield arguments that a built-in provider ignores, as that of 2.x did."""
+    """Yield arguments that a built-in provider refuses, or ignores as that of 2.x did."""
     for check in registry.select().checks:
+        if check.mistake is not None:
+            hint = f"Until then the check fails. Correct {check.name!r} in the settings."
+            yield Warning(f"{check.resource}/{check.name}: {check.mistake}", hint, id="status.W013")
         if check.provider is not None and check.ignored:
             message = f"should be given arguments that it knows: it ignores {', '.join(check.ignored)[:200]}."
             hint = f"It takes {', '.join(check.provider.arguments or ()) or 'none'}, by name. Remove the others."

@@ -65,6 +65,8 @@ class Check:
         self.provider: Provider | None = None
         #: The arguments of the entry that the provider ignores: names, and numbers of positional ones.
         self.ignored: tuple[str, ...] = ()
+        #: What is wrong with the arguments, so that the provider is not asked; None where nothing is.
+        self.mistake: str | None = None
         #: Why it cannot be loaded, as far as that was tried.
         self.load_error: Unavailable | None = None
         self.failures = FailureLog(resource, name)
@@ -86,6 +88,7 @@ class Check:
             args, kwargs, ignored = provider.accept(self.args, self.kwargs)
             with suppress(Exception):  # whatever it is, it happens again in the run, which reports it
                 provider.load(*args, **kwargs)
+            self.mistake = provider.mistake(*args, **kwargs)
             self.args, self.kwargs, self.ignored, self.provider = args, kwargs, ignored, provider
         return self.provider
 
@@ -115,6 +118,8 @@ class Check:
     def run(self) -> Any:
         """Return or raise what the provider does. It gets copies of its arguments: what it does to them ends here."""
         provider = self.load()
+        if self.mistake is not None:
+            raise Unavailable(self.mistake)
         args, kwargs = self.args, self.kwargs
         with suppress(Exception):  # a lock, a socket, a module: then the provider shares it with later runs
             args, kwargs = copy.deepcopy((args, kwargs))
@@ -128,7 +133,7 @@ class Check:
 
     def parts(self) -> list[Part] | None:
         """Return the parts of which the answer is composed; None where the provider is asked as a whole."""
-        if isinstance(self.provider, Composite):
+        if isinstance(self.provider, Composite) and self.mistake is None:
             with suppress(Exception):  # whatever it is, it happens again in the run, which reports it
                 return self.provider.parts(*self.args, **self.kwargs)
         return None

@@ -166,6 +166,21 @@ class ErrorTests(ChecksTestCase):
             ],
         )
 
+    def test_arguments_that_a_provider_refuses(self) -> None:
+        """By name, never by value; and the check itself fails with the same words."""
+        providers = {"health": [("code", "status.providers.health.code", [], {"foo": "s3cret"})]}
+        wrong = (
+            "The arguments of the entry should be those that it takes: got an unexpected keyword argument 'foo'. "
+            "It takes parents."
+        )
+        with override_settings(STATUS_PROVIDERS=providers, STATUS_SYNCHRONOUS=True):
+            (found,) = run_checks(tags=["status"])
+            with self.assertLogs("status"):
+                answer = self.client.get("/status/api/health/code")
+        self.assertEqual((found.id, found.msg), ("status.W013", f"health/code: {wrong}"))
+        self.assertEqual(found.hint, "Until then the check fails. Correct 'code' in the settings.")
+        self.assertEqual((answer.status_code, answer.json()), (503, {"ok": False, "error": wrong}))
+
 
 class WarningTests(ChecksTestCase):
     def test_statistics_open_to_strangers(self) -> None:

@@ -383,4 +383,6 @@ class ArgumentsTests(SimpleTestCase):
         with self.assertLogs("status", "WARNING"):
             reply = self.answers(("code", "status.providers.health.code", [1]), ("mine", Strict, (), {"foo": "bar"}))
         self.assertEqual(reply.status_code, 503)
-        self.assertEqual({answer["error"] for answer in reply.json().values()}, {"raised TypeError"})
+        refused = "The arguments of the entry should be those that it takes: too many positional arguments. "
+        errors = {name: answer["error"] for name, answer in reply.json().items()}
+        self.assertEqual(errors, {"code": f"{refused}It takes parents.", "mine": "raised TypeError"})

@@ -6,9 +6,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import signature
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from status.conf import found
 from status.exceptions import StatusError
 from status.logs import FailureLog
 
@@ -31,6 +33,17 @@ class Unavailable(StatusError):
     """A provider cannot answer. The text is shown to anyone, so it holds no secret and no exception's own text."""
 
 
+class Kind(NamedTuple):
+    """What the value of an argument has to be.
+
+    expected: in words that follow "should be".
+    valid: returns whether a value is of the kind; must not raise for any value.
+    """
+
+    expected: str
+    valid: Callable[[Any], bool]
+
+
 class Provider:
     """One named check or statistic. Subclass it and write ``check``.
 
@@ -45,6 +58,7 @@ class Provider:
         gevent. What runs there may wait for no lock that others take, and so should not log.
     arguments: the arguments of ``check`` in their order, name -> types that a positional one must have. All others are
         ignored, as the built-in providers of 2.x did. None hands over whatever the entry gives.
+    kinds: argument -> what its value has to be, where the provider is one of this package.
     """
 
     timeout: float | None = None
@@ -54,6 +68,7 @@ class Provider:
     metrics: Mapping[str, str] = MappingProxyType({})
     native: bool = False
     arguments: Mapping[str, Any] | None = None
+    kinds: Mapping[str, Kind] = MappingProxyType({})
 
     def check(self, *args: Any, **kwargs: Any) -> Any:
         """Return anything JSON can hold, or an ``Answer`` to give reasons too. Receives the entry's args and kwargs.
@@ -94,9 +109,35 @@ class Provider:
                 ignored.append(f"number {number + 1}")
         return (), known, tuple(ignored)
 
+    def takes(self) -> Callable[..., Any]:
+        """Return the method whose signature tells the arguments."""
+        return self.check
+
+    def mistake(self, *args: Any, **kwargs: Any) -> str | None:
+        """Return what is wrong with these arguments, as a safe sentence; None where ``check`` takes them.
+
+        It knows of the providers of this package. Those of a project may be decorated, and take what their signature
+        does not tell.
+        """
+        if self.arguments is not None or not type(self).__module__.startswith("status."):
+            return None
+        taken = signature(self.takes())
+        try:
+            given = taken.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            names = ", ".join(taken.parameters) or "no arguments"
+            return f"The arguments of the entry should be those that it takes: {error}. It takes {names}."
+        for name, kind in self.kinds.items():
+            value = given.get(name, taken.parameters[name].default)
+            if value is not taken.parameters[name].default and not kind.valid(value):
+                return f"The argument {name} of the entry should be {kind.expected}, not {found(value)}."
+        return None
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the value alone, as a plain function would. Raises what ``check`` raises."""
         args, kwargs, _ = self.accept(args, kwargs)
+        if wrong := self.mistake(*args, **kwargs):
+            raise Unavailable(wrong)
         answer = self.check(*args, **kwargs)
         return answer.value if isinstance(answer, Answer) else answer
 
@@ -157,6 +198,9 @@ class Composite(Provider):
     def part(self, name: str) -> Part:
         """Return the part of that name, always the same one, so that its runs are shared."""
         return self._parts.setdefault(name, Part(self.label, name, self))
+
+    def takes(self) -> Callable[..., Any]:
+        return self.parts
 
     def parts(self, *args: Any, **kwargs: Any) -> list[Part]:
         """Return the parts that an entry with these arguments asks, in their order. Must not wait."""
