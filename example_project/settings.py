@@ -91,6 +91,13 @@ STATUS_CHECK_PROVIDERS = {
     "stats": [
         ("sales", "example_project.shop.providers.sales"),
     ],
+    # They warn where little is left, and never fail unless told to.
+    "host": [
+        ("disk", "status.providers.host.disk", None, {"paths": ["/", str(FOLDER)], "inodes": True}),
+        ("memory", "status.providers.host.memory"),
+        ("load", "status.providers.host.load", None, {"warn_load": 8}),
+        ("files", "status.providers.host.files"),
+    ],
 }
 STATUS_CELERY_WORKERS = names("CELERY_WORKERS")
 STATUS_CELERY_APP = "example_project.celery:app"

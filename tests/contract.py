@@ -131,13 +131,17 @@ ADDRESS_ROWS = [
         for address in ADDRESSES
         for with_slash, slash in (("with", "/"), ("without", ""))
     ),
-    Row("the API shows every resource, every provider and its answer", "/status/api", keys=("health", "stats", "shop")),
+    Row(
+        "the API shows every resource, every provider and its answer",
+        "/status/api",
+        keys=("health", "stats", "shop", "host"),
+    ),
     Row("a resource shows its providers and their answers", "/status/api/health", keys=HEALTH),
     Row("a provider shows its answer", "/status/api/health/ping", answer={"pong": True}),
     Row("a resource may have any name", "/status/api/shop", keys=("payments", "delivery", "newsletter")),
     Row("the API alone, mounted elsewhere, has the same addresses", "/alone/api/health/ping", answer={"pong": True}),
     Row("the API alone answers resources", "/alone/api/health/", keys=HEALTH),
-    Row("the API alone answers its root", "/alone/api", keys=("health", "stats", "shop")),
+    Row("the API alone answers its root", "/alone/api", keys=("health", "stats", "shop", "host")),
     Row("the API alone has no pages", "/alone/health", status=404, holds=lambda reply: "pong" not in reply.text),
     Row("re_path mounts the app as well", "/classic/api/health/ping/", answer={"pong": True}),
     Row("re_path mounts the pages as well", "/classic/health/", holds=is_page),
@@ -146,7 +150,7 @@ ADDRESS_ROWS = [
         "/status/api/healt",
         status=404,
         headers={"Content-Type": "application/json"},
-        holds=lambda reply: all(name in str(reply.json) for name in ("health", "stats", "shop")),
+        holds=lambda reply: all(name in str(reply.json) for name in ("health", "stats", "shop", "host")),
     ),
     Row(
         "an unknown provider is 404 as JSON and names the providers",

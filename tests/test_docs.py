@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import pathlib
 import re
 import textwrap
@@ -159,6 +160,20 @@ class FactTests(SimpleTestCase):
         except ImportError:
             __import__(name)
             return True
+
+    def test_arguments_of_the_checks_and_their_defaults_are_right(self):
+        """Each table of ``docs/checks.rst`` against the signature of the provider under whose heading it stands."""
+        text = (ROOT / "docs/checks.rst").read_text()
+        told = re.findall(r"^``(status\.providers\.[\w.]+)``\n~+\n(.*?)(?=^\S[^\n]*\n[-~]{3,}\n|\Z)", text, re.M | re.S)
+        self.assertGreater(len(told), 3)
+        for path, section in told:
+            rows = re.findall(r"^``(\w+)``\s+(?:``([^`]+)``|required)\s", section, re.M)
+            with self.subTest(path):
+                parameters = inspect.signature(import_string(path).takes()).parameters.values()
+                defaults = {one.name: repr(one.default) for one in parameters if one.default is not one.empty}
+                given = {name: repr(ast.literal_eval(default)) for name, default in rows if default}
+                self.assertEqual(given, defaults)
+                self.assertEqual({name for name, _ in rows}, {one.name for one in parameters})
 
     def test_figures_are_those_of_the_code(self):
         limits = section("Deadlines and limits")

@@ -84,7 +84,7 @@ class CommandTests(ExampleTests):
 
     def test_everything_is_well_without_any_server(self):
         document = json.loads(self.assertRuns(Shop().manage("status", "-e", "-f", "json")))
-        self.assertEqual(list(document), ["health", "stats", "shop"])
+        self.assertEqual(list(document), ["health", "stats", "shop", "host"])
         self.assertEqual(document["stats"]["code"]["scm"], "git")
 
     def test_a_switch_that_there_is_not_is_refused(self):

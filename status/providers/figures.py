@@ -1,0 +1,102 @@
+"""What checks that measure have in common: thresholds, their sentences, and what strangers may see of the answer."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from status.providers.base import Answer, Kind, Provider
+from status.report import is_sound
+
+
+def is_number(value: Any) -> bool:
+    """Return whether ``value`` is a finite number, 0 or more."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
+
+
+def is_path(value: Any) -> bool:
+    """Return whether ``value`` is an absolute path as text."""
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    return isinstance(path, str) and os.path.isabs(path) and "\0" not in path
+
+
+#: A threshold: None means that there is none.
+PERCENT = Kind("a number from 0 to 100, or None", lambda value: value is None or (is_number(value) and value <= 100))
+AMOUNT = Kind("a number, 0 or more, or None", lambda value: value is None or is_number(value))
+SWITCH = Kind("True or False", lambda value: isinstance(value, bool))
+TEXT = Kind("a text that is not empty", lambda value: isinstance(value, str) and value != "")
+PATH = Kind("an absolute path", is_path)
+
+
+class Figure(NamedTuple):
+    """A number that was measured, beside its thresholds.
+
+    value: the number.
+    what: what it is, in words that follow it: "free".
+    written: returns a number with its unit.
+    warn, fail: what is less than these warns or fails; None where nothing does.
+    upward: what is more than the thresholds warns or fails instead.
+    """
+
+    value: float
+    what: str
+    written: Callable[[float], str]
+    warn: float | None = None
+    fail: float | None = None
+    upward: bool = False
+
+    def beyond(self, limit: float | None) -> bool:
+        """Return whether the number is on the wrong side of ``limit``."""
+        return limit is not None and (self.value > limit if self.upward else self.value < limit)
+
+    def against(self, limit: float | None) -> str:
+        """Return what is said of a number on the wrong side of ``limit``."""
+        side = "more" if self.upward else "less"
+        return f"{self.written(self.value)} {self.what}, {side} than {self.written(limit or 0)}"
+
+
+def percent(value: float) -> str:
+    """Return a share in words."""
+    return f"{value:.1f}".removesuffix(".0") + " %"
+
+
+def size(value: float) -> str:
+    """Return bytes in words."""
+    units = ["bytes", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return f"{value:.1f}".removesuffix(".0") + f" {units[0]}"
+
+
+def seconds(value: float) -> str:
+    """Return a time in words."""
+    return f"{value:.3g} s"
+
+
+def judge(component: str, answer: dict[str, Any], figures: Iterable[Figure]) -> Answer:
+    """Return ``{component: {"ok": bool, ...}}`` with what is in ``answer``, and sentences about the figures."""
+    failing, warning = [], []
+    for figure in figures:
+        if figure.beyond(figure.fail):
+            failing.append(figure.against(figure.fail))
+        elif figure.beyond(figure.warn):
+            warning.append(figure.against(figure.warn))
+    return Answer(
+        {component: {"ok": not failing, **answer}},
+        {component: "; ".join(failing)} if failing else {},
+        {component: "; ".join(warning)} if warning else {},
+    )
+
+
+def refused(component: str, reason: str) -> Answer:
+    """Return the answer of a component that could not be measured or reached."""
+    return Answer({component: {"ok": False}}, {component: reason})
+
+
+class Measurement(Provider):
+    """A check whose answer tells of machines and places: strangers learn of it only whether all is well."""
+
+    def public(self, value: Any) -> Any:
+        return {"ok": is_sound(value)}
