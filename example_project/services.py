@@ -37,6 +37,25 @@ def cache(url: str) -> dict[str, Any]:
     return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url}
 
 
+def watched(url: str) -> dict[str, Any]:
+    """The checks by the network of ``WATCH_URL``, an https address; none where it is empty."""
+    if not url:
+        return {}
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        raise ValueError("WATCH_URL should begin with https:// and name a host.")
+    host, port = parts.hostname, parts.port or 443
+    return {
+        "network": [
+            ("name", "status.providers.network.dns", None, {"name": host}),
+            ("port", "status.providers.network.tcp", None, {"host": host, "port": port}),
+            # A certificate changes rarely, so its answer is reused for ten minutes.
+            ("certificate", "status.providers.network.tls", None, {"host": host, "port": port}, {"max_age": 600}),
+            ("page", "status.providers.network.http", None, {"url": url, "warn_seconds": 1}),
+        ]
+    }
+
+
 def broker(url: str, folder: Path) -> dict[str, Any]:
     """The Celery settings for ``CELERY_BROKER_URL`` (``redis://`` or ``amqp://``), or for a broker made of files.
 

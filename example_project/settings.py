@@ -6,6 +6,7 @@ REDIS_URL           redis://host:port/number, for the cache; default: local memo
 CELERY_BROKER_URL   redis://... or amqp://...; default: a broker made of files
 CELERY_WORKERS      node names to watch, separated by commas, for example shop@localhost; default: none
 ALLOWED_HOSTS       further host names, separated by commas
+WATCH_URL           an https address to watch: its name, port, certificate and answer; default: none
 EXAMPLE_FOLDER      where the database, the broker and the switches keep their files; default: example_project/var
 """
 
@@ -99,5 +100,6 @@ STATUS_CHECK_PROVIDERS = {
         ("files", "status.providers.host.files"),
     ],
 }
+STATUS_CHECK_PROVIDERS.update(services.watched(os.environ.get("WATCH_URL", "")))
 STATUS_CELERY_WORKERS = names("CELERY_WORKERS")
 STATUS_CELERY_APP = "example_project.celery:app"

@@ -47,7 +47,7 @@ class MeasuringTestCase(ComponentsTestCase):
         self.assertEqual(messages, [("status.W013", f"health/it: {words}")])
         self.assertUnavailable(self.ask(**kwargs), words)
 
-    def assertKind(self, name: str, expected: str, values: Mapping[str, Any], **others: Any) -> None:
+    def assertKind(self, name: str, expected: str, values: Mapping[str, Any], /, **others: Any) -> None:
         """Each value of the argument is refused, and shown as the key says."""
         for found, value in values.items():
             with self.subTest(name=name, value=found):

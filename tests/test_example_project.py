@@ -14,9 +14,10 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
-from django.test import SimpleTestCase, tag
+from django.core.checks import run_checks
+from django.test import SimpleTestCase, override_settings, tag
 
-from example_project.services import broker, cache, database
+from example_project.services import broker, cache, database, watched
 from example_project.shop.switches import MODES, NAMES
 from tests import services
 from tests.components import eventually
@@ -24,7 +25,15 @@ from tests.processes import ROOT
 
 WORKER = "shop@localhost"
 #: What the machine may have set for itself.
-CLEAN = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "CELERY_WORKERS", "DEBUG", "DJANGO_SETTINGS_MODULE")
+CLEAN = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "CELERY_BROKER_URL",
+    "CELERY_WORKERS",
+    "DEBUG",
+    "WATCH_URL",
+    "DJANGO_SETTINGS_MODULE",
+)
 
 
 class Shop:
@@ -241,3 +250,13 @@ class VariableTests(unittest.TestCase):
     def test_named_servers_are_used_as_they_are(self):
         self.assertEqual(cache("redis://cache.example/1")["LOCATION"], "redis://cache.example/1")
         self.assertEqual(broker("amqp://broker.example//", ROOT), {"CELERY_BROKER_URL": "amqp://broker.example//"})
+
+    def test_an_address_to_watch_is_watched_in_every_way(self):
+        """Its arguments are those that the checks take, and nobody has to be reached for that."""
+        providers = watched("https://shop.example:8443/health")
+        with override_settings(STATUS_CHECK_PROVIDERS=providers):
+            self.assertEqual(run_checks(tags=["status"]), [])
+        self.assertEqual([entry[0] for entry in providers["network"]], ["name", "port", "certificate", "page"])
+        self.assertEqual(watched(""), {})
+        with self.assertRaisesRegex(ValueError, "WATCH_URL should begin with https://"):
+            watched("shop.example")

@@ -36,6 +36,8 @@ class Usage(NamedTuple):
 
 
 class DiskTests(MeasuringTestCase):
+    """PEERS 13"""
+
     provider = "status.providers.host.disk"
 
     def usage(self, total: float, used: float, free: float) -> None:
@@ -135,7 +137,7 @@ class DiskTests(MeasuringTestCase):
 
 
 class Tree(MeasuringTestCase):
-    """Files of the kernel, made for the test."""
+    """PEERS 13: files of the kernel, made for the test."""
 
     measure: type[host.OfSystem]
 
@@ -408,7 +410,7 @@ class HangingDiskTests(MeasuringTestCase):
         with self.settings_for({"paths": ["/", str(self.directory)], "warn_percent": None}, timeout=0.5):
             before = time.monotonic()
             result = engine.report(registry.select("health", "it")).results[0]
-            self.assertLess(time.monotonic() - before, 0.75)
+            self.assertLess(time.monotonic() - before, 1.0)
             self.assertFails(result, str(self.directory), "timed out after 0.5 s")
             self.assertIs(result.answer["/"]["ok"], True)
             release.set()

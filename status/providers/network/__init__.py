@@ -1,0 +1,16 @@
+"""Checks of services by the network: a port, a name, a certificate, an address on the web.
+
+What is asked stands in the settings, and nowhere else: no caller of this app can choose a host or a port.
+"""
+
+from __future__ import annotations
+
+from status.providers.network.certificates import Certificate
+from status.providers.network.names import Name
+from status.providers.network.ports import Port
+from status.providers.network.web import Web
+
+tcp = Port()
+dns = Name()
+tls = Certificate()
+http = Web()

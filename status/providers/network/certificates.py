@@ -1,0 +1,72 @@
+"""The check of a server's certificate."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+from contextlib import closing
+from types import MappingProxyType
+
+from status.providers.base import Answer, Kind, Unavailable
+from status.providers.figures import AMOUNT, Figure, Measurement, is_path, judge, refused
+from status.providers.network.ports import HOST, PORT, TROUBLE, connect, endpoint, give_up, is_host, left, words_of
+
+CA_FILE = Kind("the absolute path of a file, or None", lambda value: value is None or is_path(value))
+SECONDS_PER_DAY = 86_400
+
+
+class Certificate(Measurement):
+    """Answer ``{"host:port": {"ok": bool, "days_left": ..., "expires": ...}}``.
+
+    The certificate has to be valid now, for the name that is asked, and from an authority that this machine trusts, or
+    that is in ``ca_file``. After the handshake the connection is closed; nothing is sent over it.
+    """
+
+    kinds = MappingProxyType(
+        {
+            "host": HOST,
+            "port": PORT,
+            "warn_days": AMOUNT,
+            "fail_days": AMOUNT,
+            "server_name": Kind(f"{HOST.expected}, or None", lambda value: value is None or is_host(value)),
+            "ca_file": CA_FILE,
+        }
+    )
+
+    def check(
+        self,
+        host: str,
+        port: int = 443,
+        *,
+        warn_days: float | None = 14,
+        fail_days: float | None = None,
+        server_name: str | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+    ) -> Answer:
+        """Connect to ``host``, and ask for the certificate of ``server_name``, which by default is the same."""
+        target, until = endpoint(host, port), give_up()
+        try:
+            context = context_of(ca_file)
+            with closing(connect(host, port, until)) as plain:
+                plain.settimeout(left(until))
+                with context.wrap_socket(plain, server_hostname=server_name or host) as connection:
+                    expires = ssl.cert_time_to_seconds(str((connection.getpeercert() or {})["notAfter"]))
+        except TROUBLE as error:
+            return refused(target, words_of(error))
+        days = (expires - time.time()) / SECONDS_PER_DAY
+        written = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expires))
+        figure = Figure(days, "left of its certificate", "{:.1f} days".format, warn_days, fail_days)
+        return judge(target, {"days_left": round(days, 1), "expires": written}, [figure])
+
+
+def context_of(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
+    """Return a context that trusts the authorities in a file, or those of this machine.
+
+    Raises ``Unavailable`` where the file holds none.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        why = "holds no certificate" if isinstance(error, ssl.SSLError) else f"cannot be read ({error.strerror})"
+        raise Unavailable(f"the file that ca_file names {why}") from error

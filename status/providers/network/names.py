@@ -1,0 +1,57 @@
+"""The check of a name in the DNS."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from ipaddress import ip_address
+from time import monotonic
+from types import MappingProxyType
+from typing import Any
+
+from status.providers.base import Answer, Kind
+from status.providers.figures import AMOUNT, Measurement, refused
+from status.providers.network.ports import HOST, TROUBLE, is_address, judge_time, words_of
+
+#: Addresses that an answer tells.
+MAX_ADDRESSES = 20
+
+
+class Name(Measurement):
+    """Answer ``{name: {"ok": bool, "addresses": [...], "seconds": ...}}``, as this machine looks names up.
+
+    ``expected`` are the addresses that the name has to lead to, all of them and no other.
+    """
+
+    kinds = MappingProxyType(
+        {
+            "name": HOST,
+            "expected": Kind(
+                "an IP address, or a list of them, or None",
+                lambda value: value is None or all(map(is_address, listed(value))),
+            ),
+            "warn_seconds": AMOUNT,
+        }
+    )
+
+    def check(
+        self, name: str, expected: str | Sequence[str] | None = None, *, warn_seconds: float | None = None
+    ) -> Answer:
+        began = monotonic()
+        try:
+            found = {str(told[4][0]) for told in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
+        except TROUBLE as error:
+            return refused(name, words_of(error))
+        addresses = sorted(found)[:MAX_ADDRESSES]
+        if expected is not None:
+            wanted = {str(ip_address(address)) for address in listed(expected)}
+            wrong = [f"leads to {address}, which is not expected" for address in addresses if address not in wanted]
+            wrong += [f"does not lead to {address}" for address in sorted(wanted - found)]
+            if wrong:
+                return Answer({name: {"ok": False, "addresses": addresses}}, {name: "; ".join(wrong)})
+        return judge_time(name, {"addresses": addresses}, began, warn_seconds)
+
+
+def listed(addresses: Any) -> Sequence[Any]:
+    """Return the addresses of an entry, which may name but one."""
+    return addresses if isinstance(addresses, (list, tuple)) and addresses else [addresses]

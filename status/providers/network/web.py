@@ -1,0 +1,268 @@
+"""The check of an address on the web: its status, its text, its time."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import socket
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from http.client import HTTP_PORT, HTTPS_PORT, HTTPConnection, HTTPResponse
+from time import monotonic
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+
+from status.providers.base import Answer, Kind, Unavailable
+from status.providers.figures import AMOUNT, Measurement, refused
+from status.providers.network.certificates import CA_FILE, context_of
+from status.providers.network.ports import TROUBLE, connect, endpoint, give_up, judge_time, left, words_of
+
+#: Bytes of a body in which the text is looked for.
+MAX_BODY_BYTES = 1_000_000
+CHUNK_BYTES = 65_536
+MAX_REDIRECTS = 5
+REDIRECTS = (301, 302, 303, 307, 308)
+PORTS = {"http": HTTP_PORT, "https": HTTPS_PORT}
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+class Web(Measurement):
+    """Answer ``{"https://host": {"ok": bool, "status": ..., "seconds": ...}}``.
+
+    The address is asked once, with GET. Redirects are followed on the same server only. No proxy is used but the one of
+    the entry. Of the body no more is read than it takes to find ``text``.
+    """
+
+    kinds = MappingProxyType(
+        {
+            "url": Kind("an http or https address in ASCII", lambda value: is_url(value, PORTS)),
+            "status": Kind("an HTTP status, or a list of them", lambda value: all(map(is_status, listed(value)))),
+            "text": Kind("a text that is not empty, or None", lambda value: isinstance(value, str) and value != ""),
+            "warn_seconds": AMOUNT,
+            "headers": Kind("a dict of header names and values, or None", lambda value: is_headers(value)),
+            "proxy": Kind("an http address in ASCII, or None", lambda value: is_url(value, ("http",))),
+            "ca_file": CA_FILE,
+        }
+    )
+
+    def check(
+        self,
+        url: str,
+        *,
+        status: int | Sequence[int] = 200,
+        text: str | None = None,
+        warn_seconds: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        proxy: str | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+    ) -> Answer:
+        target, began, expected = origin(urlsplit(url)), monotonic(), listed(status)
+        question = Question(expected, text, headers or {}, urlsplit(proxy) if proxy else None, ca_file, give_up())
+        try:
+            answered, has_text = ask(url, question)
+        except TROUBLE as error:
+            return refused(target, words_of(error))
+        wrong = [] if answered in expected else [f"answers {answered}, not {' or '.join(map(str, expected))}"]
+        wrong += [] if has_text else [f"the text is not in the first {MAX_BODY_BYTES:,} bytes of the answer"]
+        if wrong:
+            return Answer({target: {"ok": False, "status": answered}}, {target: "; ".join(wrong)})
+        return judge_time(target, {"status": answered}, began, warn_seconds)
+
+
+class Question(NamedTuple):
+    """What is asked of an address, and how.
+
+    until: when to give up, on the clock of ``time.monotonic()``.
+    """
+
+    expected: Sequence[int]
+    text: str | None
+    headers: Mapping[str, str]
+    proxy: SplitResult | None
+    ca_file: str | os.PathLike[str] | None
+    until: float
+
+
+def ask(url: str, question: Question) -> tuple[int, bool]:
+    """Return the status that answers, and whether the text is there. Follows redirects on the same server."""
+    for _ in range(MAX_REDIRECTS + 1):
+        parts = urlsplit(url)
+        with closing(open_connection(parts, question)) as opened:
+            connection = HTTPConnection(str(parts.hostname))
+            connection.sock = Limited(opened, question.until)
+            place = parts._replace(scheme="", netloc="", fragment="", path=parts.path or "/")
+            if question.proxy is not None and parts.scheme == "http":
+                place = place._replace(scheme=parts.scheme, netloc=host_of(parts))
+            connection.request("GET", place.geturl(), headers=headers_for(parts, question))
+            with connection.getresponse() as response:
+                location = response.getheader("Location")
+                if response.status in question.expected or response.status not in REDIRECTS or not location:
+                    return response.status, question.text is None or holds(response, question.text)
+        url = redirected(parts, location)
+    raise Unavailable(f"redirects more than {MAX_REDIRECTS} times")
+
+
+def open_connection(parts: SplitResult, question: Question) -> socket.socket:
+    """Return a connection to the server, by the proxy where there is one, with TLS where the address wants it."""
+    until, proxy = question.until, question.proxy
+    host, port = str(parts.hostname), port_of(parts)
+    first = parts if proxy is None else proxy
+    connection = connect(str(first.hostname), port_of(first), until)
+    try:
+        if parts.scheme == "https":
+            if proxy is not None:
+                open_tunnel(connection, endpoint(host, port), proxy, until)
+            connection.settimeout(left(until))
+            connection = context_of(question.ca_file).wrap_socket(connection, server_hostname=host)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_tunnel(connection: socket.socket, target: str, proxy: SplitResult, until: float) -> None:
+    """Have the proxy connect to ``target``."""
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    lines += [f"Proxy-Authorization: {login}"] if (login := login_of(proxy)) else []
+    limited: Any = Limited(connection, until)
+    limited.sendall("\r\n".join([*lines, "", ""]).encode())
+    response = HTTPResponse(limited, method="CONNECT")
+    response.begin()
+    if response.status != 200:
+        raise Unavailable(f"the proxy answers {response.status}")
+
+
+class Limited:
+    """A socket for ``http.client`` on which all operations together have a limit, and not each its own.
+
+    until: when to give up, on the clock of ``time.monotonic()``.
+    """
+
+    def __init__(self, connection: socket.socket, until: float) -> None:
+        self.connection, self.until = connection, until
+
+    def sendall(self, data: bytes) -> None:
+        self.connection.settimeout(left(self.until))
+        self.connection.sendall(data)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(LimitedFile(self))
+
+    def close(self) -> None:
+        """Leave the socket open: the response is still to be read. Whoever opened it closes it."""
+
+
+class LimitedFile(io.RawIOBase):
+    """What comes by a ``Limited`` socket."""
+
+    def __init__(self, limited: Limited) -> None:
+        self.limited = limited
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.limited.connection.settimeout(left(self.limited.until))
+        return self.limited.connection.recv_into(buffer)
+
+
+def headers_for(parts: SplitResult, question: Question) -> dict[str, str]:
+    """Return the headers of a request; those of the entry win."""
+    headers = {
+        "host": host_of(parts),
+        "user-agent": "django-status",
+        "accept": "*/*",
+        "accept-encoding": "identity",
+        "connection": "close",
+    }
+    if login := login_of(parts):
+        headers["authorization"] = login
+    if question.proxy is not None and parts.scheme == "http" and (login := login_of(question.proxy)):
+        headers["proxy-authorization"] = login
+    return {**headers, **{name.lower(): value for name, value in question.headers.items()}}
+
+
+def holds(response: HTTPResponse, text: str) -> bool:
+    """Return whether the body, as far as it is read, holds the text in the encoding of the answer."""
+    if response.getheader("Content-Encoding", "identity").strip().lower() != "identity":
+        raise Unavailable("answers compressed although asked not to, so that the text cannot be looked for")
+    try:
+        wanted = text.encode(response.headers.get_content_charset("utf-8"))
+    except (LookupError, UnicodeError):
+        wanted = text.encode("utf-8", "replace")
+    read, tail = 0, b""
+    while read < MAX_BODY_BYTES and (chunk := response.read1(CHUNK_BYTES)):
+        read, tail = read + len(chunk), tail + chunk
+        if wanted in tail:
+            return True
+        tail = tail[-len(wanted) :]
+    return False
+
+
+def redirected(parts: SplitResult, location: str) -> str:
+    """Return where a redirect leads. Raises ``Unavailable`` unless it is the same server, or its HTTPS."""
+    try:
+        # Servers write other letters as they are; http.client hands them over as Latin-1.
+        url = urljoin(parts.geturl(), quote(location, safe="!#$%&'()*+,/:;=?@[]~", encoding="latin-1"))
+        target = urlsplit(url)
+        upgraded = (parts.scheme, port_of(parts), target.scheme, port_of(target)) == ("http", 80, "https", 443)
+        same = (parts.scheme, port_of(parts)) == (target.scheme, port_of(target))
+    except (ValueError, KeyError) as error:
+        raise Unavailable("redirects to what is no address on the web") from error
+    if target.hostname != parts.hostname or not (same or upgraded):
+        raise Unavailable("redirects to another server, which is not asked")
+    netloc = host_of(target) if "@" not in parts.netloc else f"{parts.netloc.rpartition('@')[0]}@{host_of(target)}"
+    return target._replace(netloc=netloc).geturl()
+
+
+def origin(parts: SplitResult) -> str:
+    """Return scheme and host of an address. What else it holds may be a secret."""
+    return f"{parts.scheme}://{host_of(parts)}"
+
+
+def host_of(parts: SplitResult) -> str:
+    """Return host and port of an address as it spells them, without the login."""
+    return parts.netloc.rpartition("@")[2]
+
+
+def port_of(parts: SplitResult) -> int:
+    return parts.port or PORTS[parts.scheme]
+
+
+def login_of(parts: SplitResult) -> str:
+    """Return the login of an address as the value of a header; empty where there is none."""
+    if parts.username is None:
+        return ""
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return f"Basic {b64encode(login.encode()).decode()}"
+
+
+def listed(status: Any) -> Sequence[Any]:
+    """Return the statuses of an entry, which may name but one."""
+    return status if isinstance(status, (list, tuple)) and status else [status]
+
+
+def is_status(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599
+
+
+def is_url(value: Any, schemes: Sequence[str] | Mapping[str, int]) -> bool:
+    """Return whether ``value`` is an address with a host, and one of the schemes."""
+    if not (isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value):
+        return False
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def is_headers(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and HEADER_NAME.fullmatch(name) and isinstance(text, str) and HEADER_VALUE.fullmatch(text)
+        for name, text in value.items()
+    )
