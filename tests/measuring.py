@@ -15,8 +15,9 @@ from tests.components import ComponentsTestCase
 
 
 class MeasuringTestCase(ComponentsTestCase):
-    #: The provider that is tested, by its dotted path.
+    #: The provider that is tested, by its dotted path, and what strangers call it.
     provider: Any
+    subject: str
 
     def settings_for(self, kwargs: Mapping[str, Any], provider: Any = None, timeout: float | None = None) -> Any:
         entry = ("it", provider or self.provider, (), kwargs, {} if timeout is None else {"timeout": timeout})
@@ -57,4 +58,4 @@ class MeasuringTestCase(ComponentsTestCase):
     def assertSeenByStrangers(self, ok: bool, **kwargs: Any) -> None:
         with self.settings_for(kwargs):
             answer = self.client.get("/status/api/health/it")
-        self.assertEqual((answer.status_code, answer.json()), (200 if ok else 503, {"ok": ok}))
+        self.assertEqual((answer.status_code, answer.json()), (200 if ok else 503, {self.subject: ok}))

@@ -39,6 +39,7 @@ class DiskTests(MeasuringTestCase):
     """PEERS 13"""
 
     provider = "status.providers.host.disk"
+    subject = "disk"
 
     def usage(self, total: float, used: float, free: float) -> None:
         usage = Usage(int(total * GIB), int(used * GIB), int(free * GIB))
@@ -157,6 +158,7 @@ class Tree(MeasuringTestCase):
 
 class MemoryTests(Tree):
     measure = host.Memory
+    subject = "memory"
 
     def v2(self, limit: object, usage: int, inactive: int = 0, group: str = "") -> None:
         folder = f"sys/fs/cgroup/{group}"
@@ -309,6 +311,7 @@ class LoadTests(Tree):
 
 class FilesTests(MeasuringTestCase):
     provider = "status.providers.host.files"
+    subject = "files"
 
     def limits(self, soft: int) -> Any:
         return mock.patch("resource.getrlimit", lambda which: (soft, soft))

@@ -286,6 +286,11 @@ class CardTests(DrawnTestCase):
         self.assertIn("free_bytes passes 1.9 MiB 2,000,000", text)
         self.assertIn("disk 1 entry a 1", text)
 
+    def test_entry_that_only_repeats_the_state_of_its_component_is_left_out(self):
+        answer = {"/": {"ok": True, "free": 5}, "/gone": {"ok": False}, "odd": {"ok": "perhaps"}}
+        text = text_of(self.draw(report(result(answer=answer))))
+        self.assertIn("/gone fails / passes odd passes / / 1 entry free 5 odd odd 1 entry ok perhaps", text)
+
     def test_what_was_cut_is_told(self):
         for kind, resource in (("health", "health"), ("stats", "stats")):
             self.assertIn("3 values were left out.", self.draw(report(result(resource, cut=3)), kind))
@@ -466,6 +471,8 @@ class TreeTests(SimpleTestCase):
             ("uptime", 1e13, "10,000,000,000,000"),
             ("uptime", -75, "−1 min 15 s -75"),
             ("message", 7, "7"),
+            ("free_percent", 74.3, "74.3 %"),
+            ("percentile", 95, "95"),
         ):
             with self.subTest(key=key, value=value), timezone.override("UTC"):
                 self.assertEqual(text_of(tree({key: value})), f"{key} {shown}")

@@ -148,12 +148,20 @@ class Card:
 
     @cached_property
     def facts(self) -> SafeString | None:
-        """The answer as a tree, where the components do not show all of it."""
+        """The answer as a tree, where the components do not show all of it.
+
+        They show whether they are well; so an entry "ok" that says the same of one is left out.
+        """
         if not self.answered:
             return None
         if not self.result.judged or not isinstance(self.answer, dict):
             return tree(self.answer)
-        deep: JSON = {name: value for name, value in self.answer.items() if isinstance(value, (dict, list)) and value}
+        deep: dict[str, JSON] = {}
+        for name, value in self.answer.items():
+            if isinstance(value, dict):
+                value = {key: item for key, item in value.items() if key != "ok" or not isinstance(item, bool)}
+            if isinstance(value, (dict, list)) and value:
+                deep[name] = value
         return tree(deep) if deep else None
 
     @cached_property

@@ -32,6 +32,7 @@ _SECONDS = re.compile(
     r"(^|[_ .-])(s|sec|secs|seconds?|duration|uptime|elapsed|age|timeout|latency|lag|ttl)([_ .-]|$)", re.IGNORECASE
 )
 _MILLISECONDS = re.compile(r"(^|[_ .-])(ms|millis|milliseconds?)([_ .-]|$)", re.IGNORECASE)
+_PERCENT = re.compile(r"(^|[_ .-])(percent|percentage)$", re.IGNORECASE)
 _EPOCH = re.compile(r"(_at|_on|timestamp|_time)$", re.IGNORECASE)
 #: Seconds since 1970 of the years 2001 to 2100: other numbers are hardly moments.
 _MOMENTS = range(10**9, 4_102_444_800)
@@ -48,6 +49,8 @@ def leaf(value: JSON, key: str) -> str:
         return f"<b class=word>{escape(gettext('yes') if value else gettext('no'))}</b>"
     if isinstance(value, (int, float)):
         human, exact = _in_units(value, key), units.number(value)
+        if _PERCENT.search(key):
+            return f"{exact} %"
         return f"{escape(human)} <small>{escape(exact)}</small>" if human else exact
     if not isinstance(value, str) or not value:
         return f"<i class=word>{escape(gettext('none') if value is None else gettext('empty'))}</i>"

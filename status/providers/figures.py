@@ -96,7 +96,12 @@ def refused(component: str, reason: str) -> Answer:
 
 
 class Measurement(Provider):
-    """A check whose answer tells of machines and places: strangers learn of it only whether all is well."""
+    """A check whose answer tells of machines and places: strangers learn of it only whether all is well.
+
+    subject: what is checked, in a word.
+    """
+
+    subject: str
 
     def public(self, value: Any) -> Any:
-        return {"ok": is_sound(value)}
+        return {self.subject: is_sound(value)}

@@ -47,6 +47,7 @@ class Disk(Measurement, Composite):
     """
 
     label = subject = "disk"
+    label = subject = "disk"
     native = True
     kinds = MappingProxyType(
         {
@@ -165,6 +166,7 @@ class Memory(OfSystem):
     files that the kernel gives back on demand count as available.
     """
 
+    subject = "memory"
     kinds = MappingProxyType({**LEFT, "warn_bytes": AMOUNT, "fail_bytes": AMOUNT})
 
     def check(
@@ -208,6 +210,7 @@ class Load(OfSystem):
     in it had to wait for a processor, where cgroup v2 says so.
     """
 
+    subject = "load"
     kinds = MappingProxyType(
         {"warn_load": AMOUNT, "fail_load": AMOUNT, "warn_waiting": PERCENT, "fail_waiting": PERCENT}
     )
@@ -251,6 +254,7 @@ class Files(Measurement):
     Sockets and pipes are among them. The limit is the soft one, at which opening fails.
     """
 
+    subject = "files"
     kinds = MappingProxyType(LEFT)
 
     def check(self, *, warn_percent: float | None = 20, fail_percent: float | None = None) -> Answer:

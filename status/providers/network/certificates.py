@@ -23,6 +23,7 @@ class Certificate(Measurement):
     that is in ``ca_file``. After the handshake the connection is closed; nothing is sent over it.
     """
 
+    subject = "certificate"
     kinds = MappingProxyType(
         {
             "host": HOST,
@@ -56,8 +57,14 @@ class Certificate(Measurement):
             return refused(target, words_of(error))
         days = (expires - time.time()) / SECONDS_PER_DAY
         written = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expires))
-        figure = Figure(days, "left of its certificate", "{:.1f} days".format, warn_days, fail_days)
+        figure = Figure(days, "left of its certificate", in_days, warn_days, fail_days)
         return judge(target, {"days_left": round(days, 1), "expires": written}, [figure])
+
+
+def in_days(value: float) -> str:
+    """Return days in words."""
+    days = f"{value:.1f}".removesuffix(".0")
+    return f"{days} day" if days == "1" else f"{days} days"
 
 
 def context_of(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:

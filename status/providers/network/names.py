@@ -23,6 +23,7 @@ class Name(Measurement):
     ``expected`` are the addresses that the name has to lead to, all of them and no other.
     """
 
+    subject = "name"
     kinds = MappingProxyType(
         {
             "name": HOST,

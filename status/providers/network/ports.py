@@ -60,6 +60,7 @@ class Port(Measurement):
     The connection is closed at once; nothing is sent.
     """
 
+    subject = "port"
     kinds = MappingProxyType({"host": HOST, "port": PORT, "warn_seconds": AMOUNT})
 
     def check(self, host: str, port: int, *, warn_seconds: float | None = None) -> Answer:
@@ -95,7 +96,7 @@ def judge_time(target: str, answer: dict[str, Any], began: float, warn_seconds: 
     """Return the answer of a target that was asked at ``began`` (monotonic), and is well but perhaps slow."""
     took = monotonic() - began
     slow = Figure(took, "until it answered", seconds, warn_seconds, upward=True)
-    return judge(target, {**answer, "seconds": round(took, 4)}, [slow])
+    return judge(target, {**answer, "seconds": round(took, 6)}, [slow])
 
 
 def give_up() -> float:

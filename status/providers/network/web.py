@@ -37,6 +37,7 @@ class Web(Measurement):
     the entry. Of the body no more is read than it takes to find ``text``.
     """
 
+    subject = "page"
     kinds = MappingProxyType(
         {
             "url": Kind("an http or https address in ASCII", lambda value: is_url(value, PORTS)),
