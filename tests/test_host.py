@@ -132,6 +132,17 @@ class DiskTests(MeasuringTestCase):
             host.disk("/", inodes=1)
         self.assertEqual(list(host.disk("/")), ["/"])
 
+    def test_metrics_tell_the_numbers_of_each_path_to_those_who_may_see_them(self):
+        self.usage(100, 50, 50)
+        sample = 'django_status_check_value{resource="health",check="it",component="/",value="free_percent"} 50\n'
+        with self.settings_for({"paths": ["/", "/srv"]}):
+            told = self.client.get("/status/api/health/it?format=openmetrics").content.decode()
+            self.assertNotIn("check_value", told)
+            with override_settings(STATUS_SHOW_DETAILS="always"):
+                told = self.client.get("/status/api/health/it?format=openmetrics").content.decode()
+        self.assertIn(sample, told)
+        self.assertEqual(told.count("django_status_check_value{"), 4)
+
     def test_strangers_learn_no_path(self):
         self.assertSeenByStrangers(True, paths=["/", self.directory], warn_percent=None)
         self.assertSeenByStrangers(False, paths=self.directory / "missing")

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from status import __version__
 from status.history import history
 from status.report import Report, Result, State, components, one_line
+from status.serialization import JSON
 
 #: Characters of the whole header; servers and proxies refuse responses with longer ones.
 MAX_HEADER = 4096
@@ -118,14 +119,23 @@ def _samples(result: Result, details: bool) -> Iterator[Any]:
         yield "check_age_seconds", result.age
         if result.judged:
             yield "check_up", result.state == "pass"
-    answer = result.answer_for(details)
-    for name in result.metrics:
-        value = answer.get(name) if isinstance(answer, dict) else None
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            yield "check_value", value, ("value", name)
+    for name, value in _numbers(result.answer_for(details), result.metrics):
+        yield "check_value", value, ("value", name)
     for part in components(result, details):
-        if result.judged and part.name is not None:
+        if part.name is None:
+            continue
+        if result.judged:
             yield "component_up", part.state == "pass", ("component", part.name)
+        for name, value in _numbers(part.value, result.metrics):
+            yield "check_value", value, ("component", part.name), ("value", name)
+
+
+def _numbers(values: JSON, names: Iterable[str]) -> Iterator[tuple[str, float]]:
+    """Yield what is a number among the entries of these names."""
+    for name in names:
+        value = values.get(name) if isinstance(values, dict) else None
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            yield name, value
 
 
 def _code_that_runs(report: Report) -> Labels:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from status.providers.base import Answer, Kind, Provider
@@ -93,6 +94,11 @@ def judge(component: str, answer: dict[str, Any], figures: Iterable[Figure]) -> 
 def refused(component: str, reason: str) -> Answer:
     """Return the answer of a component that could not be measured or reached."""
     return Answer({component: {"ok": False}}, {component: reason})
+
+
+def gauges(*names: str) -> Mapping[str, str]:
+    """Return the option ``metrics`` for numbers of these names."""
+    return MappingProxyType(dict.fromkeys(names, "gauge"))
 
 
 class Measurement(Provider):

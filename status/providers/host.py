@@ -18,7 +18,19 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from status.providers.base import Answer, Composite, Finding, Kind, Part, Unavailable
-from status.providers.figures import AMOUNT, PATH, PERCENT, SWITCH, Figure, Measurement, judge, percent, refused, size
+from status.providers.figures import (
+    AMOUNT,
+    PATH,
+    PERCENT,
+    SWITCH,
+    Figure,
+    Measurement,
+    gauges,
+    judge,
+    percent,
+    refused,
+    size,
+)
 
 #: Thresholds of what is left, for checks of something that runs out.
 LEFT = {"warn_percent": PERCENT, "fail_percent": PERCENT}
@@ -47,8 +59,8 @@ class Disk(Measurement, Composite):
     """
 
     label = subject = "disk"
-    label = subject = "disk"
     native = True
+    metrics = gauges("free_bytes", "free_percent", "free_inodes", "free_inodes_percent")
     kinds = MappingProxyType(
         {
             "paths": Kind("an absolute path, or a list of them", lambda value: all(map(PATH.valid, listed(value)))),
@@ -167,6 +179,7 @@ class Memory(OfSystem):
     """
 
     subject = "memory"
+    metrics = gauges("available_bytes", "available_percent")
     kinds = MappingProxyType({**LEFT, "warn_bytes": AMOUNT, "fail_bytes": AMOUNT})
 
     def check(
@@ -211,6 +224,7 @@ class Load(OfSystem):
     """
 
     subject = "load"
+    metrics = gauges("load_1", "load_5", "load_15", "load_per_core", "waiting_percent")
     kinds = MappingProxyType(
         {"warn_load": AMOUNT, "fail_load": AMOUNT, "warn_waiting": PERCENT, "fail_waiting": PERCENT}
     )
@@ -255,6 +269,7 @@ class Files(Measurement):
     """
 
     subject = "files"
+    metrics = gauges("open", "left_percent")
     kinds = MappingProxyType(LEFT)
 
     def check(self, *, warn_percent: float | None = 20, fail_percent: float | None = None) -> Answer:
