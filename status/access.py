@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from functools import lru_cache, partial
 from inspect import iscoroutine
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from asgiref.sync import sync_to_async
 from django.apps import apps
@@ -36,8 +36,8 @@ MIN_TOKEN = 32
 HASHED = "sha256:"
 #: What ``STATUS_TRUSTED_PROXIES`` names where the proxy asks over a Unix socket, and so has no address.
 UNIX = "unix"
-#: The permission that authorizes users who are not staff.
-PERMISSION = "status.view_status"
+#: The permission that authorizes users who are not staff, without the label of the app.
+PERMISSION = "view_status"
 #: Calls that find out who somebody is: they may wait for a database that hangs.
 user_lookups = LimitedCalls("status-access", limit=8, timeout=0.75)
 
@@ -290,5 +290,12 @@ def is_permitted(request: HttpRequest) -> bool:
 
 def is_trusted_user(request: HttpRequest) -> bool:
     """Return whether the user is staff or has the permission. May raise, and may hang: the database may be down."""
-    user = getattr(request, "user", None) if carries_user(request) else None
-    return user is not None and bool(user.is_active and (user.is_staff or user.has_perm(PERMISSION)))
+    user: Any = getattr(request, "user", None) if carries_user(request) else None
+    # A user model of the project need not have any of these attributes.
+    if not getattr(user, "is_active", False):
+        return False
+    if getattr(user, "is_staff", False):
+        return True
+    # Another app may have the label "status", and then this one has a different label.
+    app = apps.get_containing_app_config(__package__)
+    return app is not None and hasattr(user, "has_perm") and bool(user.has_perm(f"{app.label}.{PERMISSION}"))

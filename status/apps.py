@@ -14,6 +14,7 @@ from status.providers.code import note_running_code
 class StatusConfig(AppConfig):
     name = "status"
     verbose_name = "Status"
+    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         register(checks.mistakes, "status")
