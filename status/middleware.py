@@ -234,6 +234,7 @@ class Place(NamedTuple):
         """Do the same on an event loop. A page is rendered off it, on the thread that belongs to this request."""
         if self.is_report:
             view = self.view.view_class(**self.view.view_initkwargs)
+            view.setup(request, **self.kwargs)
             return complete(await view.aget(request, **self.kwargs))
         # In the calling thread of a test; else in no thread in which the project's own code may hang.
         return await sync_to_async(self.answer, thread_sensitive=conf.synchronous)(request)

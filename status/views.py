@@ -71,7 +71,7 @@ class PageView(StatusView):
         except TooManyFieldsSent:  # Django would log it as an error and mail the admins
             return problem(400, error="The query has too many fields.")
 
-    def get(self, request: HttpRequest) -> HttpResponse:
+    def get(self, request: HttpRequest, **mounted: object) -> HttpResponse:
         """Run the checks and return the page, with the HTTP status of its data."""
         access = access_for(request)
         resources = self.resources(access)
@@ -83,7 +83,7 @@ class PageView(StatusView):
             page = Page(report, self.kind, access.details, history.of, self.root(request))
             return self.render(request, page, access, conf.error_code if report.failing else 200)
 
-    def head(self, request: HttpRequest) -> HttpResponse:
+    def head(self, request: HttpRequest, **mounted: object) -> HttpResponse:
         """Return what ``get`` does; the server leaves out the body."""
         # Without this method Django adds one that refers to the view, see ``ReportView``.
         return self.get(request)
@@ -167,7 +167,7 @@ class AssetView(StatusView):
     A page that reports an outage must not need the project's static file host, nor that ``collectstatic`` ever ran.
     """
 
-    def get(self, request: HttpRequest, version_asked: str, name: str) -> HttpResponse:
+    def get(self, request: HttpRequest, version_asked: str, name: str, **mounted: object) -> HttpResponse:
         """Return the file; to be kept for ever, unless the address is that of another release."""
         content = assets().get(name)
         if content is None:

@@ -74,7 +74,7 @@ class TextView(ReportView):
     """What a project may write: everything in plain text."""
 
     def get_format(self, request: HttpRequest) -> Format:
-        return FORMATS["text"]
+        return FORMATS[self.kwargs.get("tenant", "text")]
 
 
 def mounted(prefix: str, urls: str = "status.urls") -> Any:
@@ -315,6 +315,23 @@ class MountTests(DoorTestCase):
         with override_settings(ROOT_URLCONF=urls):
             self.assertEqual(self.assertAnswers("/healthz").json()["fine"], True)
             self.assertAnswers("/livez", HTTP_COOKIE="sessionid=x")
+
+    def test_mounted_with_more_arguments(self):
+        """FAULTS A7"""
+        urls = Urls(
+            mounted("<slug:tenant>/status/"),
+            path("extra/", include("status.urls"), {"site": 1, "version_asked": "mine", "request_id": None}),
+        )
+        for stack in ([DOOR, f"{__name__}.unreachable"], BEHIND):
+            with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=stack, SECURE_SSL_REDIRECT=False):
+                for prefix in ("/acme/status/", "/extra/"):
+                    for rest in (*ADDRESSES, "assets/0/status.css"):
+                        address = f"{prefix}{rest}"
+                        self.assertAnswers(address)
+                        self.assertEqual(self.client.head(address).status_code, 200, address)
+                        self.assertEqual(self.client.options(address).status_code, 200, address)
+                    listing = self.client.options(f"{prefix}api").json()
+                    self.assertEqual(listing["health"]["fine"], f"http://testserver{prefix}api/health/fine")
 
     def test_view_of_the_project_that_comes_first_keeps_its_address(self):
         with override_settings(ROOT_URLCONF=Urls(path("status/api", home), path("status", home), mounted("status/"))):
@@ -609,6 +626,14 @@ class SyncInAsyncTests(DoorTestCase):
         with override_settings(ROOT_URLCONF=urls):
             response = await self.async_client.get("/report")
         self.assertEqual(response.content.decode().splitlines()[-1], "STATUS PASS 2 checks passed")
+
+    async def test_mounted_with_more_arguments(self):
+        """FAULTS A7"""
+        mine = path("<slug:tenant>/mine", TextView.as_view(resource="health"))
+        with override_settings(ROOT_URLCONF=Urls(mounted("<slug:tenant>/status/"), mine)):
+            self.assertIn("STATUS PASS", (await self.async_client.get("/text/mine")).content.decode())
+            for rest in (*ADDRESSES, "assets/0/status.css"):
+                self.assertEqual((await self.async_client.get(f"/acme/status/{rest}")).status_code, 200, rest)
 
     async def test_everything_else_is_passed_on(self):
         with override_settings(MIDDLEWARE=[DOOR, *BEHIND]):

@@ -62,7 +62,7 @@ def origin(request: HttpRequest) -> str:
     return f"{request.scheme}://{host}" if validate_host(split_domain_port(host)[0], named) else ""
 
 
-def is_ping(request: HttpRequest, resource: str | None = None, provider: str | None = None) -> bool:
+def is_ping(request: HttpRequest, resource: str | None = None, provider: str | None = None, **mounted: object) -> bool:
     """Return whether the answer is that of the built-in ping, whoever asks: nothing is run or looked up for it."""
     check = registry.get("health", {}).get("ping") if (resource, provider) == ALWAYS_OPEN else None
     return (
@@ -103,7 +103,10 @@ class StatusView(View):
 
 
 class ReportView(StatusView):
-    """Answers every resource, one resource, or one provider, as the address says. Its hooks can be overridden."""
+    """Answers every resource, one resource, or one provider, as the address says. Its hooks can be overridden.
+
+    What a project mounts the app with besides, such as a tenant in the path, is in ``self.kwargs``.
+    """
 
     @classmethod
     def as_view(
@@ -124,7 +127,9 @@ class ReportView(StatusView):
         asking_view.asked = asked  # type: ignore[attr-defined]
         return asking_view
 
-    def get(self, request: HttpRequest, resource: str | None = None, provider: str | None = None) -> HttpResponse:
+    def get(
+        self, request: HttpRequest, resource: str | None = None, provider: str | None = None, **mounted: object
+    ) -> HttpResponse:
         if is_ping(request, resource, provider):
             return StatusResponse(PONG, "application/json")
         access = access_of(False) if registry.is_live(resource) else access_for(request)
@@ -134,7 +139,7 @@ class ReportView(StatusView):
         return self.render_report(engine.report(question.selection), question, access)
 
     async def aget(
-        self, request: HttpRequest, resource: str | None = None, provider: str | None = None
+        self, request: HttpRequest, resource: str | None = None, provider: str | None = None, **mounted: object
     ) -> HttpResponse:
         """Do the same for any method on an event loop, without blocking it. The middleware calls it under ASGI."""
         if str(request.method).lower() not in self.http_method_names:
