@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import Any, cast
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
@@ -71,6 +72,16 @@ def copy_of_response(response: HttpResponse) -> HttpResponse:
     for name, value in response.items():
         copied[name] = value
     return copied
+
+
+def url_path(request: HttpRequest) -> str:
+    """Return the path as ``reverse()`` writes it, with what ``FORCE_SCRIPT_NAME`` or the server says stands before it.
+
+    ``request.path`` leaves that out under ASGI where a proxy has stripped it.
+    """
+    forced = settings.FORCE_SCRIPT_NAME
+    script_name = request.META.get("SCRIPT_NAME", "") if forced is None else forced
+    return f"{script_name.rstrip('/')}/{request.path_info.removeprefix('/')}"
 
 
 class AnyAlias:

@@ -23,7 +23,7 @@ from status.conf import conf
 from status.engine import engine
 from status.formats import FORMATS
 from status.history import history
-from status.http import HEADERS, StatusResponse
+from status.http import HEADERS, StatusResponse, url_path
 from status.pages.page import Page, RefusedPage
 from status.pages.rendering import render_page
 from status.registry import registry
@@ -141,7 +141,7 @@ class PageView(StatusView):
 
     def root(self, request: HttpRequest) -> str:
         """Return the path of the overview, with its slash, taken from this request: the app may be mounted twice."""
-        path = request.path.rstrip("/")
+        path = url_path(request).rstrip("/")
         if self.kind != "overview":
             path = path.removesuffix(f"/{self.kind}")
         return escape_leading_slashes(escape_uri_path(f"{path}/"))

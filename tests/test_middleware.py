@@ -349,6 +349,18 @@ class MountTests(DoorTestCase):
         )
         self.assertEqual(response.json(), {"pong": True})
 
+    def test_addresses_are_those_that_reverse_writes(self):
+        """FAULTS A9"""
+        stripped = {"SCRIPT_NAME": "/shop", "PATH_INFO": "/status/health/"}  # by the server, for example gunicorn
+        for forced, extra in (("/shop", {}), ("/shop/", {}), (None, stripped), ("/shop", {"SCRIPT_NAME": "/other"})):
+            for stack in ([DOOR], BEHIND):
+                with override_settings(FORCE_SCRIPT_NAME=forced, MIDDLEWARE=stack):
+                    page = Client().get("/status/health/", **extra)
+                    self.assertContains(page, 'href="/shop/status/assets/')
+                    self.assertContains(page, 'href="/shop/status/stats/"')
+                    listing = Client().options("/status/api/health", **{**extra, "PATH_INFO": "/status/api/health"})
+                    self.assertEqual(listing.json()["fine"], "http://testserver/shop/status/api/health/fine")
+
     def test_below_a_language_prefix(self):
         urls = Urls(*i18n_patterns(mounted("status/"), prefix_default_language=False))
         languages = [("en", "English"), ("es", "Spanish")]
@@ -634,6 +646,14 @@ class SyncInAsyncTests(DoorTestCase):
             self.assertIn("STATUS PASS", (await self.async_client.get("/text/mine")).content.decode())
             for rest in (*ADDRESSES, "assets/0/status.css"):
                 self.assertEqual((await self.async_client.get(f"/acme/status/{rest}")).status_code, 200, rest)
+
+    async def test_addresses_are_those_that_reverse_writes(self):
+        """FAULTS A9"""
+        with override_settings(FORCE_SCRIPT_NAME="/shop"):
+            page = await self.async_client.get("/status/health/")
+            self.assertContains(page, 'href="/shop/status/assets/')
+            listing = (await self.async_client.options("/status/api/health")).json()
+            self.assertEqual(listing["fine"], "http://testserver/shop/status/api/health/fine")
 
     async def test_everything_else_is_passed_on(self):
         with override_settings(MIDDLEWARE=[DOOR, *BEHIND]):

@@ -22,7 +22,7 @@ from status.exceptions import StatusError
 from status.formats import Format
 from status.formats.metrics import server_timing
 from status.formats.negotiation import NotAcceptable, choose
-from status.http import StatusResponse, exempt
+from status.http import StatusResponse, exempt, url_path
 from status.registry import Selection, UnknownName, registry
 from status.report import Report
 
@@ -227,7 +227,8 @@ class ReportView(StatusView):
         """Return ``{resource: {provider: address}}``, or ``{provider: address}`` below one resource."""
         # The API's root, wherever and however often it is mounted, is found in the path that was asked. A view at
         # another path has none.
-        path, asked = request.path.rstrip("/"), "".join(f"/{name}" for name in (resource, provider) if name is not None)
+        path = url_path(request).rstrip("/")
+        asked = "".join(f"/{name}" for name in (resource, provider) if name is not None)
         root = origin(request) + escape_uri_path(path.removesuffix(asked))
         mounted = path.endswith(asked)
         selection = self.get_selection(request, access, resource, provider)
