@@ -197,6 +197,13 @@ class Conf:
         lambda value: value is None or callable(value) or (isinstance(value, str) and "." in value),
         'Name the callable, for example "proj.status.may_see".',
     )
+    urlconfs = Setting(
+        "STATUS_URLCONFS",
+        (),
+        "a list of urlconfs",
+        _is_list_of_text,
+        'Write a tuple with its comma: ("shop.urls",).',
+    )
     history_cache = Setting(
         "STATUS_HISTORY_CACHE",
         None,

@@ -18,8 +18,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_asy
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import Resolver404, URLPattern, URLResolver, get_resolver
-from django.urls.resolvers import LocalePrefixPattern
+from django.urls import Resolver404, URLResolver, get_resolver
 from django.utils import translation
 
 from status.access import carries_user, has_allowed_host, looked_up, settled_access, user_lookups
@@ -28,6 +27,7 @@ from status.conf import PAGE_POLICY, conf
 from status.engine.coroutines import SerialExecutor, use_for_database_work
 from status.http import UserLookup
 from status.logs import log_once
+from status.mounts import Mount, mounts_of, resolvers
 from status.registry import registry
 from status.threads import Steps, await_each, running_future, settle, start_call, wait_for_each
 
@@ -241,9 +241,20 @@ class Place(NamedTuple):
 
 
 def find_place(request: HttpRequest) -> Place | None:
-    """Return what the path is about where it is one of the app's. Does not ask for the host, which may be unknown."""
+    """Return what the path is about where it is one of the app's. Does not need to know the host."""
+    if hasattr(request, "urlconf"):  # a middleware in front has chosen
+        return place_in(get_resolver(request.urlconf), request.path_info)
+    places = [place_in(resolver, request.path_info) for resolver in resolvers()]
+    found = next(filter(None, places), None)
+    # Where the app has the path in some urlconfs and not in others, the project chooses. For a host that it does not
+    # know, it chooses none.
+    return None if found and None in places and has_allowed_host(request) else found
+
+
+def place_in(resolver: URLResolver, path: str) -> Place | None:
+    """Return what ``path`` is about in this urlconf, or None where it is none of the app's."""
     try:
-        return place_of(get_resolver(), request.path_info)
+        return place_of(resolver, path)
     except Resolver404:
         return None
 
@@ -275,42 +286,3 @@ def _resolve(resolver: URLResolver, mounts: tuple[Mount, ...], path: str, langua
     if not hasattr(match.func, "answered_by_middleware"):
         raise Resolver404
     return Place(match.func, {**getattr(match.func, "asked", {}), **match.kwargs}, language)
-
-
-class Mount(NamedTuple):
-    """One place in the urlconf where views of the app are.
-
-    way: the patterns from the root to there.
-    ends: the patterns of the views themselves.
-    """
-
-    way: tuple[Any, ...]
-    ends: tuple[Any, ...]
-
-    @property
-    def translated(self) -> bool:
-        return any(isinstance(pattern, LocalePrefixPattern) for pattern in self.way)
-
-    def leads_to(self, path: str) -> bool:
-        """Return whether ``path`` may be one of the app's: the cheap look at every request."""
-        for pattern in self.way:
-            found = pattern.match(path)
-            if not found:
-                return False
-            path = found[0]
-        return any(pattern.match(path) for pattern in self.ends)
-
-
-@lru_cache(maxsize=8)
-def mounts_of(resolver: URLResolver) -> tuple[Mount, ...]:
-    """Return every place below ``resolver`` where views of the app are."""
-    mounts = []
-    found: list[tuple[tuple[Any, ...], URLResolver]] = [((resolver.pattern,), resolver)]
-    for way, each in found:  # which grows meanwhile
-        patterns = list(each.url_patterns)
-        found += [((*way, one.pattern), one) for one in patterns if isinstance(one, URLResolver)]
-        views = [one for one in patterns if isinstance(one, URLPattern)]
-        ends = [view.pattern for view in views if hasattr(view.callback, "answered_by_middleware")]
-        if ends:
-            mounts.append(Mount(way, tuple(ends)))
-    return tuple(mounts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 
 class NoRows(models.Manager["Status"]):
@@ -22,7 +23,8 @@ class Status(models.Model):
         managed = False
         base_manager_name = "objects"
         default_permissions = ("view",)
-        verbose_name = verbose_name_plural = "status"
+        verbose_name = "status"
+        verbose_name_plural = gettext_lazy("Status")
 
     def __str__(self) -> str:
         return "status"

@@ -40,7 +40,8 @@ from status.api.views import ReportView
 from status.engine import engine
 from status.formats import FORMATS, Format
 from status.http import exempt
-from status.middleware import StatusMiddleware, mounts_of, place_of
+from status.middleware import StatusMiddleware, place_of
+from status.mounts import mounts_of
 
 DOOR = "status.middleware.StatusMiddleware"
 BEHIND = [

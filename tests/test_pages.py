@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import subprocess
 import sys
@@ -16,10 +15,8 @@ from unittest import mock
 
 from django.conf import settings
 from django.contrib import admin
-from django.contrib.auth.models import User
 from django.template import engines
-from django.template.response import TemplateResponse
-from django.test import Client, RequestFactory, SimpleTestCase, TestCase, override_settings
+from django.test import Client, RequestFactory, SimpleTestCase, override_settings
 from django.urls import include, path, re_path
 from django.utils import timezone, translation
 
@@ -845,24 +842,3 @@ class SubclassTests(SimpleTestCase):
 
         with override_settings(STATUS_PROVIDERS=providers()):
             self.assertContains(Mine.as_view()(RequestFactory().get("/status/health/")), "Statistics")
-
-
-@override_settings(ROOT_URLCONF="tests.test_pages")
-class AdminTests(TestCase):
-    def index(self) -> Any:
-        self.client.force_login(User.objects.create(username="staff", is_staff=True))
-        return self.client.get("/admin/")
-
-    def test_the_index_of_the_admin_links_to_the_pages(self):
-        self.assertContains(self.index(), '<a href="/a/b/">Status</a>')
-
-    def test_an_index_template_that_the_project_names_is_kept(self):
-        self.addCleanup(setattr, admin.site, "index_template", admin.site.index_template)
-        admin.site.index_template = "mine.html"
-        importlib.reload(status.admin)
-        self.assertEqual(admin.site.index_template, "mine.html")
-
-    def test_a_template_of_the_project_stays_in_force(self):
-        self.assertEqual(admin.site.index_template, ["status/admin_index.html", "admin/index.html"])
-        response = TemplateResponse(None, ["status/not_found.html", *admin.site.index_template])
-        self.assertEqual(response.resolve_template(response.template_name).template.name, "status/admin_index.html")

@@ -50,6 +50,7 @@ LEVELS = {
     "status.checks": 4,
     "status.cli": 4,
     "status.middleware": 4,
+    "status.mounts": 4,
     "status.pages": 4,
     "status.views": 4,
     # Entry points.

@@ -246,11 +246,11 @@ def mounted_path() -> str | None:
     if urlconf is None:
         return None
     # Late: a standalone answer is given without Django, whose import takes far longer.
-    from django.urls import NoReverseMatch, reverse
+    from status.mounts import paths_of
 
-    with loading("ROOT_URLCONF", urlconf), suppress(NoReverseMatch):
-        return reverse("status:api_root").rstrip("/")
-    return None
+    with loading("ROOT_URLCONF", urlconf):
+        path = next(paths_of("api_root"), None)
+        return None if path is None else path.rstrip("/")
 
 
 def path_of(*names: str | None) -> str:

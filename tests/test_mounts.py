@@ -1,0 +1,184 @@
+"""Where the app is mounted, as the middleware, the commands, the admin and the system checks find it."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+from django.conf.urls.i18n import i18n_patterns
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, SimpleTestCase, TestCase, override_settings
+from django.urls import include, path, re_path
+
+from tests.commandline import ask
+from tests.test_middleware import BEHIND, DOOR, DoorTestCase, Urls, home, mounted
+
+ADMIN = path("admin/", admin.site.urls)
+#: A project that knows nothing of the app under these names.
+FOREIGN = path("shop/", include(([path("", home, name="api_root"), path("root", home, name="root")], "status")))
+
+
+def module(name: str, *urlpatterns: Any) -> Any:
+    """Have a urlconf of that name for the time of a test."""
+    urlconf = types.ModuleType(name)
+    urlconf.urlpatterns = list(urlpatterns)  # type: ignore[attr-defined]
+    return mock.patch.dict("sys.modules", {name: urlconf})
+
+
+def by_host(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    """Choose the urlconf of a shop, as middleware for several hosts or tenants does."""
+
+    def choose(request: HttpRequest) -> HttpResponse:
+        if request.headers.get("Host", "").startswith("shop."):
+            request.urlconf = "tests_shop_urls"
+        return get_response(request)
+
+    return choose
+
+
+class UrlconfTests(DoorTestCase):
+    CHOOSER = f"{__name__}.by_host"
+
+    def setUp(self) -> None:
+        super().setUp()
+        shop = module("tests_shop_urls", path("status/", home), mounted("shop-status/"))
+        shop.start()
+        self.addCleanup(shop.stop)
+        hosts = override_settings(ALLOWED_HOSTS=["shop.example", "www.example"])
+        hosts.enable()
+        self.addCleanup(hosts.disable)
+
+    def test_urlconf_that_a_middleware_in_front_has_chosen_counts(self):
+        """FAULTS A8"""
+        with override_settings(MIDDLEWARE=[self.CHOOSER, DOOR, *BEHIND]):
+            self.assertAnswers("/status/", HTTP_HOST="www.example")
+            self.assertEqual(self.client.get("/status/", HTTP_HOST="shop.example").content, b"home")
+            self.assertAnswers("/shop-status/", HTTP_HOST="shop.example")
+            self.assertEqual(self.client.get("/shop-status/", HTTP_HOST="www.example").status_code, 404)
+
+    @override_settings(STATUS_URLCONFS=("tests_shop_urls",))
+    def test_urlconf_that_a_middleware_behind_chooses_is_known_to_probes_by_address(self):
+        """FAULTS A8"""
+        with override_settings(MIDDLEWARE=[DOOR, f"{__name__}.refuse_unknown", self.CHOOSER, *BEHIND]):
+            for address in ("/shop-status/api/health", "/status/api/health"):
+                self.assertAnswers(address, HTTP_HOST="10.1.2.3")
+            self.assertEqual(self.client.get("/elsewhere", HTTP_HOST="10.1.2.3").status_code, 400)
+
+    @override_settings(STATUS_URLCONFS=("tests_shop_urls",))
+    def test_path_that_is_the_app_s_in_some_urlconfs_is_left_to_the_project(self):
+        """FAULTS A8: it alone knows which of them the request will have."""
+        with override_settings(MIDDLEWARE=[DOOR, self.CHOOSER, *BEHIND]):
+            for cookie in ("", "sessionid=x"):
+                client = Client(headers={"cookie": cookie})
+                self.assertEqual(client.get("/status/", HTTP_HOST="shop.example").content, b"home")
+                self.assertAnswers("/status/", client=client, HTTP_HOST="www.example")
+                self.assertAnswers("/shop-status/", client=client, HTTP_HOST="shop.example")
+                self.assertEqual(client.get("/shop-status/", HTTP_HOST="www.example").status_code, 404)
+
+    @override_settings(STATUS_URLCONFS=("tests_shop_urls",))
+    def test_path_that_is_the_app_s_in_all_urlconfs_is_answered_at_once(self):
+        """FAULTS A8"""
+        with override_settings(ROOT_URLCONF=Urls(mounted("shop-status/"))):  # behind it stands ``unreachable``
+            for host in ("shop.example", "www.example", "10.1.2.3"):
+                self.assertAnswers("/shop-status/api/health", HTTP_HOST=host)
+
+    def test_urlconf_that_cannot_be_loaded_costs_nothing_but_itself(self):
+        """FAULTS A8"""
+        broken = override_settings(STATUS_URLCONFS=["no.such.urls", "tests_shop_urls"])
+        with broken, self.assertLogs("status", "WARNING") as caught:
+            for _ in range(3):
+                self.assertAnswers("/shop-status/", HTTP_HOST="10.1.2.3")
+                self.assertAnswers("/status/", HTTP_HOST="10.1.2.3")
+        self.assertIn("STATUS_URLCONFS names 'no.such.urls', which cannot be loaded", caught.output[0])
+        self.assertEqual(len(caught.output), 1)
+        with override_settings(STATUS_URLCONFS="tests_shop_urls"), self.assertNoLogs("status"):
+            self.assertAnswers("/status/", HTTP_HOST="10.1.2.3")
+            self.assertPassedOn("/shop-status/", HTTP_HOST="10.1.2.3")
+
+
+def refuse_unknown(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse hosts that the project does not know, as looking up a tenant does."""
+
+    def refuse(request: HttpRequest) -> HttpResponse:
+        known = request.headers.get("Host") != "10.1.2.3"
+        return get_response(request) if known else HttpResponse("no such tenant", status=400)
+
+    return refuse
+
+
+#: Urlconf -> where the API is in it; None where the way takes arguments.
+WAYS = (
+    (Urls(path("plugins/", include(([mounted("status/")], "plugins"), namespace="plugins"))), "/plugins/status/api"),
+    (Urls(FOREIGN, mounted("status/")), "/status/api"),
+    (Urls(path("", include([FOREIGN])), path("ops/", include("status.urls", namespace="ops"))), "/ops/api"),
+    (Urls(*i18n_patterns(mounted("status/"))), "/en/status/api"),
+    (Urls(re_path(r"^deep/status/", include("status.urls"))), "/deep/status/api"),
+    (Urls(path("<slug:tenant>/", include([mounted("status/")]))), None),
+    (Urls(FOREIGN), None),
+)
+
+
+@override_settings(STATUS_PROVIDERS={"health": [("ping", "status.providers.health.ping")]}, LANGUAGE_CODE="en")
+class AddressTests(SimpleTestCase):
+    def listed(self) -> Any:
+        return json.loads(ask("--list", "-f", "json").out)["health"]["ping"]
+
+    def test_list_and_snippets_find_the_app_below_namespaces(self):
+        """FAULTS A24"""
+        for urlconf, api in WAYS:
+            with self.subTest(api=api), override_settings(ROOT_URLCONF=urlconf):
+                self.assertEqual(self.listed(), api and f"{api}/health/ping")
+                snippet = ask("snippet", "k8s")
+                self.assertEqual(snippet.code, 0 if api else 2)
+                self.assertIn(f"{api}/health" if api else "mount status.urls", snippet.out or snippet.err)
+
+    def test_list_and_snippets_find_the_app_in_a_further_urlconf(self):
+        """FAULTS A24"""
+        names = override_settings(ROOT_URLCONF=Urls(path("", home)), STATUS_URLCONFS=("tests_host_urls",))
+        with names, module("tests_host_urls", mounted("there/")):
+            self.assertEqual(self.listed(), "/there/api/health/ping")
+            self.assertIn("/there/api/health/ping", ask("snippet", "k8s").out)
+
+
+@override_settings(LANGUAGE_CODE="en")
+class AdminTests(TestCase):
+    def index(self, *urlpatterns: Any) -> Any:
+        user, _ = User.objects.get_or_create(username="staff", is_staff=True)
+        self.client.force_login(user)
+        with override_settings(ROOT_URLCONF=Urls(ADMIN, *urlpatterns)):
+            index = self.client.get("/admin/")
+            return index, self.client.get("/admin/status/status/")
+
+    def test_index_of_the_admin_leads_to_the_pages(self):
+        """FAULTS A21, A24: by an entry, which no theme of the admin leaves out."""
+        for urlconf, api in WAYS:
+            with self.subTest(api=api):
+                index, entry = self.index(*urlconf.urlpatterns)
+                if api:
+                    self.assertContains(index, '<a href="/admin/status/status/"')
+                    self.assertRedirects(entry, api.removesuffix("api"), fetch_redirect_response=False)
+                else:
+                    self.assertNotContains(index, "/admin/status/")
+
+    def test_there_is_nothing_to_change(self):
+        self.index(mounted("status/"))
+        with override_settings(ROOT_URLCONF=Urls(ADMIN, mounted("status/"))):
+            for address in ("add/", "1/delete/"):
+                self.assertEqual(self.client.get(f"/admin/status/status/{address}").status_code, 403, address)
+
+    def test_address_is_that_of_the_urlconf_in_force(self):
+        """FAULTS A24"""
+        with (
+            module("tests_shop_urls", ADMIN, mounted("shop-status/")),
+            override_settings(
+                MIDDLEWARE=[f"{__name__}.by_host", *BEHIND], ALLOWED_HOSTS=["shop.example"], ROOT_URLCONF=Urls()
+            ),
+        ):
+            self.client.force_login(User.objects.create(username="root", is_staff=True))
+            entry = self.client.get("/admin/status/status/", HTTP_HOST="shop.example")
+        self.assertEqual(entry["Location"], "/shop-status/")
