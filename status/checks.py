@@ -25,6 +25,16 @@ from status.providers.django.databases import NO_ENGINE, DatabaseCheck
 from status.registry import registry
 
 MIDDLEWARE = "status.middleware.StatusMiddleware"
+#: Middleware that may stand in front of it: these add headers, or answer for static files, and refuse nothing.
+HARMLESS_IN_FRONT = (
+    "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "django.middleware.http.ConditionalGetMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+)
+SECURITY = "django.middleware.security.SecurityMiddleware"
 NEW_TOKEN = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 #: Seconds after which gunicorn and Kubernetes have given up before the answer comes.
 LONG_TIMEOUT = 10
@@ -131,13 +141,17 @@ def middleware_warnings() -> Iterator[CheckMessage]:
             f"Probes by IP address need no wildcard: put {MIDDLEWARE} first in MIDDLEWARE.",
             id="status.W005",
         )
-    if MIDDLEWARE in middleware[1:]:
+    redirects = settings.SECURE_SSL_REDIRECT and not settings.SECURE_REDIRECT_EXEMPT
+    harmless = HARMLESS_IN_FRONT if redirects else (*HARMLESS_IN_FRONT, SECURITY)
+    before = middleware[: middleware.index(MIDDLEWARE)] if MIDDLEWARE in middleware else []
+    if others := [name for name in before if name not in harmless]:
         yield Warning(
-            f"{MIDDLEWARE} should be the first in MIDDLEWARE, not number {middleware.index(MIDDLEWARE) + 1}.",
-            "What stands before it answers probes by IP address with 400, and those over plain HTTP with a redirect.",
+            f"{MIDDLEWARE} should stand before {others[0]} in MIDDLEWARE.",
+            "What stands before it answers probes by IP address with 400, those over plain HTTP with a redirect, and "
+            "hangs when a database does. Silence this where it only adds headers.",
             id="status.W009",
         )
-    if settings.SECURE_SSL_REDIRECT and MIDDLEWARE not in middleware and not settings.SECURE_REDIRECT_EXEMPT:
+    if redirects and MIDDLEWARE not in middleware:
         what = "those over plain HTTP get a redirect, which many take for success."
         message = f"SECURE_SSL_REDIRECT should not hit probes: {what}"
         yield Warning(message, f"Put {MIDDLEWARE} first in MIDDLEWARE.", id="status.W010")

@@ -242,6 +242,8 @@ class Place(NamedTuple):
 
 def find_place(request: HttpRequest) -> Place | None:
     """Return what the path is about where it is one of the app's. Does not need to know the host."""
+    if request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.META:
+        return None  # a CORS preflight, which the project answers: https://fetch.spec.whatwg.org/#cors-preflight-fetch
     if hasattr(request, "urlconf"):  # a middleware in front has chosen
         return place_in(get_resolver(request.urlconf), request.path_info)
     places = [place_in(resolver, request.path_info) for resolver in resolvers()]

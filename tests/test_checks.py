@@ -247,8 +247,15 @@ class WarningTests(ChecksTestCase):
 
     def test_front_door_behind_another(self) -> None:
         behind = [*settings.MIDDLEWARE, checks.MIDDLEWARE]
-        self.assertFinds("W009", f"not number {len(behind)}.", MIDDLEWARE=behind)
+        self.assertFinds("W009", "should stand before django.contrib.sessions.middleware.Sess", MIDDLEWARE=behind)
         self.assertFindsNothing(MIDDLEWARE=[checks.MIDDLEWARE, *settings.MIDDLEWARE])
+
+    def test_front_door_behind_what_only_adds_headers(self) -> None:
+        """FAULTS A10"""
+        stack = [*checks.HARMLESS_IN_FRONT, checks.SECURITY, checks.MIDDLEWARE, *settings.MIDDLEWARE[1:]]
+        self.assertFindsNothing(MIDDLEWARE=stack)
+        self.assertFinds("W009", f"before {checks.SECURITY}", MIDDLEWARE=stack, SECURE_SSL_REDIRECT=True)
+        self.assertFindsNothing(MIDDLEWARE=stack, SECURE_SSL_REDIRECT=True, SECURE_REDIRECT_EXEMPT=["^status/"])
 
     def test_probes_that_are_redirected(self) -> None:
         self.assertFinds("W010", "SECURE_SSL_REDIRECT should not hit probes", SECURE_SSL_REDIRECT=True)

@@ -157,6 +157,13 @@ def way_back_that_hangs(get_response: Callable[..., Any]) -> Callable[..., Any]:
     return save
 
 
+def cors(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    def answer(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(headers={"Access-Control-Allow-Origin": request.headers["Origin"]})
+
+    return answer
+
+
 def header(get_response: Callable[..., Any]) -> Callable[..., Any]:
     def add(request: HttpRequest) -> HttpResponse:
         request.user = Staff()
@@ -420,6 +427,26 @@ class FirstTests(DoorTestCase):
         for address in ("/status/api/health/ping", "/status/api/health", "/status/", "/status/api/nothing"):
             response = self.client.get(address)
             self.assertEqual(response["Content-Length"], str(len(response.content)))
+
+    def test_headers_of_middleware_in_front_are_kept(self):
+        """FAULTS A10"""
+        security = "django.middleware.security.SecurityMiddleware"
+        with override_settings(MIDDLEWARE=[security, f"{__name__}.header", DOOR], SECURE_HSTS_SECONDS=60):
+            for address in ("/status/", "/status/api/health/ping"):
+                response = self.assertAnswers(address, secure=True, HTTP_HOST="10.1.2.3")
+                self.assertEqual(response["Strict-Transport-Security"], "max-age=60")
+                self.assertEqual(response.cookies["sessionid"].value, "refreshed")
+
+    def test_cors_preflight_is_left_to_the_project(self):
+        """FAULTS A10"""
+        preflight = {"HTTP_ORIGIN": "https://shop.example", "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "GET"}
+        with override_settings(MIDDLEWARE=[DOOR, f"{__name__}.cors"]):
+            for rest in ADDRESSES:
+                response = self.client.options(f"/status/{rest}", **preflight)
+                self.assertEqual(response["Access-Control-Allow-Origin"], "https://shop.example")
+                self.assertAnswers(f"/status/{rest}", **preflight)
+        with override_settings(MIDDLEWARE=[DOOR, *BEHIND]):
+            self.assertIn("health", Client().options("/status/api", **preflight).json())
 
     def test_mistake_of_the_caller_is_answered_here_too(self):
         self.assertEqual(self.client.post("/status/api/health").status_code, 405)
