@@ -1,6 +1,8 @@
-"""System checks of the settings of this app: errors and warnings for mistakes, and with ``--deploy`` for risks.
+"""System checks of the settings of this app: warnings for mistakes, and with ``--deploy`` for risks.
 
-None of them opens a socket: they run in ``migrate``, in tests, and in containers without services.
+None of them is an error, as monitoring is no reason for ``migrate`` or ``test`` not to run, and a mistake in what
+closes something closes it altogether. The ids that begin with E are those of the errors that these once were, which
+projects may have silenced. None opens a socket: they also run in containers without services.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage, Warning
 from django.db import connections
 from django.utils.module_loading import import_string
 
@@ -45,13 +47,9 @@ CLASSIC = ("status_providers", "status_check_providers", "status_celery_workers"
 
 
 def provider_mistakes() -> Iterator[CheckMessage]:
-    """Yield settings of the wrong kind, entries that cannot be used, and dotted paths that lead to no provider.
-
-    A check that cannot be asked fails. It is no reason for ``migrate`` or ``test`` not to run. The ids are those of the
-    errors that these once were, which projects may have silenced.
-    """
+    """Yield settings of the wrong kind, entries that cannot be used, and dotted paths that lead to no provider."""
     for problem in conf.problems():
-        yield Error(str(problem), problem.hint, id="status.E001")
+        yield Warning(str(problem), problem.hint, id="status.E001")
     for problem in registry.current().problems:
         yield Warning(str(problem), problem.hint, id="status.E002")
     for check in registry.select().checks:
@@ -67,7 +65,7 @@ def provider_mistakes() -> Iterator[CheckMessage]:
         yield Warning(f"{check.resource}/{check.name} should name a provider, but {reason}", hint, id="status.E003")
 
 
-def access_errors() -> Iterator[CheckMessage]:
+def access_mistakes() -> Iterator[CheckMessage]:
     """Yield tokens that nobody can send, networks that cannot be read, and a permission that cannot be asked."""
     for number, token in enumerate(conf.tokens):
         what = "" if token.strip() else "an empty text"
@@ -75,13 +73,13 @@ def access_errors() -> Iterator[CheckMessage]:
             what = f"{len(token) - len(HASHED)} characters after sha256:"
         if what:
             message = f"STATUS_TOKENS[{number}] should be a token or sha256: and 64 hexadecimal digits, not {what}."
-            yield Error(message, f"It lets nobody in. Remove it, or make one: {NEW_TOKEN}", id="status.E004")
+            yield Warning(message, f"It lets nobody in. Remove it, or make one: {NEW_TOKEN}", id="status.E004")
     for setting, cidrs in (("STATUS_NETWORKS", conf.networks), ("STATUS_TRUSTED_PROXIES", conf.trusted_proxies)):
         for number, cidr in enumerate(cidrs):
             if not networks((cidr,)) and (setting, cidr) != ("STATUS_TRUSTED_PROXIES", UNIX):
                 expected = "a network such as 10.0.0.0/8 or 2001:db8::/32"
                 message = f"{setting}[{number}] should be {expected}, not {cidr[:40]!a}."
-                yield Error(message, "It matches no address. Correct or remove it.", id="status.E005")
+                yield Warning(message, "It matches no address. Correct or remove it.", id="status.E005")
     what, permission = "", conf.permission
     try:
         judge = import_string(permission) if isinstance(permission, str) else permission
@@ -94,17 +92,11 @@ def access_errors() -> Iterator[CheckMessage]:
     if what:
         message = f"STATUS_PERMISSION should name a callable f(request) -> bool, not {what}."
         hint = "It lets nobody in. Name a function of your project: STATUS_PERMISSION = 'proj.status.may_see'."
-        yield Error(message, hint, id="status.E006")
+        yield Warning(message, hint, id="status.E006")
 
 
 def access_warnings() -> Iterator[CheckMessage]:
     """Yield what anonymous callers are told without need, and tokens that others may know or read."""
-    if conf.public is None or set(conf.public) & set(conf.informational):
-        yield Warning(
-            "STATUS_PUBLIC should leave out the resources that only inform: strangers may ask for them.",
-            'Set STATUS_PUBLIC = ("health",) to close them, or silence this if strangers may know.',
-            id="status.W001",
-        )
     if conf.show_details == "always":
         yield Warning(
             'STATUS_SHOW_DETAILS should be "when-authorized" or "never", not "always", on a site that strangers reach.',
@@ -221,13 +213,13 @@ def database_warnings() -> Iterator[CheckMessage]:
             yield Warning(f'DATABASES["{alias}"] should name an ENGINE, and is empty.', hint, id="status.W014")
 
 
-ERRORS = (provider_mistakes, access_errors)
+MISTAKES = (provider_mistakes, access_mistakes)
 WARNINGS = (access_warnings, middleware_warnings, provider_warnings, name_warnings)
 
 
 def mistakes(**kwargs: Any) -> list[CheckMessage]:
     """Return what ``manage.py check`` says of settings and entries that cannot be used, or have no effect."""
-    return [message for check in (*ERRORS, argument_warnings, database_warnings) for message in check()]
+    return [message for check in (*MISTAKES, argument_warnings, database_warnings) for message in check()]
 
 
 def risks(**kwargs: Any) -> list[CheckMessage]:
