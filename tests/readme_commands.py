@@ -72,6 +72,10 @@ defaults: ``ping`` and ``code``. A plain module, or a class in one, holds the sa
 
     django_status health -s ops.checks           # ops/checks.py; or ops.checks.Production, a class in it
 
+Python looks for modules in the working directory last, and only where the named one is there: nobody who may write
+there can stand in for another. Under ``PYTHONSAFEPATH`` it does not look there at all; ``PYTHONPATH`` names other
+places. (``python -m`` puts the working directory first by itself; ``python -P -m status`` does not.)
+
 **A running instance.** With ``--url`` it is not this process that is asked, but a server, over HTTP:
 
 .. code-block:: shell

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import io
 import json
 import os
@@ -760,17 +761,39 @@ class SettingsTests(SimpleTestCase):
         self.assertEqual(self.resources("-s", "project"), ["c"])
 
     def test_the_installed_script_finds_what_is_in_the_working_directory(self):
-        scripts = self.folder / "bin"
-        scripts.mkdir()
-        (scripts / "django_status.py").write_text("from status.__main__ import main\nmain()\n")
-        done = subprocess.run(
-            [sys.executable, scripts / "django_status.py", "-s", "plain", "ping", "-f", "json"],
-            env=bare(),
-            cwd=self.folder,
-            capture_output=True,
-            encoding="utf-8",
+        self.assertEqual(self.script("-s", "plain", "ping", "-f", "json"), (0, '{"pong": true}\n', ""))
+        self.assertEqual(
+            self.script("c", "--list", "-f", "json", DJANGO_SETTINGS_MODULE="project"), (0, '{"c": {}}\n', "")
         )
-        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, '{"pong": true}\n', ""))
+
+    def script(self, *words: str, **env: str) -> tuple[int, str, str]:
+        """What comes of the installed script, which begins to look for modules where it is itself."""
+        scripts = self.folder / "bin"
+        scripts.mkdir(exist_ok=True)
+        (scripts / "django_status.py").write_text("from status.__main__ import main\nmain()\n")
+        command = [sys.executable, scripts / "django_status.py", *words]
+        done = subprocess.run(command, env=bare(env), cwd=self.folder, capture_output=True, encoding="utf-8")
+        return done.returncode, done.stdout, done.stderr
+
+    def test_nothing_else_is_imported_from_a_directory_that_others_may_write(self):
+        """FAULTS A20"""
+        for name in (*sys.stdlib_module_names, "django", "git", "asgiref", "status"):
+            if importlib.util.find_spec(name):  # not those of other systems
+                self.write(name, "raise SystemExit('planted')")
+        for words, code in (
+            (("stats",), 0), (("-s", "nowhere", "ping"), 2),
+            (("-s", "plain", "ping"), 0), (("-s", "project", "--list"), 0),
+        ):  # fmt: skip
+            with self.subTest(words):
+                done = self.script(*words)
+                self.assertEqual(done[0], code, done)
+                self.assertNotIn("planted", done[1] + done[2])
+
+    def test_safe_mode_of_python_keeps_the_working_directory_out(self):
+        """FAULTS A20"""
+        code, out, err = self.script("-s", "plain", "ping", PYTHONSAFEPATH="1")
+        self.assertEqual((code, out), (2, ""))
+        self.assertIn("-s names 'plain': there is no such module", err)
 
     def test_what_cannot_be_loaded_is_one_clear_line(self):
         self.write("needy", "import no_such_thing")

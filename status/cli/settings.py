@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from traceback import extract_tb
 from typing import Any
 
@@ -20,15 +22,13 @@ def apply_settings(path: str | None) -> None:
     A module that is a Django project's settings is used as such, whichever of them names it. Raises CannotAsk where
     what is named cannot be loaded.
     """
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        # The installed script's first entry is its own directory; "-s settings" means the one in the working directory.
-        sys.path.insert(0, os.getcwd())
     variables = ("DJANGO_STATUS_SETTINGS", "DJANGO_SETTINGS_MODULE")
     names = {"-s": path, **{variable: os.environ.get(variable) for variable in variables}}
     origin, name = next(((origin, name) for origin, name in names.items() if name), ("", ""))
     if not name:
         return
     with loading(origin, name):
+        look_into_working_directory(name)
         if origin != "DJANGO_SETTINGS_MODULE":
             source = _import(origin, name)
             if not (hasattr(source, "INSTALLED_APPS") and hasattr(source, "__spec__")):
@@ -39,6 +39,17 @@ def apply_settings(path: str | None) -> None:
         import django
 
         django.setup()
+
+
+def look_into_working_directory(name: str) -> None:
+    """Let Python import from the working directory where the module ``name`` is there, and nowhere else.
+
+    As the last place, and not in Python's safe mode: others may be able to write there, and call a file ``json.py``.
+    """
+    package, here = name.partition(".")[0], os.getcwd()
+    safe = getattr(sys.flags, "safe_path", False) or os.environ.get("PYTHONSAFEPATH")  # the flag is of Python 3.11
+    if not safe and find_spec(package) is None and PathFinder.find_spec(package, [here]):
+        sys.path.append(here)
 
 
 def _import(origin: str, name: str) -> Any:
