@@ -12,16 +12,19 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning
 from django.db import connections
+from django.urls import Resolver404, get_resolver, get_script_prefix
 from django.utils.module_loading import import_string
 
 from status.access import HASHED, MIN_TOKEN, UNIX, is_digest, networks, secret_keys
 from status.conf import DJANGO_PROVIDERS, conf, found
+from status.mounts import Mount, mounts_of
 from status.providers.base import Unavailable
 from status.providers.django.databases import NO_ENGINE, DatabaseCheck
 from status.registry import registry
@@ -213,13 +216,70 @@ def database_warnings() -> Iterator[CheckMessage]:
             yield Warning(f'DATABASES["{alias}"] should name an ENGINE, and is empty.', hint, id="status.W014")
 
 
+def address_warnings() -> Iterator[CheckMessage]:
+    """Yield addresses of the app that a pattern of the project's stands in front of."""
+    for name in (None, *conf.urlconfs):
+        try:
+            resolver = get_resolver(name)
+            mounts = mounts_of(resolver)
+        except Exception:  # Django's own checks tell of the first, and the next ones here of the others
+            continue
+        for mount in mounts:
+            taken: dict[str, list[str]] = {}
+            for path in addresses_at(mount):
+                with suppress(Resolver404):
+                    match = resolver.resolve(f"/{path.removeprefix(get_script_prefix())}")
+                    if not hasattr(match.func, "answered_by_middleware"):
+                        taken.setdefault(match.route, []).append(path)
+            for route, paths in taken.items():
+                more = f" and {len(paths) - 1} more addresses" if len(paths) > 1 else ""
+                message = f"{paths[0]}{more} should lead to this app, and the pattern {route!a} stands in front of it."
+                yield Warning(message, "Move the line that mounts the app up in its urlconf.", id="status.W015")
+
+
+def addresses_at(mount: Mount) -> Iterator[str]:
+    """Yield each path of the pages and the API at this mount, with its slash and without where both are possible."""
+    root, api = mount.path("root"), mount.path("api_root")
+    if root is not None:
+        yield root
+    paths = [mount.path("health"), mount.path("stats"), api]
+    if api is not None:
+        paths += [f"{api}/{resource}" for resource in registry]
+        paths += [f"{api}/{check.resource}/{check.name}" for check in registry.select().checks]
+    for path in filter(None, paths):
+        yield path.rstrip("/")
+        yield f"{path.rstrip('/')}/"
+
+
+def urlconf_warnings() -> Iterator[CheckMessage]:
+    """Yield urlconfs in ``STATUS_URLCONFS`` that do not lead to the app, and settings that name others."""
+    for name in conf.urlconfs:
+        what = "one that does not mount the app"
+        try:
+            if mounts_of(get_resolver(name)):
+                continue
+        except Exception as failure:  # a module of the project may raise anything
+            what = f"one that raises {type(failure).__name__}"
+        message = f"STATUS_URLCONFS should name urlconfs that mount the app, not {what}: {name[:100]!a}."
+        yield Warning(message, 'Put path("status/", include("status.urls")) there, or remove it.', id="status.W016")
+    if MIDDLEWARE not in settings.MIDDLEWARE or conf.urlconfs:
+        return
+    for name, value in conf.everything():
+        # As those of django-hosts, django-tenants and django-subdomains are called.
+        if name.endswith(("URLCONF", "URLCONFS", "HOSTCONF")) and value and value != settings.ROOT_URLCONF:
+            message = f"STATUS_URLCONFS should name the urlconfs that {name} leads to, where they mount the app."
+            hint = "The middleware knows ROOT_URLCONF alone. Name them, or silence this if the app is in that one only."
+            yield Warning(message, hint, id="status.W017")
+
+
 MISTAKES = (provider_mistakes, access_mistakes)
+HINTS = (argument_warnings, database_warnings, address_warnings, urlconf_warnings)
 WARNINGS = (access_warnings, middleware_warnings, provider_warnings, name_warnings)
 
 
 def mistakes(**kwargs: Any) -> list[CheckMessage]:
     """Return what ``manage.py check`` says of settings and entries that cannot be used, or have no effect."""
-    return [message for check in (*MISTAKES, argument_warnings, database_warnings) for message in check()]
+    return [message for check in (*MISTAKES, *HINTS) for message in check()]
 
 
 def risks(**kwargs: Any) -> list[CheckMessage]:

@@ -288,8 +288,7 @@ class IdTests(SimpleTestCase):
             for id in re.findall(r'"(status\.[EW]\d{3})"', body):
                 owners.setdefault(id, set()).add(body.split("(")[0])
         self.assertEqual({id: names for id, names in owners.items() if len(names) > 1}, {})
-        plain = (checks.argument_warnings, checks.database_warnings)
-        for letter, registered in (("E", checks.MISTAKES), ("W", (*plain, *checks.WARNINGS))):
+        for letter, registered in (("E", checks.MISTAKES), ("W", (*checks.HINTS, *checks.WARNINGS))):
             names = {name for id, names in owners.items() if id.startswith(f"status.{letter}") for name in names}
             self.assertEqual(names, {check.__name__ for check in registered})
 

@@ -8,14 +8,17 @@ from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
+from django.conf import settings
 from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, SimpleTestCase, TestCase, override_settings
-from django.urls import include, path, re_path
+from django.urls import get_script_prefix, include, path, re_path, set_script_prefix
 
+from status import checks
 from tests.commandline import ask
+from tests.test_checks import ChecksTestCase
 from tests.test_middleware import BEHIND, DOOR, DoorTestCase, Urls, home, mounted
 
 ADMIN = path("admin/", admin.site.urls)
@@ -182,3 +185,61 @@ class AdminTests(TestCase):
             self.client.force_login(User.objects.create(username="root", is_staff=True))
             entry = self.client.get("/admin/status/status/", HTTP_HOST="shop.example")
         self.assertEqual(entry["Location"], "/shop-status/")
+
+
+class AddressCheckTests(ChecksTestCase):
+    def test_pattern_that_stands_in_front_of_the_app(self) -> None:
+        """FAULTS A28"""
+        catch_all = re_path(r"^((?:[\w-]+/)*)$", home, name="page")  # as Wagtail has it: only with a slash
+        for urlconf, message in (
+            (
+                (catch_all, mounted("status/")),
+                "/status/ and 10 more addresses should lead to this app",
+            ),
+            ((path("status/health/", home), mounted("status/")), "/status/health/ should lead to this app"),
+            ((path("<path:any>", home), mounted("status/")), "'<path:any>' stands in front of it."),
+            ((path("a/<path:any>", home), path("a/", include([mounted("status/")]))), "/a/status/ and"),
+        ):
+            with self.subTest(message):
+                self.assertFinds("W015", message, ROOT_URLCONF=Urls(*urlconf))
+        with override_settings(FORCE_SCRIPT_NAME="/shop"):
+            self.addCleanup(set_script_prefix, get_script_prefix())
+            set_script_prefix("/shop")
+            self.assertFinds("W015", "/shop/status/ and", ROOT_URLCONF=Urls(catch_all, mounted("status/")))
+            self.assertFindsNothing(ROOT_URLCONF=Urls(mounted("status/"), catch_all))
+
+    def test_app_that_nothing_stands_in_front_of(self) -> None:
+        """FAULTS A28"""
+        catch_all = path("<path:any>", home)
+        for urlconf in (
+            (mounted("status/"), catch_all), (mounted("status/", "status.api.urls"), catch_all), (catch_all,),
+            (catch_all, mounted("<slug:tenant>/status/")), (path("status", home), mounted("status/")),
+            i18n_patterns(mounted("status/"), catch_all), (mounted("a/"), mounted("b/"), catch_all),
+        ):  # fmt: skip
+            with self.subTest(urlconf):
+                self.assertFindsNothing(ROOT_URLCONF=Urls(*urlconf))
+
+    def test_urlconf_that_cannot_be_loaded_is_for_django_to_tell(self) -> None:
+        self.assertFindsNothing(ROOT_URLCONF="no.such.urls")
+
+    def test_urlconf_that_does_not_lead_to_the_app(self) -> None:
+        """FAULTS A8"""
+        for name, message in (
+            ("no.such.urls", "not one that raises ModuleNotFoundError: 'no.such.urls'."),
+            ("django.contrib.auth.urls", "not one that does not mount the app: 'django.contrib.auth.urls'."),
+        ):
+            self.assertFinds("W016", message, STATUS_URLCONFS=[name])
+        self.assertFindsNothing(STATUS_URLCONFS=["tests.urls"])
+
+    def test_setting_that_names_other_urlconfs(self) -> None:
+        """FAULTS A8"""
+        stack = [checks.MIDDLEWARE, *settings.MIDDLEWARE]
+        for name, value in (
+            ("PUBLIC_SCHEMA_URLCONF", "public.urls"),
+            ("ROOT_HOSTCONF", "hosts"),
+            ("SUBDOMAIN_URLCONFS", {"a": "a.urls"}),
+        ):
+            self.assertFinds("W017", f"that {name} leads to", MIDDLEWARE=stack, **{name: value})
+            self.assertFindsNothing(**{name: value})
+            self.assertFindsNothing(MIDDLEWARE=stack, STATUS_URLCONFS=["tests.urls"], **{name: value})
+        self.assertFindsNothing(MIDDLEWARE=stack, PUBLIC_SCHEMA_URLCONF=settings.ROOT_URLCONF)
