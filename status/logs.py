@@ -1,4 +1,4 @@
-"""The ``status`` logger. What is logged is complete, but for secrets."""
+"""The ``status`` logger: one line for what happens, without secrets; tracebacks follow at level DEBUG."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ _logged_at: dict[str, float] = {}
 
 
 def log_failure(resource: str, name: str, reason: str, error: BaseException) -> None:
-    """Log that a provider failed. ``reason`` is what callers are told."""
-    facts = {"resource": resource, "provider": name, "state": "fail"}
-    logger.warning("%s/%s failed: %s\n%s", resource, name, reason, trace_of(error), extra=facts)
+    """Log why a provider failed. ``reason`` is what callers are told.
+
+    At level DEBUG, as the change of its state is logged besides, and one outage may fail many components.
+    """
+    if logger.isEnabledFor(logging.DEBUG):
+        facts = {"resource": resource, "provider": name, "state": "fail"}
+        logger.debug("%s/%s failed: %s\n%s", resource, name, reason, trace_of(error), extra=facts)
 
 
 class FailureLog:
@@ -53,8 +57,10 @@ def log_once(message: str, error: BaseException | None = None, level: int = logg
     now = monotonic()
     if now - _logged_at.get(message, -LOG_EVERY) >= LOG_EVERY:
         _logged_at[message] = now
-        trace = "" if error is None else f"\n{trace_of(error)}"
-        logger.log(level, "%s (logged at most once in %d s)%s", message, LOG_EVERY, trace)
+        what = message if error is None else f"{message}: {type(error).__name__}"
+        logger.log(level, "%s (logged at most once in %d s)", what, LOG_EVERY)
+        if error is not None and logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s\n%s", message, trace_of(error))
 
 
 def call_safely(function: Callable[..., object], *args: object) -> None:

@@ -7,6 +7,7 @@ chat), so they run in threads of their own, which end when there is nothing left
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 from collections import defaultdict
@@ -20,11 +21,8 @@ from typing import NamedTuple
 from status.conf import conf
 from status.entries import Check
 from status.logs import call_safely, logger
-from status.report import Result, State, components, one_line
+from status.report import Result, State
 from status.threads import PerProcess, close_connections, start_call, wait
-
-#: Components that a log line names.
-MAX_NAMED = 5
 
 
 class Told(NamedTuple):
@@ -111,23 +109,17 @@ def observe(check: Check, result: Result) -> None:
 
 
 def _log(old: State | None, result: Result) -> None:
-    """Log the change in one line, whatever the components are called, with the safe sentences of the result."""
+    """Log the change in one line, with the safe sentences of the result; a recovery at the level of the failure."""
     address = f"{result.resource}/{result.name}"
     facts = {"resource": result.resource, "provider": result.name, "state": result.state}
     if result.state == "pass":
-        logger.info("%s recovered", address, extra=facts)
-        return
-    failing = [part for part in components(result, details=True) if part.state in ("fail", "warn")]
-    told = [": ".join(one_line(text) for text in (part.name, part.output) if text) for part in failing[:MAX_NAMED]]
-    if len(failing) > MAX_NAMED:
-        told.append(f"and {len(failing) - MAX_NAMED} more")
-    why = ", ".join(filter(None, told)) or "its answer holds false or null"
-    if result.state == "fail":
-        logger.error("%s is failing: %s", address, why, extra=facts)
+        logger.log(logging.ERROR if old == "fail" else logging.WARNING, "%s recovered", address, extra=facts)
+    elif result.state == "fail":
+        logger.error("%s is failing: %s", address, result.summary, extra=facts)
     elif result.sound:
-        logger.warning("%s warns: %s", address, why, extra=facts)
+        logger.warning("%s warns: %s", address, result.summary, extra=facts)
     else:
-        logger.warning("%s is failing, which only warns: %s", address, why, extra=facts)
+        logger.warning("%s is failing, which only warns: %s", address, result.summary, extra=facts)
 
 
 def _send_signal(old: State | None, result: Result) -> None:

@@ -13,6 +13,8 @@ from status.serialization import JSON
 State = Literal["pass", "warn", "fail", "running", "info"]
 #: The entries of one answer that are reported one by one; further ones are only counted.
 MAX_COMPONENTS = 500
+#: Components that a summary names.
+MAX_NAMED = 5
 #: Characters of a name or a sentence that are written. Names may come from anywhere, for example from a Celery worker.
 MAX_LENGTH = 200
 #: Control characters and Unicode's line ends: they end a line somewhere, or are invisible.
@@ -73,6 +75,17 @@ class Result(NamedTuple):
         if sound:
             return "warn" if warned else "pass"
         return "fail" if self.critical else "warn"
+
+    @property
+    def summary(self) -> str:
+        """Return in one line why it fails or warns, for callers who may see details; else its state in a word."""
+        if self.state not in ("fail", "warn"):
+            return {"pass": "passes", "running": "still running", "info": "informs"}[self.state]
+        troubled = [part for part in components(self, details=True) if part.state in ("fail", "warn")]
+        told = [": ".join(one_line(text) for text in (part.name, part.output) if text) for part in troubled[:MAX_NAMED]]
+        if len(troubled) > MAX_NAMED:
+            told.append(f"and {len(troubled) - MAX_NAMED} more")
+        return ", ".join(filter(None, told)) or "its answer holds false or null"
 
     @property
     def unnamed(self) -> dict[str, str]:

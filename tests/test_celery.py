@@ -363,7 +363,7 @@ class AnswerTests(CeleryTestCase):
 
     def test_a_broker_of_an_unknown_kind_is_told_and_logged_once(self):
         self.use("redis://127.0.0.1:1", broker_transport="nothing", broker_url=None)
-        with self.assertLogs("status", "WARNING") as logs:
+        with self.assertLogs("status", "DEBUG") as logs:
             for _ in range(3):
                 answer = health.check(workers=["a@test"])
         self.assertEqual(answer.reasons, {"a@test": "broker connection failed (KeyError)"})

@@ -972,7 +972,7 @@ class RunningTests(SimpleTestCase):
         provider, expected = self.start(path), as_git_prints(path)
         provider()
         (path / ".git/HEAD").write_text("nonsense")
-        with self.assertLogs("status", "WARNING"):
+        with self.assertLogs("status", "DEBUG"):
             answer = provider()
         self.assertEqual(answer, {**expected, "ok": False, "error": "HEAD of the repository is corrupt"})
 
@@ -981,7 +981,7 @@ class RunningTests(SimpleTestCase):
         path = repository(folder(self))
         provider, head = self.start(path), git(path, "rev-parse", "HEAD")
         moved = commit(path)
-        with with_git("/nonexistent/git"), self.assertLogs("status", "WARNING"):
+        with with_git("/nonexistent/git"), self.assertLogs("status", "DEBUG"):
             answer = provider()
         self.assertEqual(answer["commit"], {"id": head})
         self.assertEqual(answer["checkout"], {"id": moved, "branch": "main"})

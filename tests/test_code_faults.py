@@ -46,7 +46,7 @@ class FailingGitTests(SimpleTestCase):
     def fails(self, path: Path | None = None) -> dict[str, Any]:
         """The answer, of a provider of its own, which must say that it failed and log it once."""
         provider = CodeFacts()
-        with self.assertLogs("status", "WARNING") as logs:
+        with self.assertLogs("status", "DEBUG") as logs:
             answer = provider.check(path=path or self.path)
             self.assertEqual(provider(path=path or self.path), answer.value)
         self.assertEqual(len(logs.output), 1)
@@ -95,11 +95,11 @@ class FailingGitTests(SimpleTestCase):
 
     def test_recovery_is_told_at_once(self) -> None:
         provider = CodeFacts()
-        with with_git(str(self.path / "absent")), self.assertLogs("status", "WARNING"):
+        with with_git(str(self.path / "absent")), self.assertLogs("status", "DEBUG"):
             provider(path=self.path)
         self.assertEqual(provider(path=self.path), as_git_prints(self.path))
         commit(self.path)
-        with with_git(str(self.path / "absent")), self.assertLogs("status", "WARNING"):
+        with with_git(str(self.path / "absent")), self.assertLogs("status", "DEBUG"):
             provider(path=self.path)
 
     def test_missing_gitpython_is_said_and_files_tell_the_commit(self) -> None:
@@ -207,7 +207,7 @@ class HangingGitTests(SimpleTestCase):
 
     @override_settings(STATUS_TIMEOUT=0.6)
     def test_hanging_git_is_ended_before_the_deadline_with_all_it_started(self) -> None:
-        with self.hanging(), self.assertLogs("status", "WARNING"):
+        with self.hanging(), self.assertLogs("status", "DEBUG"):
             started = time.monotonic()
             answer = CodeFacts()(path=self.path)
             self.assertLess(time.monotonic() - started, 0.6)
@@ -222,7 +222,7 @@ class HangingGitTests(SimpleTestCase):
         with (
             self.hanging("exit 0"),
             override_settings(STATUS_PROVIDERS={"stats": [entry]}, STATUS_TIMEOUT=0.5),
-            self.assertLogs("status", "WARNING") as logs,
+            self.assertLogs("status", "DEBUG") as logs,
         ):
             started = time.monotonic()
             answer = self.client.get("/status/api/stats/code").json()
@@ -238,14 +238,14 @@ class HangingGitTests(SimpleTestCase):
         self.assert_gone()
 
     def test_deadline_of_the_run_counts(self) -> None:
-        with self.hanging(), self.assertLogs("status", "WARNING"):
+        with self.hanging(), self.assertLogs("status", "DEBUG"):
             started = time.monotonic()
             with base.running_until(started + 0.6):
                 self.assertEqual(CodeFacts()(path=self.path)["error"], "git did not answer in time")
         self.assertLess(time.monotonic() - started, 0.6)
 
     def test_deadline_that_has_passed_starts_nothing(self) -> None:
-        with self.hanging(), self.assertLogs("status", "WARNING"), base.running_until(time.monotonic() - 1):
+        with self.hanging(), self.assertLogs("status", "DEBUG"), base.running_until(time.monotonic() - 1):
             self.assertEqual(CodeFacts()(path=self.path)["error"], "git did not answer in time")
         self.assertFalse(self.pids.exists())
 
@@ -318,7 +318,7 @@ class HostileRepositoryTests(SimpleTestCase):
                 git(path, "config", "extensions.partialClone", "origin")
                 (path / ".git/refs/heads/main").write_text("1" * 40 + "\n")
                 (path / ".git/refs/tags/v1").write_text("2" * 40 + "\n")
-                with self.assertLogs("status", "WARNING"):
+                with self.assertLogs("status", "DEBUG"):
                     answer = CodeFacts()(path=path)
                 self.assertEqual(answer["error"], "git cannot read the repository")
                 self.assert_nothing_ran()
@@ -372,7 +372,7 @@ class HostileRepositoryTests(SimpleTestCase):
 
     def test_logins_do_not_reach_the_log(self) -> None:
         script = program(folder(self) / "git", "echo 'fatal: https://ann:canary@host/x' >&2; exit 128")
-        with with_git(script), self.assertLogs("status", "WARNING") as logs:
+        with with_git(script), self.assertLogs("status", "DEBUG") as logs:
             CodeFacts()(path=self.path)
         self.assertIn("@host/x", str(logs.output))
         self.assertNotIn("canary", str(logs.output))
@@ -401,7 +401,7 @@ class LeakTests(SimpleTestCase):
             os.utime(path / ".git/HEAD")
             provider(path=path)
             provider(path=empty)
-        with self.assertLogs("status", "WARNING"):
+        with self.assertLogs("status", "DEBUG"):
             provider(path=broken)
             with with_git(hanging), override_settings(STATUS_TIMEOUT=0.2):
                 commit(path)

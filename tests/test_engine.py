@@ -575,12 +575,12 @@ class DjangoConnectionTests(EngineTestCase):
         self.ask(check)
         broken = mock.Mock(**{"close.side_effect": ValueError})
         both = mock.patch.object(connections, "all", lambda initialized_only=False: [broken, self.wrapper])
-        with self.assertLogs("status"), both:
+        with self.assertLogs("status", "DEBUG"), both:
             self.engine.close()
         self.assertIsNone(self.wrapper.connection)
 
     def test_connections_that_cannot_even_be_listed_change_nothing(self) -> None:
-        with self.assertLogs("status"), mock.patch.object(connections, "all", side_effect=ValueError):
+        with self.assertLogs("status", "DEBUG"), mock.patch.object(connections, "all", side_effect=ValueError):
             self.assertEqual(self.ask_one(lambda: True, timeout=5).answer, True)
             self.engine.close()
 
@@ -648,7 +648,7 @@ class BrokenUnavailable(Unavailable):
 class IsolationTests(EngineTestCase):
     def setUp(self) -> None:
         super().setUp()
-        context = self.assertLogs("status")
+        context = self.assertLogs("status", "DEBUG")
         context.__enter__()
         self.addCleanup(context.__exit__, None, None, None)
 
@@ -814,7 +814,7 @@ class ComponentsTests(EngineTestCase):
             def compose(self, findings: Any) -> Answer:
                 raise SystemExit(3)
 
-        with self.assertLogs("status"):
+        with self.assertLogs("status", "DEBUG"):
             result, neighbour = self.ask(self.check(Careless(a=lambda: True)), self.check(lambda: True, "neighbour"))
         self.assertEqual((result.error, neighbour.answer), ("raised SystemExit", True))
 
@@ -882,13 +882,13 @@ class LoggingTests(EngineTestCase):
             return True
 
         entry = self.check(check)
-        with self.assertLogs("status") as logs:
+        with self.assertLogs("status", "DEBUG") as logs:
             for _ in range(5):
                 self.ask(entry)
         self.assertEqual(
             [line.splitlines()[0] for line in logs.output],
-            ["WARNING:status:health/it failed: raised ValueError"]
-            + ["WARNING:status:health/it failed: raised KeyError"] * 2,
+            ["DEBUG:status:health/it failed: raised ValueError"]
+            + ["DEBUG:status:health/it failed: raised KeyError"] * 2,
         )
 
 
@@ -997,7 +997,7 @@ class AnswerTests(EngineTestCase):
             def public(self, value: Any) -> Any:
                 raise ValueError(value)
 
-        with self.assertLogs("status"):
+        with self.assertLogs("status", "DEBUG"):
             self.assertEqual(self.ask_one(Careless).answer, {"ok": False, "error": "raised ValueError"})
 
 
@@ -1112,7 +1112,7 @@ class AsyncCheckTests(EngineTestCase):
             finally:
                 cancelled.set()
 
-        with self.assertLogs("status"):
+        with self.assertLogs("status", "DEBUG"):
             self.assertEqual(self.ask_one(check, timeout=0.05).error, "timed out after 0.05 s")
             self.assertTrue(cancelled.wait(5))
             self.settle()
@@ -1121,7 +1121,7 @@ class AsyncCheckTests(EngineTestCase):
         async def check() -> None:
             raise asyncio.TimeoutError
 
-        with self.assertLogs("status"):
+        with self.assertLogs("status", "DEBUG"):
             self.assertEqual(self.ask_one(check).error, "raised TimeoutError")
 
     def test_async_check_that_promises_not_to_block_is_told_that_it_cannot_on_a_running_loop(self) -> None:
@@ -1133,7 +1133,7 @@ class AsyncCheckTests(EngineTestCase):
 
         check = self.check(Hasty)
         self.assertEqual(self.ask(check)[0].answer, True)
-        with self.assertLogs("status"):
+        with self.assertLogs("status", "DEBUG"):
             self.assertEqual(asyncio.run(self.engine.arun([check]))[0].error, "raised RuntimeError")
 
     def test_async_check_that_hangs_holds_up_no_other(self) -> None:
@@ -1157,7 +1157,7 @@ class AsyncCheckTests(EngineTestCase):
         async def check() -> None:
             await sync_to_async(fail)()
 
-        with self.assertLogs("status"):
+        with self.assertLogs("status", "DEBUG"):
             self.assertEqual(self.ask_one(check).error, "the table is gone")
 
     def test_async_check_whose_threads_hang_is_not_run_without_end(self) -> None:
@@ -1165,7 +1165,7 @@ class AsyncCheckTests(EngineTestCase):
             await asyncio.to_thread(self.hang)
 
         check = self.check(stuck, timeout=0.02)
-        with self.assertLogs("status"):
+        with self.assertLogs("status", "DEBUG"):
             for _ in range(5):
                 (result,) = self.ask(check)
                 self.settle()
@@ -1325,7 +1325,7 @@ class SynchronousTests(EngineTestCase):
         self.assertEqual(closed, [1])
 
     def test_failures_are_contained_all_the_same(self) -> None:
-        with self.assertLogs("status"):
+        with self.assertLogs("status", "DEBUG"):
             self.assertEqual(self.ask_one(sys.exit).error, "raised SystemExit")
 
 

@@ -137,7 +137,7 @@ class LoadingTests(LoadingTestCase):
                 sys.exit("hunter2")
 
         check = self.module("raising", act)
-        with self.assertLogs("status"):
+        with self.assertLogs("status", "DEBUG"):
             (result,) = self.ask(check)
         self.assertEqual(result.error, "raising.check cannot be imported: it raised SystemExit.")
         self.assertEqual(self.ask(check)[0].answer, True)
@@ -166,7 +166,7 @@ class LoadingTests(LoadingTestCase):
 
         check = self.module("crowded")
         for allowed in (none_left, only_the_loader):
-            told = self.assertLogs("status") if allowed is none_left else self.assertNoLogs("status")
+            told = self.assertLogs("status", "DEBUG") if allowed is none_left else self.assertNoLogs("status")
             with self.subTest(allowed.__name__), mock.patch.object(threading.Thread, "start", allowed), told:
                 self.assertEqual(self.ask(check)[0].error, "no thread could be started to run it")
         self.assertEqual(self.ask(check)[0].answer, True)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
 import os
 import random
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 import warnings
@@ -20,7 +22,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import SimpleTestCase, override_settings
 from django.urls import include, path
 
-from status import notifications
+from status import logs, notifications
 from status.engine import engine
 from status.entries import Check
 from status.notifications import observe
@@ -28,6 +30,7 @@ from status.report import Result
 from status.signals import status_changed
 from tests import services
 from tests.reports import result
+from tests.test_docs import blocks, section
 
 #: Django 6 takes plain addresses, and Django 5 only pairs.
 ADMINS: list[Any] = ["operator@example.com"] if django.VERSION >= (6, 0) else [("Operator", "operator@example.com")]
@@ -104,10 +107,18 @@ class LogTests(ChangesTestCase):
             self.logged(well, failing, failing, well, well, failing),
             [
                 "ERROR health/databases is failing: timed out after 2 s",
-                "INFO health/databases recovered",
+                "ERROR health/databases recovered",
                 "ERROR health/databases is failing: timed out after 2 s",
             ],
         )
+
+    def test_recovery_is_told_at_the_level_of_its_failure(self):
+        """FAULTS A31: else a log of errors alone says for ever that it fails."""
+        for failing, level in ((result(**FAILING), "ERROR"), (result(critical=False, **FAILING), "WARNING")):
+            forget()
+            lines = self.logged(failing, result())
+            self.assertEqual([line.partition(" ")[0] for line in lines], [level, level])
+            self.assertEqual(lines[1], f"{level} health/databases recovered")
 
     def test_what_is_not_critical_is_a_warning(self):
         self.assertEqual(
@@ -384,14 +395,33 @@ class SignalTests(ChangesTestCase):
         self.assertEqual(told, ["parent", "waits"])
 
     @override_settings(ADMINS=ADMINS)
-    def test_three_lines_of_code_send_mail(self):
-        def tell_admins(resource: str, name: str, new: str, **news: Any) -> None:
-            mail.mail_admins(f"{resource}/{name}: {new}", news["result"].error or "")
-
-        self.receive(tell_admins)
-        self.see(result(error="timed out after 2 s"))
+    def test_receiver_of_the_readme_works_as_pasted(self):
+        """FAULTS A30: into any function, such as ``AppConfig.ready()``, which lets go of what it defines."""
+        (code,) = blocks(section("Alerts"), "python")
+        pasted: dict[str, Any] = {}
+        exec(f"def ready():\n{textwrap.indent(code, '    ')}\n", pasted)
+        self.enter(mock.patch.object(status_changed, "receivers", []))
+        pasted["ready"]()
+        gc.collect()
+        self.see(result(**FAILING), result(), result(error="timed out after 2 s"))
         self.assertTrue(flush())
-        self.assertEqual([message.subject for message in mail.outbox], ["[Django] health/databases: fail"])
+        self.assertEqual(
+            [(message.subject, message.body) for message in mail.outbox],
+            [
+                ("[Django] health/databases: fail", "replica: OperationalError"),
+                ("[Django] health/databases: pass", "passes"),
+                ("[Django] health/databases: fail", "timed out after 2 s"),
+            ],
+        )
+
+    def test_summary_says_in_words_how_it_is(self):
+        """FAULTS A30"""
+        for seen, words in (
+            (result(running=True, sound=False), "still running"),
+            (result("stats", answer=False), "informs"),
+            (result(answer=[None]), "its answer holds false or null"),
+        ):
+            self.assertEqual(seen.summary, words)
 
 
 def broken(request: HttpRequest) -> HttpResponse:
@@ -424,6 +454,37 @@ class ProbeNoiseTests(ChangesTestCase):
                 self.assertEqual(self.client.get("/api/health").status_code, 503)
             self.settle()
         self.assertEqual(logs.output, ["ERROR:status:health/databases is failing: replica"])
+
+    def test_an_outage_is_two_lines_and_its_tracebacks_are_for_debugging(self):
+        """FAULTS A31"""
+        down = True
+
+        def connect() -> bool:
+            if down:
+                raise ConnectionError("shop:hunter2@db")
+            return True
+
+        for level, lines, tracebacks in (("INFO", 2, 0), ("DEBUG", 4, 2)):
+            providers = {"health": [("a", connect)], "stats": [("b", connect)]}
+            down = True
+            forget()
+            with override_settings(STATUS_PROVIDERS=providers), self.assertLogs("status", level) as logs:
+                for _ in range(5):
+                    self.client.get("/api")
+                self.settle()
+                down = False
+                self.client.get("/api")
+                self.settle()
+            self.assertEqual(len(logs.output), lines, logs.output)
+            self.assertEqual(sum("Traceback" in line for line in logs.output), tracebacks)
+
+    def test_a_warning_is_one_line_and_its_traceback_is_for_debugging(self):
+        """FAULTS A31"""
+        for level, lines in (("INFO", 1), ("DEBUG", 2)):
+            with mock.patch.object(logs, "_logged_at", {}), self.assertLogs("status", level) as caught:
+                logs.log_once("It failed", ValueError("hunter2"))
+            self.assertEqual(caught.output[0], "WARNING:status:It failed: ValueError (logged at most once in 60 s)")
+            self.assertEqual(len(caught.output), lines)
 
     def test_a_deliberate_503_mails_nobody(self):
         with self.assertLogs("status"):

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from io import StringIO, TextIOWrapper
 from signal import SIGINT, SIGTERM, signal
 from time import monotonic, sleep, strftime
@@ -21,6 +21,7 @@ from status.cli.snippets import listed_snippets, snippet
 from status.cli.target import Instance, Local, Target
 from status.engine import engine
 from status.formats import FORMATS, nagios
+from status.logs import logger
 from status.registry import registry
 from status.report import Report, one_line, overall, summary
 
@@ -59,7 +60,10 @@ def answer(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) 
         # processes that stay.
         engine.observers.clear()
         # What a check prints is no part of the answer, nor is what it logs.
-        with redirect_stdout(terminal.err), nullcontext() if options.traceback else no_logging_to_console():
+        with redirect_stdout(terminal.err), no_logging_to_console():
+            if options.traceback:
+                with tracebacks_to(terminal.err):
+                    return run(options, terminal)
             return run(options, terminal)
     except CannotAsk as error:
         if re.search(rf"(-f ?|--format[ =]){NAGIOS}", " ".join(argv)):  # also where the rest cannot be understood
@@ -236,6 +240,19 @@ def no_logging_to_console() -> Iterator[None]:
                     handler.addFilter(refuse)
                     stack.callback(handler.removeFilter, refuse)
         yield
+
+
+@contextmanager
+def tracebacks_to(stream: TextIO) -> Iterator[None]:
+    """Write there what the ``status`` logger gets in the block, tracebacks included."""
+    handler, level = logging.StreamHandler(stream), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
 
 
 def standard_streams() -> tuple[TextIO, TextIO]:
