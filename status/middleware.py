@@ -19,7 +19,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, URLResolver, get_resolver
-from django.utils import translation
+from django.utils import timezone, translation
 
 from status.access import carries_user, has_allowed_host, looked_up, settled_access, user_lookups
 from status.api.views import ReportView, is_ping
@@ -225,10 +225,14 @@ class Place(NamedTuple):
         return settled_access(request) is None
 
     def answer(self, request: HttpRequest) -> HttpResponse:
-        """Call the view, in the language that the path names, as ``LocaleMiddleware`` would have it."""
+        """Call the view, in the language that the path names, as ``LocaleMiddleware`` would have it.
+
+        And in the time zone of the site: that of the reader before may be left in this thread.
+        """
         if self.language is not None:
             request.LANGUAGE_CODE = self.language
-        return complete(self.view(request, **self.kwargs))
+        with timezone.override(None):
+            return complete(self.view(request, **self.kwargs))
 
     async def aanswer(self, request: HttpRequest) -> HttpResponse:
         """Do the same on an event loop. A page is rendered off it, on the thread that belongs to this request."""

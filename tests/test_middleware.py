@@ -30,7 +30,7 @@ from django.test import (
     override_settings,
 )
 from django.urls import include, path, re_path
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.decorators import async_only_middleware
 
 from status import logs
@@ -155,6 +155,15 @@ def way_back_that_hangs(get_response: Callable[..., Any]) -> Callable[..., Any]:
         return response
 
     return save
+
+
+def zone(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    def activate(request: HttpRequest) -> HttpResponse:
+        if "sessionid" in request.COOKIES:
+            timezone.activate(request.COOKIES["sessionid"])
+        return get_response(request)
+
+    return activate
 
 
 def cors(get_response: Callable[..., Any]) -> Callable[..., Any]:
@@ -468,6 +477,18 @@ class CookieTests(DoorTestCase):
         with override_settings(MIDDLEWARE=[DOOR, f"{__name__}.staff"]):
             self.assertIn("Server-Timing", self.assertAnswers("/status/api/health", REMOTE_USER="root"))
             self.assertNotIn("Server-Timing", self.assertAnswers("/status/api/health"))
+
+    @override_settings(TIME_ZONE="UTC")
+    def test_each_reader_has_a_time_zone_of_its_own(self):
+        """FAULTS A22: the project's middleware activates it, and leaves it in the thread."""
+        self.addCleanup(timezone.deactivate)
+        with override_settings(MIDDLEWARE=[DOOR, f"{__name__}.zone"]):
+            for cookie, zone in (
+                ("sessionid=Asia/Tokyo", "JST"), ("", "UTC"), ("sessionid=Asia/Kolkata", "IST"), ("", "UTC"),
+            ):  # fmt: skip
+                client = Client(headers={"cookie": cookie})
+                self.assertRegex(client.get("/status/").content.decode(), rf"\d\d:\d\d:\d\d {zone}<")
+                client.get("/elsewhere")  # a page of the project's, in this thread
 
     def test_ping_is_answered_without_asking_who_it_is(self):
         self.assertEqual(self.get("/status/api/health/ping", "unreachable").json(), {"pong": True})
