@@ -172,9 +172,9 @@ def provider_warnings() -> Iterator[CheckMessage]:
         problem, hint = "celery is not installed", "pip install django-status[celery]"
     elif conf.celery_workers and not conf.celery_app:
         # Late: celery is imported only where workers are named.
-        from celery import _state
+        from celery.app import default_app
 
-        if _state.default_app is None:
+        if not default_app:
             problem = "there is no default Celery app to ask them with"
             hint = 'Set STATUS_CELERY_APP = "proj.celery:app", or import your app in the __init__ of the project.'
     if problem:
