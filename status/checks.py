@@ -16,10 +16,14 @@ from contextlib import suppress
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning
+from django.core.management import get_commands
 from django.db import connections
-from django.urls import Resolver404, get_resolver, get_script_prefix
+from django.template import TemplateSyntaxError
+from django.template.loader import get_template
+from django.urls import NoReverseMatch, Resolver404, get_resolver, get_script_prefix, reverse
 from django.utils.module_loading import import_string
 
 from status.access import HASHED, MIN_TOKEN, UNIX, is_digest, networks, secret_keys
@@ -45,6 +49,8 @@ NEW_TOKEN = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 LONG_TIMEOUT = 10
 #: Tokens that stand in somebody's documentation.
 EXAMPLES = ("example", "changeme", "change-me", "secret", "token", "xxxx", "1234")
+#: What templates of the pages were called in 2.x, or would be if they had stayed in its folder.
+OLD_TEMPLATES = tuple(f"status/{name}.html" for name in ("base", "main", "overview", "health", "stats"))
 #: Settings that 2.x read in lower case. Django does not load such names.
 CLASSIC = ("status_providers", "status_check_providers", "status_celery_workers", "project_path", "base_dir")
 
@@ -272,8 +278,45 @@ def urlconf_warnings() -> Iterator[CheckMessage]:
             yield Warning(message, hint, id="status.W017")
 
 
+def name_clash_warnings() -> Iterator[CheckMessage]:
+    """Yield what else is called ``status``: templates that once changed the pages, a command, a namespace."""
+    if templates := [name for name in OLD_TEMPLATES if _has_template(name)]:
+        message = f"Templates that change the pages should be in django_status/, and {', '.join(templates)} are not."
+        hint = "Move them if they do: docs/pages.rst has the blocks. Silence this if they belong to something else."
+        yield Warning(message, hint, id="status.W018")
+    owner = get_commands().get("status")
+    app = apps.get_containing_app_config(__package__)
+    if app is not None and owner != app.name:
+        message = f"manage.py status should be the command of this app, and it is that of {owner}."
+        yield Warning(message, "Put this app before it in INSTALLED_APPS, or call django_status.", id="status.W019")
+    if _has_other_namespace():
+        message = "The namespace status should be that of this app, and the urlconf has another one before it."
+        hint = 'Mount the app as include("status.urls", namespace="django_status"), and reverse with that name.'
+        yield Warning(message, hint, id="status.W021")
+
+
+def _has_other_namespace() -> bool:
+    try:
+        paths = [mount.path("api_root") for mount in mounts_of(get_resolver())]
+        return any(paths) and "status" in get_resolver().namespace_dict and reverse("status:api_root") not in paths
+    except NoReverseMatch:
+        return True
+    except Exception:  # a urlconf that cannot be loaded, of which Django's own checks tell
+        return False
+
+
+def _has_template(name: str) -> bool:
+    try:
+        get_template(name)
+    except TemplateSyntaxError:
+        return True
+    except Exception:  # there is none, or no engine that could have it
+        return False
+    return True
+
+
 MISTAKES = (provider_mistakes, access_mistakes)
-HINTS = (argument_warnings, database_warnings, address_warnings, urlconf_warnings)
+HINTS = (argument_warnings, database_warnings, address_warnings, urlconf_warnings, name_clash_warnings)
 WARNINGS = (access_warnings, middleware_warnings, provider_warnings, name_warnings)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
+from django.apps import apps
 from django.conf import settings
 from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
@@ -17,6 +20,7 @@ from django.test import Client, SimpleTestCase, TestCase, override_settings
 from django.urls import get_script_prefix, include, path, re_path, set_script_prefix
 
 from status import checks
+from tests import services
 from tests.commandline import ask
 from tests.test_checks import ChecksTestCase
 from tests.test_middleware import BEHIND, DOOR, DoorTestCase, Urls, home, mounted
@@ -243,3 +247,88 @@ class AddressCheckTests(ChecksTestCase):
             self.assertFindsNothing(**{name: value})
             self.assertFindsNothing(MIDDLEWARE=stack, STATUS_URLCONFS=["tests.urls"], **{name: value})
         self.assertFindsNothing(MIDDLEWARE=stack, PUBLIC_SCHEMA_URLCONF=settings.ROOT_URLCONF)
+
+
+class NameTests(ChecksTestCase):
+    """What else a project may call ``status``."""
+
+    def test_namespace_of_the_project_that_comes_first(self) -> None:
+        """FAULTS A27"""
+        other = path("shop/", include(([path("", home, name="home")], "status")))
+        for first in (FOREIGN, other):
+            self.assertFinds("W021", "has another one before it", ROOT_URLCONF=Urls(first, mounted("status/")))
+            ours = path("status/", include("status.urls", namespace="django_status"))
+            self.assertFinds("W021", "has another one before it", ROOT_URLCONF=Urls(first, ours))
+        self.assertFindsNothing(ROOT_URLCONF=Urls(mounted("status/"), FOREIGN))
+        self.assertFindsNothing(ROOT_URLCONF=Urls(FOREIGN))
+        self.assertFindsNothing(ROOT_URLCONF=Urls(mounted("<slug:tenant>/")))
+        self.assertFindsNothing(ROOT_URLCONF=Urls(path("", include([mounted("status/")]))))
+
+    def test_command_of_another_app(self) -> None:
+        """FAULTS A27"""
+        with mock.patch.object(checks, "get_commands", return_value={"status": "shop"}):
+            self.assertFinds("W019", "manage.py status should be the command of this app, and it is that of shop.")
+            with mock.patch.object(apps, "get_containing_app_config", return_value=None):
+                self.assertFindsNothing()
+
+    def test_templates_that_the_pages_do_not_use(self) -> None:
+        """FAULTS A27, C7"""
+        for templates, names in (
+            (
+                {"status/base.html": "old", "status/main.html": "{% nonsense %}"},
+                "status/base.html, status/main.html are",
+            ),
+            ({"status/health.html": "{% block content %}Shop{% endblock %}"}, "status/health.html are"),
+        ):
+            engine = {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "OPTIONS": {"loaders": [("django.template.loaders.locmem.Loader", templates)]},
+            }
+            self.assertFinds("W018", f"should be in django_status/, and {names} not.", TEMPLATES=[engine])
+            with override_settings(TEMPLATES=[engine], STATUS_PROVIDERS={"health": [("fine", lambda: True)]}):
+                for page in ("/status/", "/status/health/"):
+                    self.assertContains(self.client.get(page), "<title>✓ The only check passes</title>")
+        self.assertFindsNothing(TEMPLATES=[{"BACKEND": "no.such.Engine"}])
+
+    def test_another_app_of_that_label(self) -> None:
+        """FAULTS A27: as the documents say, with another label for this one."""
+        folder = services.directory()
+        (folder / "shop.py").write_text(SHOP)
+        command = [sys.executable, "shop.py"]
+        done = subprocess.run(command, cwd=folder, env=services.environment(), capture_output=True, text=True)
+        self.assertEqual((done.stdout, done.stderr), ("django_status.view_status\n200\n", ""))
+
+
+SHOP = """
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.management import call_command
+from django.test import Client
+from django.urls import include, path
+from status.apps import StatusConfig
+
+class Pages(StatusConfig):
+    label = "django_status"
+
+class Shop(AppConfig):
+    name, label, path = "shop", "status", "."
+
+urlpatterns = [path("status/", include("status.urls"))]
+
+if __name__ == "__main__":
+    import django, sys
+    sys.modules["shop"] = sys.modules["__main__"]
+    auth = ["django.contrib.auth", "django.contrib.contenttypes"]
+    settings.configure(
+        INSTALLED_APPS=["shop.Pages", "shop.Shop", *auth], ROOT_URLCONF="shop", SECRET_KEY="x" * 50, USE_TZ=True,
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        MIDDLEWARE=["status.middleware.StatusMiddleware"], ALLOWED_HOSTS=["testserver"],
+        STATUS_PROVIDERS={"health": [("fine", lambda: True)]},
+    )
+    django.setup()
+    call_command("migrate", verbosity=0)
+    from django.contrib.auth.models import Permission
+    (found,) = Permission.objects.filter(codename="view_status")
+    print(f"{found.content_type.app_label}.{found.codename}")
+    print(Client().get("/status/").status_code)
+"""

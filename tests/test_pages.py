@@ -38,6 +38,7 @@ from tests.reports import MIXED, report, result
 
 NOW = 1_700_000_600.0
 TOKEN = "t" * 40
+BRANDED = '{% extends "django_status/base.html" %}{% block brand %}Acme{% endblock %}'
 PAGES = ("/status/", "/status/health/", "/status/stats/")
 
 urlpatterns = [
@@ -747,12 +748,12 @@ class ChangedTests(SimpleTestCase):
             self.assertContains(self.client.get("/status/"), "All 2 checks pass")
 
     def test_blocks_can_be_filled_by_extending_the_base(self):
-        self.use({"status/overview.html": '{% extends "status/base.html" %}{% block brand %}Acme{% endblock %}'})
+        self.use({"django_status/overview.html": BRANDED})
         self.assertContains(self.client.get("/status/"), "Acme")
         self.assertNotContains(self.client.get("/status/health/"), "Acme")
 
     def test_a_template_may_extend_the_one_that_it_stands_in_for(self):
-        self.use({"status/base.html": '{% extends "status/base.html" %}{% block brand %}Acme{% endblock %}'})
+        self.use({"django_status/base.html": BRANDED})
         for address in PAGES:
             self.assertContains(self.client.get(address), "Acme")
 
@@ -760,7 +761,7 @@ class ChangedTests(SimpleTestCase):
         self.use(
             {
                 "site.html": "<header>{{ path }}</header>{% block content %}{% endblock %}",
-                "status/base.html": '{% extends "site.html" %}',
+                "django_status/base.html": '{% extends "site.html" %}',
             },
             context_processors=["tests.test_pages.path_of"],
         )
@@ -770,7 +771,8 @@ class ChangedTests(SimpleTestCase):
 
     def test_a_template_of_the_project_that_fails_gives_way_to_the_built_in_one(self):
         self.use(
-            {"status/base.html": "{% block content %}{% endblock %}"}, context_processors=["tests.test_pages.exploding"]
+            {"django_status/base.html": "{% block content %}{% endblock %}"},
+            context_processors=["tests.test_pages.exploding"],
         )
         with self.assertLogs("status", "ERROR"):
             response = self.client.get("/status/")
@@ -781,7 +783,7 @@ class ChangedTests(SimpleTestCase):
         self.assertNotContains(response, "hunter2")
 
     def test_a_template_of_the_project_with_a_mistake_gives_way_too(self):
-        self.use({"status/base.html": "{% nonsense %}"})
+        self.use({"django_status/base.html": "{% nonsense %}"})
         with self.assertLogs("status", "ERROR"):
             self.assertContains(self.client.get("/status/"), "TemplateSyntaxError")
 

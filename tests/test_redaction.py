@@ -27,7 +27,7 @@ class Cursed(dict[str, Any]):
 @override_settings(STATUS_PROVIDERS={"health": [("ping", "status.providers.health.ping")]})
 class LogTests(SimpleTestCase):
     def test_template_that_fails_with_a_secret_in_its_text_does_not_tell_it(self):
-        loader = ("django.template.loaders.locmem.Loader", {"status/overview.html": "{% load c4n4ry_tags_99 %}"})
+        loader = ("django.template.loaders.locmem.Loader", {"django_status/overview.html": "{% load c4n4ry_tags_99 %}"})
         templates = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "OPTIONS": {"loaders": [loader]}}]
         self.addCleanup(engine.close)
         with override_settings(TEMPLATES=templates, SECRET_KEY="c4n4ry_tags_99"), self.assertLogs("status") as caught:

@@ -1,7 +1,7 @@
 """Render a page with the project's templates, or with the built-in ones.
 
 A page that reports an outage must not need what is out. So the built-in templates need no database, cache, session or
-static file host. A project's own templates under ``status/`` are rendered with the project's engine and context
+static file host. A project's own templates under ``django_status/`` are rendered with the project's engine and context
 processors; where they fail, the built-in ones take their place.
 """
 
@@ -31,8 +31,8 @@ TEMPLATE_NAMES = ("base", "overview", "health", "stats", "refused", "_signs", "_
 @lru_cache(maxsize=1)
 def built_in() -> Engine:
     """Return an engine for the app's own templates. It needs neither ``TEMPLATES`` nor ``INSTALLED_APPS``."""
-    folder = files("status") / "templates" / "status"
-    templates = {f"status/{file.name}": file.read_text("utf-8") for file in folder.iterdir()}
+    folder = files("status") / "templates" / "django_status"
+    templates = {f"django_status/{file.name}": file.read_text("utf-8") for file in folder.iterdir()}
     return Engine(
         # Read as resources, because the app may be imported from a zip file.
         loaders=[("django.template.loaders.cached.Loader", [("django.template.loaders.locmem.Loader", templates)])],
@@ -42,7 +42,7 @@ def built_in() -> Engine:
 
 def render_page(request: HttpRequest, page: Page, context: Mapping[str, Any]) -> str:
     """Return ``page`` as HTML. ``context`` is what the templates use beside it."""
-    name = f"status/{page.template}.html"
+    name = f"django_status/{page.template}.html"
     context = {**context, "page": page}
     try:
         for engine in engines.all():
@@ -61,7 +61,7 @@ def is_changed(engine: DjangoTemplates) -> bool:
     """Return whether ``engine`` finds another template than the app's own under one of its names."""
     for name in TEMPLATE_NAMES:
         try:
-            origin = engine.get_template(f"status/{name}.html").origin
+            origin = engine.get_template(f"django_status/{name}.html").origin
         except TemplateDoesNotExist:
             continue
         except Exception:
