@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -29,7 +28,7 @@ from status.http import UserLookup
 from status.logs import log_once
 from status.mounts import Mount, mounts_of, resolvers
 from status.registry import registry
-from status.threads import Steps, await_each, running_future, settle, start_call, wait_for_each
+from status.threads import Permit, Steps, await_each, running_future, settle, start_call, wait_for_each
 
 FAILED = "What stands behind the middleware failed, so whoever is logged in is anonymous here"
 HANGS = "What stands behind the middleware does not answer, so whoever is logged in is anonymous here"
@@ -115,6 +114,7 @@ class Detour:
 
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
+        self.lookup = UserLookup()
         self.stranger = copy_of(request)
         # A middleware in front may have put it there. Where the stack redirects to a login, staff have no rights here.
         vars(self.stranger).pop("user", None)
@@ -125,39 +125,49 @@ class Detour:
 
         start: sends the request on and returns the future of its response.
         """
-        lookup = self.request.status_lookup = UserLookup()  # type: ignore[attr-defined]
-        permit, ended = user_lookups.enter(), None
-        if permit is not None:
-            try:
-                yield permit.taken, permit.left
-                if permit.taken.done():
-                    # The view takes its own time, no sign of a stack that hangs. The way back may hang as well.
-                    lookup.known.add_done_callback(lambda done: permit.leave())
-                    lookup.viewed.add_done_callback(lambda done: permit.resume())
-                    with suppress(RuntimeError):
-                        ended = start(self.request)
-            finally:
-                if ended is None:
-                    permit.leave()
-        if permit is None or ended is None:
-            self.give_up()
-            return
-        ended.add_done_callback(lambda done: lookup.end(None))
-        ended.add_done_callback(lambda done: permit.leave())
-        yield lookup.known, permit.left
-        if not lookup.known.done():
-            self.give_up()
-            return
+        self.request.status_lookup = self.lookup  # type: ignore[attr-defined]
+        permit = user_lookups.enter()
+        if permit is None:  # lookups hang
+            return self.give_up()
+        ended = None
+        try:
+            yield permit.taken, permit.left
+            if permit.taken.done():
+                ended = self.set_off(start, permit)
+        finally:
+            if ended is None:  # no place in time, no thread, or a caller who goes while he waits
+                permit.leave()
+        if ended is None:
+            return self.give_up()
+        yield self.lookup.known, permit.left
+        if not self.lookup.known.done():  # the place is taken until this lookup returns
+            return self.give_up()
         left = permit.left
-        yield lookup.viewed, None  # within the deadline of the checks
-        if (answered := lookup.viewed.result()) is not None:
+        yield self.lookup.viewed, None  # within the deadline of the checks
+        if (answered := self.lookup.viewed.result()) is not None:
             self.response = complete(answered)
         yield ended, left
         self.arrive(ended)
 
+    def set_off(self, start: Callable[[HttpRequest], Future[Any]], permit: Permit) -> Future[Any] | None:
+        """Send the request on; return the future of its response, None where no thread can be started.
+
+        It has its place on the way to the view and on the way back, which may hang. In between, the view takes its own
+        time, which is no sign of a stack that hangs.
+        """
+        self.lookup.known.add_done_callback(lambda done: permit.leave())
+        self.lookup.viewed.add_done_callback(lambda done: permit.resume())
+        try:
+            ended = start(self.request)
+        except RuntimeError:
+            return None
+        ended.add_done_callback(lambda done: self.lookup.end(None))
+        ended.add_done_callback(lambda done: permit.leave())
+        return ended
+
     def give_up(self) -> None:
         """Have the stranger answered without another look, and nothing run for a request that arrives too late."""
-        self.request.status_lookup.abandoned = True  # type: ignore[attr-defined]
+        self.lookup.abandoned = True
         self.stranger.status_access = looked_up(None)  # type: ignore[attr-defined]
         log_once(HANGS)
 
