@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from django.urls import Resolver404, get_resolver
+from django.urls import Resolver404
 
 from status.conf import conf, found, is_timeout
 from status.engine import engine
 from status.exceptions import StatusError
 from status.history import history
+from status.mounts import resolvers
 from status.providers.base import Unavailable, runs_here
 from status.registry import Selection, UnknownName, registry
 from status.report import Report
@@ -72,6 +73,7 @@ def preload() -> bool:
     """
     loaded = engine.load(registry.select().checks)
     if conf.in_django:
-        with suppress(Resolver404):  # it has read every urlconf to say so
-            get_resolver().resolve("/")
+        for resolver in resolvers():
+            with suppress(Resolver404):  # it has read every urlconf to say so
+                resolver.resolve("/")
     return loaded

@@ -194,6 +194,16 @@ class PreloadTests(LoadingTestCase):
         with override_settings(STATUS_PROVIDERS={"health": [("gone", "no.such.check")]}):
             self.assertFalse(status.preload())
 
+    def test_urlconfs_of_other_hosts_are_loaded_too(self) -> None:
+        """FAULTS A8, A32"""
+        loaded: list[int] = []
+        self.module("host_urls", lambda: loaded.append(1))
+        with open(self.directory / "host_urls.py", "a") as file:
+            file.write("urlpatterns = []\n")
+        with override_settings(STATUS_URLCONFS=("host_urls",), STATUS_PROVIDERS={}):
+            status.preload()
+        self.assertEqual(loaded, [1])
+
     def test_standalone_process_needs_no_urlconf(self) -> None:
         code = "import status; print(status.preload())"
         env = environment()

@@ -45,12 +45,12 @@ LEVELS = {
     "status.test": 3,
     "status.notifications": 3,
     "status.history": 3,
+    "status.mounts": 3,
     # Adapters.
     "status.api": 4,
     "status.checks": 4,
     "status.cli": 4,
     "status.middleware": 4,
-    "status.mounts": 4,
     "status.pages": 4,
     "status.views": 4,
     # Entry points.
