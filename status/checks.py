@@ -289,20 +289,21 @@ def name_clash_warnings() -> Iterator[CheckMessage]:
     if app is not None and owner != app.name:
         message = f"manage.py status should be the command of this app, and it is that of {owner}."
         yield Warning(message, "Put this app before it in INSTALLED_APPS, or call django_status.", id="status.W019")
-    if _has_other_namespace():
-        message = "The namespace status should be that of this app, and the urlconf has another one before it."
-        hint = 'Mount the app as include("status.urls", namespace="django_status"), and reverse with that name.'
-        yield Warning(message, hint, id="status.W021")
+    with suppress(Exception):  # Django's own checks tell of a urlconf that cannot be loaded
+        mounts = [mount for mount in mounts_of(get_resolver()) if mount.path("api_root")]
+        for mount in mounts:
+            if _reversed(*mount.namespaces, "api_root") not in [one.path("api_root") for one in mounts]:
+                message = (
+                    f"The namespace {':'.join(mount.namespaces)} should be this app's, and another one has that name."
+                )
+                hint = 'Mount the app as include("status.urls", namespace="django_status"), and reverse with that name.'
+                yield Warning(message, hint, id="status.W021")
 
 
-def _has_other_namespace() -> bool:
-    try:
-        paths = [mount.path("api_root") for mount in mounts_of(get_resolver())]
-        return any(paths) and "status" in get_resolver().namespace_dict and reverse("status:api_root") not in paths
-    except NoReverseMatch:
-        return True
-    except Exception:  # a urlconf that cannot be loaded, of which Django's own checks tell
-        return False
+def _reversed(*names: str) -> str | None:
+    with suppress(NoReverseMatch):
+        return reverse(":".join(names))
+    return None
 
 
 def _has_template(name: str) -> bool:

@@ -18,10 +18,12 @@ class Mount(NamedTuple):
     """One place in a urlconf where views of the app are.
 
     way: the patterns from the root to there.
+    namespaces: those on the way.
     views: the patterns of the views themselves.
     """
 
     way: tuple[Any, ...]
+    namespaces: tuple[str, ...]
     views: tuple[URLPattern, ...]
 
     @property
@@ -54,15 +56,15 @@ class Mount(NamedTuple):
 def mounts_of(resolver: URLResolver) -> tuple[Mount, ...]:
     """Return every place below ``resolver`` where views of the app are."""
     mounts = []
-    found: list[tuple[tuple[Any, ...], URLResolver]] = [((resolver.pattern,), resolver)]
+    found: list[tuple[tuple[URLResolver, ...], URLResolver]] = [((resolver,), resolver)]
     for way, each in found:  # which grows meanwhile
         patterns = list(each.url_patterns)
-        found += [((*way, one.pattern), one) for one in patterns if isinstance(one, URLResolver)]
-        ours = [
-            one for one in patterns if isinstance(one, URLPattern) and hasattr(one.callback, "answered_by_middleware")
-        ]
+        found += [((*way, one), one) for one in patterns if isinstance(one, URLResolver)]
+        views = [one for one in patterns if isinstance(one, URLPattern)]
+        ours = tuple(view for view in views if hasattr(view.callback, "answered_by_middleware"))
         if ours:
-            mounts.append(Mount(way, tuple(ours)))
+            namespaces = tuple(one.namespace for one in way if one.namespace)
+            mounts.append(Mount(tuple(one.pattern for one in way), namespaces, ours))
     return tuple(mounts)
 
 

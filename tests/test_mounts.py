@@ -256,9 +256,10 @@ class NameTests(ChecksTestCase):
         """FAULTS A27"""
         other = path("shop/", include(([path("", home, name="home")], "status")))
         for first in (FOREIGN, other):
-            self.assertFinds("W021", "has another one before it", ROOT_URLCONF=Urls(first, mounted("status/")))
-            ours = path("status/", include("status.urls", namespace="django_status"))
-            self.assertFinds("W021", "has another one before it", ROOT_URLCONF=Urls(first, ours))
+            self.assertFinds("W021", "The namespace status should", ROOT_URLCONF=Urls(first, mounted("status/")))
+            below = path("plugins/", include(([mounted("status/")], "plugins")))
+            for ours in (path("status/", include("status.urls", namespace="django_status")), below):
+                self.assertFindsNothing(ROOT_URLCONF=Urls(first, ours))
         self.assertFindsNothing(ROOT_URLCONF=Urls(mounted("status/"), FOREIGN))
         self.assertFindsNothing(ROOT_URLCONF=Urls(FOREIGN))
         self.assertFindsNothing(ROOT_URLCONF=Urls(mounted("<slug:tenant>/")))
