@@ -271,6 +271,7 @@ class WarningTests(ChecksTestCase):
             self.assertFinds(
                 "W011", f"{setting} should name resources that are configured, not 'helth'.", **{setting: ["helth"]}
             )
+            self.assertFindsNothing(**{setting: ["health"]})
 
     def test_settings_in_lower_case(self) -> None:
         module = types.ModuleType("classic_settings")

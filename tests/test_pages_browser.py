@@ -290,7 +290,12 @@ class HostileTests(BrowserTestCase):
             page = Page(shown, kind, True, lambda *key: slots)
             context = {"page": page, "site": PAYLOADS[0], "sign": "!", "assets": "/a/", "formats": (), "live": True}
             start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
-            return [built_in().get_template(f"status/{kind}.html").render(Context(context)).encode("utf-8", "replace")]
+            return [
+                built_in()
+                .get_template(f"django_status/{kind}.html")
+                .render(Context(context))
+                .encode("utf-8", "replace")
+            ]
 
         bare = Web(application)
         bare.start()
