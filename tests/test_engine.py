@@ -864,11 +864,11 @@ class LoggingTests(EngineTestCase):
             return True
 
         entry = self.check(check)
-        with self.assertLogs("status") as logs:
+        with self.assertLogs("status", "DEBUG") as logs:
             for _ in range(40):
                 self.ask(entry)
         self.assertEqual(
-            [line.splitlines()[0] for line in logs.output], ["WARNING:status:health/it failed: raised KeyError"]
+            [line.splitlines()[0] for line in logs.output], ["DEBUG:status:health/it failed: raised KeyError"]
         )
 
     @mock.patch.object(FailureLog, "every", 0)
@@ -1263,7 +1263,7 @@ class EventLoopTests(EngineTestCase):
         async def give_up() -> None:
             await asyncio.wait_for(self.engine.arun([check]), 0.02)
 
-        with self.assertNoLogs("status"):
+        with self.assertNoLogs("status", "DEBUG"):
             with self.assertRaises(asyncio.TimeoutError):
                 asyncio.run(give_up())
             self.release.set()
