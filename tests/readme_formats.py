@@ -74,7 +74,8 @@ AUDIENCE = {
 
 TEMPLATE = """\
 An address answers in the format of ``?format=``, else in the best one for the ``Accept`` header, else in JSON. The
-commands take the same names with ``-f``. Nothing acceptable is 406 and names what there is.
+commands take the same names with ``-f``. An ``Accept`` that names none of them gets JSON; an unknown
+``?format=`` is 406 and names what there is.
 
 {table}
 

@@ -17,7 +17,7 @@ PATHS = [
     *("'", '"', "<b>", "{0}", "x" * 300, ";", "\\"),
 ]
 QUERY = [
-    *("format", "check", "skip", "=", "&", "json", "health+json", "text", "nagios", "ping", "[]"),
+    *("format", "check", "skip", "format=x", "=", "&", "json", "health+json", "text", "nagios", "ping", "[]"),
     *("%00", "%0d%0aX-Evil: 1", "%ff", "é", "x" * 4_000, "&a" * 600),
 ]
 ACCEPT = [

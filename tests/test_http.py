@@ -202,8 +202,8 @@ class HostTests(ResponseTestCase):
         "testserver@evil.example",
     )
 
-    @override_settings(MIDDLEWARE=[DOOR, *settings.MIDDLEWARE], ALLOWED_HOSTS=["*"], USE_X_FORWARDED_HOST=True)
-    def test_host_that_nobody_named_is_not_repeated(self):
+    @override_settings(MIDDLEWARE=[DOOR, *settings.MIDDLEWARE], ALLOWED_HOSTS=["x.example"], USE_X_FORWARDED_HOST=True)
+    def test_host_that_the_project_does_not_allow_is_not_repeated(self):
         for address in ADDRESSES:
             for method in ("GET", "OPTIONS"):
                 for host in self.EVIL:
@@ -219,6 +219,15 @@ class HostTests(ResponseTestCase):
         self.assertEqual(listing["ping"], "http://good.example:8000/status/api/health/ping")
         listing = self.client.options("/status/api/health", HTTP_HOST="evil.example").json()
         self.assertEqual(listing["ping"], "/status/api/health/ping")
+
+    @override_settings(MIDDLEWARE=[DOOR], ALLOWED_HOSTS=["*"])
+    def test_options_names_any_host_where_the_project_allows_every_one(self):
+        """FAULTS C11"""
+        listing = self.client.options("/status/api", HTTP_HOST="shop.example:8000").json()
+        self.assertEqual(listing["health"]["ping"], "http://shop.example:8000/status/api/health/ping")
+        for host in ("a/b", "[::1", "shop.example@evil.example"):  # no names of hosts at all
+            listing = self.client.options("/status/api/health", HTTP_HOST=host).json()
+            self.assertEqual(listing["ping"], "/status/api/health/ping")
 
     @override_settings(MIDDLEWARE=[DOOR], ALLOWED_HOSTS=[], DEBUG=True)
     def test_options_names_the_machine_that_a_developer_works_on(self):

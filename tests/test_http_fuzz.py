@@ -91,6 +91,7 @@ METHODS = (
     "x" * 300,
 )
 QUERIES = (
+    "format=x",
     "format",
     "check",
     "skip",

@@ -18,7 +18,7 @@ MediaRange = tuple[str, str | None]
 
 
 class NotAcceptable(StatusError):
-    """The request asks for no format that there is.
+    """The query names no format that there is.
 
     known: the names of the formats there are, as ``?format=`` takes them.
     """
@@ -33,10 +33,10 @@ def choose(request_format: str | None, accept: str | None) -> Format:
     """Return the format to answer with.
 
     request_format: the value of ``?format=``, if any.
-    accept: the ``Accept`` header, if any. One without a readable media range means the default, as ``*/*`` does: a
-        probe with a broken header asks about health, not about its header.
+    accept: the ``Accept`` header, if any. One that cannot be read, or that names nothing we write, means the default,
+        as ``*/*`` does: a probe asks about health, not about its header, and takes a 406 for a host that is down.
 
-    Raises ``NotAcceptable`` when there is no such format.
+    Raises ``NotAcceptable`` when there is no format of the name in the query.
     """
     if request_format:
         # In a query, a plus sign that was not escaped has become a space: ``health json``.
@@ -45,8 +45,6 @@ def choose(request_format: str | None, accept: str | None) -> Format:
             raise NotAcceptable
         return named
     ranges = media_ranges(accept or "")
-    if not ranges:
-        return OFFERED[0]
     wanted = []
     for offer in OFFERED:
         media, version = offer.media_type, _version(offer.content_type)
@@ -59,9 +57,7 @@ def choose(request_format: str | None, accept: str | None) -> Format:
         if ranks and ranks[-1][1] > 0:
             precision, quality, position = ranks[-1]
             wanted.append(((quality, precision, -position), offer))
-    if not wanted:
-        raise NotAcceptable
-    return max(wanted, key=lambda ranked: ranked[0])[1]
+    return max(wanted, key=lambda ranked: ranked[0])[1] if wanted else OFFERED[0]
 
 
 def media_ranges(accept: str) -> dict[MediaRange, tuple[float, int]]:
