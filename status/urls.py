@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from django.urls import re_path
 
-from status.api.urls import app_name
-from status.api.urls import urlpatterns as api_urlpatterns
+from status.api.urls import with_api
 from status.views import AssetView, HealthView, PageView, StatsView
 
-__all__ = ["app_name", "urlpatterns"]
-
+app_name = "status"
 urlpatterns = [
-    *api_urlpatterns,
+    *with_api,
     re_path(r"^$", PageView.as_view(), name="root"),
     re_path(r"^health/?$", HealthView.as_view(), name="health"),
     re_path(r"^stats/?$", StatsView.as_view(), name="stats"),

@@ -4,40 +4,90 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path, register_converter
+from django.urls.converters import StringConverter
 from django.urls.resolvers import RegexPattern
 
 from status.api.views import ReportView
-from status.registry import registry
+from status.registry import UnknownName, registry
 
-app_name = "status"
 report = ReportView.as_view()
 
 
-class ConfiguredNames(URLResolver):
-    """The classic name of each address that is configured, such as ``api_health_ping``, for ``reverse()``."""
+class ConfiguredResource(StringConverter):
+    """The name of a resource that there is. Other paths are the project's, and go on to its next pattern."""
+
+    def to_python(self, value: str) -> str:
+        try:
+            registry.select(value)
+        except UnknownName as error:
+            raise ValueError from error
+        return value
+
+
+class NameWithSlash(StringConverter):
+    """The name of a provider that holds a slash, as it stands in the settings."""
+
+    regex = "[^/]+(?:/[^/]+)+"
+
+    def to_python(self, value: str) -> str:
+        if not any(value in checks for checks in registry.values()):
+            raise ValueError
+        return value
+
+
+register_converter(ConfiguredResource, "status_resource")
+register_converter(NameWithSlash, "status_slashed")
+
+
+class Names(URLResolver):
+    """The names of all addresses, for ``reverse()``; the classic ones, such as ``api_health_ping``, as configured.
+
+    No path is looked for in it, so that a thousand names make no request slower: its pattern asks what stands before,
+    and Django matches each part of a path by itself. ``reverse()`` compares whole paths.
+
+    before: a regular expression for that.
+    prefix: what stands between it and the names of resources.
+    """
+
+    def __init__(self, before: str, prefix: str) -> None:
+        super().__init__(RegexPattern(f"^(?<={before})"), [])
+        self.prefix = prefix
 
     @property
     def url_patterns(self) -> list[Any]:
         """Return the patterns as the settings are. Django asks when it first reverses a name; not at import."""
-        patterns = []
+        prefix = self.prefix
+        patterns = [
+            path(prefix.rstrip("/"), report, name="api_root"),
+            path(f"{prefix}<str:resource>", report, name="api_resource"),
+            path(f"{prefix}<str:resource>/<path:provider>", report, name="api_provider"),
+        ]
         for resource, checks in registry.items():
             kwargs = {"resource": resource}
-            patterns.append(path(f"api/{resource}", report, kwargs, name=f"api_{resource}_root"))
+            patterns.append(path(f"{prefix}{resource}", report, kwargs, name=f"api_{resource}_root"))
             for name in checks:
-                address, named = f"api/{resource}/{name}", f"api_{resource}_{name}"
+                address, named = f"{prefix}{resource}/{name}", f"api_{resource}_{name}"
                 patterns.append(path(address, report, {**kwargs, "provider": name}, name=named))
         return patterns
 
 
-urlpatterns: list[URLPattern | URLResolver] = [
-    # Each with its slash and without, as monitoring agents make their names of these routes.
-    path("api/", report),
-    path("api", report, name="api_root"),
-    path("api/<str:resource>/", report),
-    path("api/<str:resource>", report, name="api_resource"),
-    path("api/<str:resource>/<str:provider>/", report),
-    path("api/<str:resource>/<str:provider>", report, name="api_provider"),
-    # Only looked into where one of those above matches, which then has answered: names alone make no request slower.
-    ConfiguredNames(RegexPattern(r"^(?=api/[^/]+(?:/[^/]+)?/?$)"), []),
-]
+def addresses(prefix: str, resource: str) -> list[URLPattern | URLResolver]:
+    """Return the addresses below ``prefix``, each with its slash and without: monitoring agents name these routes."""
+    return [
+        path(prefix, report),
+        path(f"{prefix}{resource}/", report),
+        path(f"{prefix}{resource}", report),
+        path(f"{prefix}{resource}/<str:provider>/", report),
+        path(f"{prefix}{resource}/<str:provider>", report),
+        path(f"{prefix}{resource}/<status_slashed:provider>/", report),
+        path(f"{prefix}{resource}/<status_slashed:provider>", report),
+    ]
+
+
+#: The addresses as ``status.urls`` has them, beside the pages.
+with_api = [*addresses("api/", "<str:resource>"), path("api", report), Names(".", "api/")]
+#: Without pages, they answer without ``api/`` as well, and are named so where the mount itself ends in ``api/``.
+alone = [*with_api, *addresses("", "<status_resource:resource>"), Names("api/", "")]
+#: As in 2.x the module has no namespace of its own; the names are there in the namespace ``status`` and without it.
+urlpatterns: list[URLPattern | URLResolver] = [path("", include((alone, "status"))), *alone]
