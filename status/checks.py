@@ -214,6 +214,12 @@ def argument_warnings() -> Iterator[CheckMessage]:
             yield Warning(f"{check.resource}/{check.name} {message}", hint, id="status.W013")
 
 
+def entry_warnings() -> Iterator[CheckMessage]:
+    """Yield entries that are accepted, as 2.x did, and hardly meant so: a name that comes twice, text for args."""
+    for problem in registry.current().remarks:
+        yield Warning(str(problem), problem.hint, id="status.W020")
+
+
 def database_warnings() -> Iterator[CheckMessage]:
     """Yield databases that models are kept in and that DATABASES leaves empty: often DATABASE_URL is not set."""
     for alias in DatabaseCheck().configured():
@@ -317,7 +323,7 @@ def _has_template(name: str) -> bool:
 
 
 MISTAKES = (provider_mistakes, access_mistakes)
-HINTS = (argument_warnings, database_warnings, address_warnings, urlconf_warnings, name_clash_warnings)
+HINTS = (argument_warnings, entry_warnings, database_warnings, address_warnings, urlconf_warnings, name_clash_warnings)
 WARNINGS = (access_warnings, middleware_warnings, provider_warnings, name_warnings)
 
 

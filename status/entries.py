@@ -16,12 +16,22 @@ from status.logs import FailureLog
 from status.providers.base import Composite, Part, Provider, Unavailable, as_provider
 from status.providers.health import Ping
 
-#: Names go into addresses, metric labels and command lines as they are.
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,99}")
+#: Names go into addresses, where they are percent-encoded, into metric labels and command lines. Those of providers may
+#: hold slashes, as in 2.x; in those of resources nobody could tell where the provider's begins.
+RESOURCE = re.compile(r"(?=.{1,100}\Z)\w[\w .:+@-]*(?<! )")
+NAME = re.compile(r"(?=.{1,100}\Z)\w[\w .:+@-]*(?:/\w[\w .:+@-]*)*(?<! )")
 
-PUNCTUATION = "_ . @ -"
+PUNCTUATION = "space _ . : + @ -"
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
+#: What the last three elements of an entry are, in words that follow "should be".
+PARTS = {
+    2: "a list of arguments, or None",
+    3: "a dict of named arguments, or None",
+    4: "a dict of options, or None",
+}
+#: What args may be; 2.x put an asterisk before anything.
+ITEMS = (list, tuple, set, frozenset, range, dict, str)
 ENTRY = "(name, provider, args, kwargs, options), the last three optional"
 
 OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -222,16 +232,14 @@ def bind(where: str, resource: str, entry: Any) -> Check:
     name, source, args, kwargs, options = [*entry, None, None, None][:5]
     if not isinstance(name, str) or not NAME.fullmatch(name):
         hint = "The name becomes part of the address; rename the provider."
-        raise Mistake(Problem(f"{where}[0]", f"a name made of letters, digits and {PUNCTUATION}", shown(name), hint))
-    for position, value, kind, expected in (
-        (2, args, (list, tuple), "a list of arguments, or None"),
-        (3, kwargs, Mapping, "a dict of named arguments, or None"),
-        (4, options, Mapping, "a dict of options, or None"),
-    ):
-        named = not isinstance(value, Mapping) or all(isinstance(key, str) for key in value)
+        raise Mistake(Problem(f"{where}[0]", f"a name made of letters, digits and {PUNCTUATION} /", shown(name), hint))
+    # As in 2.x: what is empty, such as () for kwargs, means no arguments.
+    args, kwargs = (None if isinstance(value, ITEMS) and not value else value for value in (args, kwargs))
+    for position, value, kind in ((2, args, ITEMS), (3, kwargs, Mapping), (4, options, Mapping)):
+        named = position == 2 or (isinstance(value, Mapping) and all(isinstance(key, str) for key in value))
         if value is not None and not (isinstance(value, kind) and named):
             hint = f"Write {name!r} as {ENTRY}."
-            raise Mistake(Problem(f"{where}[{position}]", expected, found(value), hint), name)
+            raise Mistake(Problem(f"{where}[{position}]", PARTS[position], found(value), hint), name)
     for option, value in (options or {}).items():
         if option not in OPTIONS:
             expected = f"a dict of the options {', '.join(OPTIONS)}"
@@ -247,6 +255,15 @@ def bind(where: str, resource: str, entry: Any) -> Check:
         problem = Problem(f"{where}[1]", "a dotted path, a callable or a Provider", shown(source), hint)
         raise Mistake(problem, name) from error
     return Check(resource, name, provider, args or (), kwargs, options)
+
+
+def remark(where: str, entry: Sequence[Any]) -> Problem | None:
+    """Return what is accepted of a bound entry, as 2.x did, and is hardly what was meant: args that are no list."""
+    args = entry[2] if len(entry) > 2 else None
+    if not args or isinstance(args, (list, tuple)):
+        return None
+    hint = f"Each of its {len(args)} items is an argument. Mind the comma of a tuple with one element."
+    return Problem(f"{where}[2]", PARTS[2], found(args), hint)
 
 
 def shown(name: Any) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from status.conf import DJANGO_PROVIDERS, STANDALONE_PROVIDERS, Conf, Problem, conf, found
-from status.entries import ENTRY, NAME, PUNCTUATION, Check, Misconfigured, Mistake, bind, shown
+from status.entries import ENTRY, PUNCTUATION, RESOURCE, Check, Misconfigured, Mistake, bind, remark, shown
 from status.exceptions import StatusError
 from status.providers.health import Ping
 
@@ -140,7 +140,9 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
 
 
 class Configured:
-    """What one state of the settings means: resource -> name -> check, and the problems found on the way.
+    """What one state of the settings means: resource -> name -> check, and what was found on the way.
+
+    problems: what cannot be used, and fails. remarks: what is accepted, as 2.x did, and hardly meant so.
 
     providers, added: ``STATUS_PROVIDERS`` and ``STATUS_CHECK_PROVIDERS`` as they are written.
     workers: ``STATUS_CELERY_WORKERS``.
@@ -150,6 +152,7 @@ class Configured:
     def __init__(self, providers: Any, added: Any, workers: Sequence[str], defaults: Mapping[str, Any]) -> None:
         self.resources: dict[str, dict[str, Check]] = {}
         self.problems: list[Problem] = []
+        self.remarks: list[Problem] = []
         for setting, value, fallback in (
             ("STATUS_PROVIDERS", providers, defaults),
             ("STATUS_CHECK_PROVIDERS", added, {}),
@@ -159,7 +162,9 @@ class Configured:
             if not usable:
                 hint = f'Write {setting} = {{"health": [("ping", "status.providers.health.ping")]}}.'
                 problem = Problem(setting, "a dict of resource -> list of entries", found(value), hint)
-                self._refuse(problem, "health", f"invalid-{setting}")
+                # 2.x did not read the second one, where a tuple of 1.x may be left over: it warns, and stays 200.
+                critical = setting == "STATUS_PROVIDERS"
+                self._refuse(problem, "health", f"invalid-{setting}", critical)
         for resource in ("health", "stats") if workers else ():
             path = f"status.providers.celery.{resource}.celery"
             check = Check(resource, "celery", path, kwargs={"workers": list(workers)})
@@ -174,41 +179,51 @@ class Configured:
         }
         return configured
 
-    def _refuse(self, problem: Problem, resource: str, name: str) -> None:
+    def _refuse(self, problem: Problem, resource: str, name: str, critical: bool = True) -> None:
         """Note the mistake, and put a check that fails with it in the place of what cannot be used."""
         self.problems.append(problem)
-        self.resources.setdefault(resource, {})[name] = Check(resource, name, Misconfigured(problem))
+        check = Check(resource, name, Misconfigured(problem), options={"critical": critical})
+        self.resources.setdefault(resource, {})[name] = check
 
     def _add(self, setting: str, resources: Mapping[Any, Any]) -> None:
         """Add the checks of one setting. Those of the same name that are there already are replaced."""
         for number, (resource, entries) in enumerate(resources.items()):
-            if not isinstance(resource, str) or not NAME.fullmatch(resource):
+            if not isinstance(resource, str) or not RESOURCE.fullmatch(resource):
                 expected = f"a resource name made of letters, digits and {PUNCTUATION}"
                 hint = "The name becomes part of the address; rename the resource."
                 problem = Problem(f"{setting} key {number}", expected, shown(resource), hint)
                 self._refuse(problem, f"invalid-{number}", "invalid")
                 continue
             where = f'{setting}["{resource}"]'
-            if not isinstance(entries, (list, tuple)):
+            if not isinstance(entries, (list, tuple, set, frozenset)):
                 hint = "Put the entries in a list, and mind the comma of a tuple with one element."
                 self._refuse(Problem(where, f"a list of {ENTRY}", found(entries), hint), resource, "invalid")
                 continue
             checks = self.resources.setdefault(resource, {})
             taken: set[str] = set()
-            for position, entry in enumerate(entries):
+            for position, entry in enumerate(_in_order(entries)):
                 place = f"{where}[{position}]"
                 try:
                     check = bind(place, resource, entry)
-                    if check.name in taken:
-                        expected, twice = "named differently from the entries before it", f"a second {check.name!r}"
-                        hint = "Give each provider of a resource a name of its own."
-                        raise Mistake(Problem(place, expected, twice, hint))
                     name = check.name
+                    if name in taken:
+                        expected, twice = "named differently from the entries before it", f"a second {name!r}"
+                        hint = "Only the last one is asked. Give each provider of a resource a name of its own."
+                        self.remarks.append(Problem(place, expected, twice, hint))
+                    if odd := remark(place, entry):
+                        self.remarks.append(odd)
                     checks[name] = check
                 except Mistake as mistake:
                     name = mistake.name if mistake.name and mistake.name not in taken else f"invalid-{position}"
                     self._refuse(mistake.problem, resource, name)
                 taken.add(name)
+
+
+def _in_order(entries: Collection[Any]) -> Collection[Any]:
+    """Return entries as they are written; those of a set, which has no order, by their names."""
+    if isinstance(entries, (list, tuple)):
+        return entries
+    return sorted(entries, key=lambda entry: str(entry[0]) if isinstance(entry, tuple) and entry else "")
 
 
 def _snapshot(value: Any) -> Any:
@@ -217,6 +232,8 @@ def _snapshot(value: Any) -> Any:
         return {key: _snapshot(item) for key, item in value.items()}
     if type(value) in (list, tuple):
         return type(value)(map(_snapshot, value))
+    if type(value) is set:
+        return set(value)
     return value
 
 

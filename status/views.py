@@ -117,7 +117,7 @@ class PageView(StatusView):
     def render(self, request: HttpRequest, page: Page, access: Access, code: int) -> HttpResponse:
         """Return ``page`` in the active language as a response of that HTTP status."""
         # The same data as the page shows, in each format that an address can answer.
-        data = f"{page.root}api/{page.groups[0].resource}" if len(page.groups) == 1 else f"{page.root}api"
+        data = f"{page.root}api/{quote(page.groups[0].resource)}" if len(page.groups) == 1 else f"{page.root}api"
         context = {
             "site": origin(request).partition("//")[2] or translation.gettext("Status"),
             "sign": SIGNS[page.state],

@@ -144,19 +144,18 @@ class MistakeTests(SimpleTestCase):
         ((5, PING), "[1][0] should be a name made of letters", "not 5."),
         ((None, PING), "[1][0] should be a name", "not None."),
         (("", PING), "[1][0] should be a name", "not ''."),
-        (("a/b", PING), "[1][0] should be a name", "not 'a/b'."),
-        (("a b", PING), "[1][0] should be a name", "not 'a b'."),
+        (("a//b", PING), "[1][0] should be a name", "not 'a//b'."),
+        ((" a", PING), "[1][0] should be a name", "not ' a'."),
         (('"><script>', PING), "[1][0] should be a name", "not '\"><script>'."),
-        (("näme", PING), "[1][0] should be a name", r"not 'n\xe4me'."),
+        (("n–me", PING), "[1][0] should be a name", r"not 'n\u2013me'."),
         (("x" * 101, PING), "[1][0] should be a name", "xxx'."),
-        (("first", PING), "[1] should be named differently", "not a second 'first'."),
         (("a", 5), "[1][1] should be a dotted path, a callable or a Provider", "not 5."),
         (("a", None), "[1][1] should be a dotted path", "not None."),
         (("a", "nodots"), "[1][1] should be a dotted path", "not 'nodots'."),
         (("a", "a..b"), "[1][1] should be a dotted path", "not 'a..b'."),
         (("a", ["x"]), "[1][1] should be a dotted path", "not a list."),
-        (("a", PING, "args"), "[1][2] should be a list of arguments, or None", "not a str."),
-        (("a", PING, {"k": 1}), "[1][2] should be a list of arguments, or None", "not a dict."),
+        (("a", PING, 5), "[1][2] should be a list of arguments, or None", "not 5."),
+        (("a", PING, (one for one in "ab")), "[1][2] should be a list of arguments, or None", "not a generator."),
         (("a", PING, None, ["kwargs"]), "[1][3] should be a dict of named arguments, or None", "not a list."),
         (("a", PING, None, {1: 2}), "[1][3] should be a dict of named arguments, or None", "not a dict."),
         (("a", PING, None, None, 5), "[1][4] should be a dict of options, or None", "not 5."),
@@ -203,7 +202,7 @@ class MistakeTests(SimpleTestCase):
                 self.assertIn('STATUS_PROVIDERS["bad"] should be a list of', str(registry.current().problems[0]))
 
     def test_resource_without_a_usable_name_costs_that_resource(self) -> None:
-        for name in (5, None, "", "a/b", "a b", "ü"):
+        for name in (5, None, "", "a/b", " b", "?"):
             with self.subTest(name=name):
                 registry = settings_of(STATUS_PROVIDERS={"health": [("ping", PING)], name: [("ping", PING)]})
                 self.assertEqual(list(registry), ["health", "invalid-1"])

@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from typing import Any
 
+from django.core.checks import run_checks
+from django.core.management import call_command
 from django.test import SimpleTestCase, override_settings
 from django.urls import NoReverseMatch, clear_url_caches, include, path, re_path, reverse
 
+from status.cli.arguments import SNIPPETS
 from status.engine import engine
+from status.formats import FORMATS
+from tests.commandline import ask
 from tests.processes import ROOT
 
 ANSWERS = json.loads((ROOT / "tests" / "classic_answers.json").read_text("utf-8"))
@@ -108,3 +115,125 @@ class AddressTests(UpgradeTestCase):
     def test_a_namespace_of_ones_own(self):
         self.use(ROOT_URLCONF=Mounted(path("s/", include(("status.api.urls", "mine")))), STATUS_PROVIDERS=CLASSIC)
         self.assertEqual(reverse("mine:api_health_ping"), "/s/api/health/ping")
+
+
+class EntryTests(UpgradeTestCase):
+    """Entries of ``STATUS_PROVIDERS`` that 2.x took."""
+
+    GIVEN = "tests.classic_providers.given"
+    ENTRIES = {
+        "health": [
+            ("my check", GIVEN, None, None),
+            ("a:b", GIVEN, None, None),
+            ("a/b", GIVEN, None, None),
+            ("a+b", GIVEN, None, None),
+            ("text", GIVEN, "abc", None),
+            ("set", GIVEN, {"a"}, None),
+            ("range", GIVEN, range(3), None),
+            ("twice", GIVEN, (1,), None),
+            ("twice", GIVEN, (2,), None),
+            ("größe", GIVEN, None, {"a": 1}),
+        ],
+        "my set": {("ping", "status.providers.health.ping", None, None)},
+    }
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.use(ROOT_URLCONF=Mounted(path("status/", include("status.urls"))), STATUS_PROVIDERS=self.ENTRIES)
+
+    def warnings(self, id: str) -> list[str]:
+        return [message.msg for message in run_checks(tags=["status"]) if message.id == f"status.{id}"]
+
+    def test_odd_names_answer_where_they_did(self):
+        """FAULTS C6"""
+        for stack in ([], [DOOR]):
+            self.use(MIDDLEWARE=stack)
+            for question, answer in ANSWERS["entries"].items():
+                with self.subTest(question=question, stack=stack):
+                    found = self.client.get(question.split()[1]).json()
+                    if question.endswith("/health"):  # 2.x showed a+b, and had no address for it
+                        self.assertEqual(found.pop("a+b"), {"args": [], "kwargs": {}})
+                    self.assertEqual(found, answer)
+            for name in ("a+b", "a%2Bb", "a%2Fb", "a/b/"):
+                self.assertEqual(self.client.get(f"/status/api/health/{name}").status_code, 200)
+            for name in ("a/c", "a/b/c", "my", "a b"):
+                self.assertEqual(self.client.get(f"/status/api/health/{name}").status_code, 404)
+        for name, address in ANSWERS["entry_names"].items():
+            self.assertEqual(reverse(name), address)
+
+    def test_odd_names_are_found_by_the_addresses_that_are_told(self):
+        """FAULTS C6"""
+        told = self.client.options("/status/api").json()
+        self.assertEqual(list(told["health"]), list(dict.fromkeys(entry[0] for entry in self.ENTRIES["health"])))
+        for resource, addresses in told.items():
+            self.assertEqual(self.client.options(f"/status/api/{resource}").json(), addresses)
+            for name, address in addresses.items():
+                self.assertIn("pong" if name == "ping" else "args", self.client.get(address).json())
+        listed = json.loads(ask("--list", "-f", "json").out)
+        for resource, addresses in listed.items():
+            for name, address in addresses.items():
+                self.assertEqual(self.client.get(address).status_code, 200, name)
+                self.assertEqual(ask(f"{resource}/{name}").code, 0)
+        self.assertEqual(ask("a/b", "-f", "json").out, ask("health/a/b", "-f", "json").out)
+        page = self.client.get("/status/health/").content.decode()
+        for address in re.findall(r'href="(/status/api/[^"?]*)"', page):
+            self.assertEqual(self.client.get(address).status_code, 200, address)
+        self.assertIn("/status/api/health/a/b", page)
+        self.assertIn("/status/api/health/my%20check", page)
+
+    def test_odd_names_are_written_in_every_format(self):
+        """FAULTS C6"""
+        for name in FORMATS:
+            with self.subTest(format=name):
+                done = ask("health", "-f", name)
+                self.assertEqual(done.code, 0, done)
+                self.assertRegex(done.out, "my[ _]check")
+
+    def test_odd_names_break_no_snippet(self):
+        """FAULTS C6"""
+        self.assertEqual(ask("snippet", "cron").code, 2)  # there is no ping but in "my set"
+        ping = [("ping", "status.providers.health.ping")]
+        self.use(STATUS_PROVIDERS={"a set": ping, "health": [*ping, ("a b", self.GIVEN)]})
+        for kind in SNIPPETS:
+            self.assertNotIn("a set", ask("snippet", kind).out)
+
+    def test_twice_the_same_name_means_the_last(self):
+        """FAULTS C6"""
+        self.assertEqual(self.client.get("/status/api/health/twice").json(), {"args": [2], "kwargs": {}})
+        found = self.warnings("W020")
+        self.assertEqual(len(found), 4)
+        self.assertIn("""STATUS_PROVIDERS["health"][8] should be named differently""", found[3])
+
+    def test_args_of_other_kinds_are_handed_over(self):
+        """FAULTS C6"""
+        found = self.warnings("W020")
+        self.assertIn('STATUS_PROVIDERS["health"][4][2] should be a list of arguments, or None, not a str.', found)
+        for nothing in ((), [], "", {}, None):
+            self.use(STATUS_PROVIDERS={"health": [("empty", self.GIVEN, nothing, nothing)]})
+            self.assertEqual(self.client.get("/status/api/health/empty").json(), {"args": [], "kwargs": {}})
+            self.assertEqual(self.warnings("W020") + self.warnings("E002"), [])
+
+    def test_sets_are_asked_in_the_order_of_their_names(self):
+        """FAULTS C6"""
+        entries = {(name, "status.providers.health.ping") for name in ("c", "a", "b")}
+        for kind in (set, frozenset):
+            self.use(STATUS_PROVIDERS={"health": kind([*entries, (), 5])})
+            with self.subTest(kind=kind):
+                answer = self.client.get("/status/api/health").json()
+                self.assertEqual([name for name in answer if "invalid" not in name], ["a", "b", "c"])
+        changing = {("a", "status.providers.health.ping")}
+        self.use(STATUS_PROVIDERS={"health": changing})
+        self.assertEqual(list(self.client.get("/status/api/health").json()), ["a"])
+        changing.add(("b", "status.providers.health.ping"))
+        self.assertEqual(list(self.client.get("/status/api/health").json()), ["a", "b"])
+
+    def test_tuple_of_1x_warns_and_blocks_nothing(self):
+        """FAULTS C6: 2.x did not read it."""
+        self.use(STATUS_CHECK_PROVIDERS=(("ping", "status.checks.ping", None, None),))
+        response = self.client.get("/status/api/health")
+        self.assertEqual(response.status_code, 200)
+        self.assertIn("should be a dict", response.json()["invalid-STATUS_CHECK_PROVIDERS"]["error"])
+        self.assertEqual(len(self.warnings("E002")), 1)
+        self.use(STATUS_PROVIDERS=CLASSIC["health"])
+        self.assertEqual(self.client.get("/status/api/health").status_code, 503)
+        call_command("check", stderr=io.StringIO())

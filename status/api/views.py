@@ -228,7 +228,7 @@ class ReportView(StatusView):
         selection = self.get_selection(request, access, resource, provider)
         addresses: dict[str, dict[str, str]] = {name: {} for name in selection.resources}
         for check in selection.checks:
-            way = f"/{check.resource}/{check.name}" if mounted else f"?check={quote(check.name)}"
+            way = f"/{escape_uri_path(f'{check.resource}/{check.name}')}" if mounted else f"?check={quote(check.name)}"
             addresses[check.resource][check.name] = root + way
         document = addresses if selection.resource is None else addresses[selection.resource]
         return allow(StatusResponse(json.dumps(document), "application/json"))

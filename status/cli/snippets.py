@@ -57,7 +57,7 @@ def _placeholders(api: str, name: str | None) -> dict[str, str | int]:
     name: what to send as ``Host``, where it is not the host of ``api``.
     """
     every = registry.select().checks
-    judged = [check for check in every if check.judged]
+    judged = [check for check in every if check.judged and UNQUOTED.fullmatch(check.resource)]
     live = next((check for check in judged if check.name == "ping"), None)
     if live is None:
         raise CannotAsk('there is no check "ping" for liveness; add ("ping", "status.providers.health.ping")')

@@ -46,7 +46,7 @@ class Local:
         presets, path = registry.presets(), mounted_path()
         names = listed(*resolve(name, registry, presets), {**registry, **presets})
         return {
-            home: {each: None if path is None else f"{path}/{home}/{each}" for each in providers}
+            home: {each: None if path is None else path + path_of(home, each) for each in providers}
             for home, providers in names.items()
         }
 
@@ -205,12 +205,12 @@ def resolve(name: str | None, names: Mapping[str, Collection[str]], presets: Col
     """
     if name is None:
         return None, None
+    homes = [resource for resource in names if name in names[resource]]
     resource, slash, provider = name.partition("/")
-    if slash:
+    if slash and not homes:
         return resource, provider.rstrip("/") or None
     if name in names:
         return name, None
-    homes = [resource for resource in names if name in names[resource]]
     if not homes and name in presets:
         return name, None
     if not homes:
@@ -255,7 +255,7 @@ def mounted_path() -> str | None:
 
 def path_of(*names: str | None) -> str:
     """Return the path below the API of a resource, or of a provider in it; empty where no name is given."""
-    return "".join(f"/{quote(name, safe='@', errors='replace')}" for name in names if name is not None)
+    return "".join(f"/{quote(name, safe='@+', errors='replace')}" for name in names if name is not None)
 
 
 def api_url(url: str) -> str:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
+from urllib.parse import quote
 
 # Unlike the one of functools in Python 3.11 and earlier, it has no lock that a forked child could find held.
 from django.utils.functional import cached_property
@@ -82,7 +83,7 @@ class Card:
     def __init__(self, result: Result, details: bool, slots: Sequence[Slot], root: str, now: float) -> None:
         self.result, self.resource, self.name, self.details = result, result.resource, result.name, details
         self.answer = result.answer_for(details)
-        self.url = f"{root}api/{result.resource}/{result.name}"
+        self.url = f"{root}api/{quote(result.resource)}/{quote(result.name)}"
         #: An informing provider is not judged, but one that could not answer has nothing to inform about.
         self.unanswered = result.state == "info" and result.error is not None
         self.answered = not result.running and result.error is None
