@@ -70,6 +70,7 @@ AUDIENCE = {
     "openmetrics": "Prometheus and what speaks its format; always HTTP 200",
     "prometheus": "older scrapers; the same samples; always HTTP 200",
     "nagios": "Nagios, Icinga and relatives; exit code 0, 1, 2 or 3",
+    "yaml": "scripts that were written for 2.x",
 }
 
 TEMPLATE = """\

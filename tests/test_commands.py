@@ -163,7 +163,7 @@ class UsageTests(SimpleTestCase):
         for words, line in (
             (["--nope"], "there is no option --nope"),
             (["health", "stats"], "one name at a time, not 2; --check chooses several providers"),
-            (["health", "-f", "yaml"], None),
+            (["health", "-f", "toml"], None),
             (["health", "-t", "soon"], "argument -t/--timeout: 'soon' is not a number of seconds"),
             (["health", "-t", "0"], "argument -t/--timeout: '0' is not a positive number of seconds"),
             (["health", "-t", "nan"], "argument -t/--timeout: 'nan' is not a number of seconds"),
@@ -695,10 +695,16 @@ class CallCommandTests(SimpleTestCase):
     def test_call_command_raises_what_the_shell_sees_as_exit_code(self):
         for words, options, code in (
             (["health"], {"error_on_fail": True}, 1),
-            (["nope"], {}, 2),
             (["health", "-f", "nagios"], {}, 2),
+        ):
+            with self.subTest(words), self.assertRaises(SystemExit) as ended:
+                call_command("status", *words, stdout=io.StringIO(), **options)
+            self.assertEqual(ended.exception.code, code)
+        refused = f"http://127.0.0.1:{services.refused_port()}/"
+        for words, options, code in (
+            (["nope"], {}, 2),
             (["--for", "3"], {}, 2),
-            (["health/"], {"url": f"http://127.0.0.1:{services.refused_port()}/"}, 1),
+            (["health/"], {"url": refused}, 1),
         ):
             with self.subTest(words), self.assertRaises(CommandError) as raised:
                 call_command("status", *words, stdout=io.StringIO(), **options)

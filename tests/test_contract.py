@@ -291,5 +291,5 @@ class MistakeTests(SimpleTestCase):
                 self.assertEqual(bool(told), mistake.setting is not None, messages)
                 for message in told:
                     self.assertRegex(message.msg, "should .* not |should .* but ")
-                    self.assertRegex(message.id, r"^status\.E\d{3}$")
+                    self.assertRegex(message.id, r"^status\.(E\d{3}|W020)$")
                     self.assertTrue(message.hint)

@@ -68,8 +68,8 @@ class TableTests(SimpleTestCase):
     def test_only_metrics_are_always_200(self):
         self.assertEqual([known.name for known in FORMATS.values() if known.always_ok], ["openmetrics", "prometheus"])
 
-    def test_nagios_is_for_the_command_line_only(self):
-        self.assertEqual([known.name for known in FORMATS.values() if not known.http], ["nagios"])
+    def test_nagios_and_yaml_are_for_the_command_line_only(self):
+        self.assertEqual([known.name for known in FORMATS.values() if not known.http], ["nagios", "yaml"])
 
     def test_media_types_are_without_parameters(self):
         self.assertEqual(FORMATS["prometheus"].media_type, "text/plain")

@@ -10,14 +10,19 @@ import json
 import re
 from typing import Any
 
+import yaml
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.test import SimpleTestCase, override_settings
 from django.urls import NoReverseMatch, clear_url_caches, include, path, re_path, reverse
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from status.cli.arguments import SNIPPETS
 from status.engine import engine
 from status.formats import FORMATS
+from status.formats.yaml import render_yaml
+from status.report import Report, Result
 from tests.commandline import ask
 from tests.processes import ROOT
 
@@ -237,3 +242,86 @@ class EntryTests(UpgradeTestCase):
         self.use(STATUS_PROVIDERS=CLASSIC["health"])
         self.assertEqual(self.client.get("/status/api/health").status_code, 503)
         call_command("check", stderr=io.StringIO())
+
+
+@override_settings(STATUS_PROVIDERS=CLASSIC)
+class CommandTests(UpgradeTestCase):
+    """Command lines in cron and scripts."""
+
+    def test_command_lines_say_what_they_did(self):
+        """FAULTS C2"""
+        for line, (code, out) in ANSWERS["lines"].items():
+            for in_django in (True, False):
+                with self.subTest(line=line, in_django=in_django):
+                    done = ask(*line.split(), in_django=in_django)
+                    self.assertEqual(done.code, code, done)
+                    if "shop" in out and "yaml" in line:
+                        self.assertEqual(yaml.safe_load(done.out), yaml.safe_load(out))
+                    else:  # to the byte
+                        self.assertEqual(done.out, out)
+
+    def test_call_command_does_what_it_did(self):
+        """FAULTS C2"""
+        for words, options, code, out in ANSWERS["calls"]:
+            with self.subTest(words=words, options=options):
+                written, ended = io.StringIO(), 0
+                try:
+                    call_command(*words, **options, stdout=written)
+                except SystemExit as end:
+                    ended = end.code
+                self.assertEqual(ended, code)
+                self.assertEqual(yaml.safe_load(written.getvalue()), yaml.safe_load(out))
+
+    def test_options_may_be_spelled_with_underscores_and_cut_short(self):
+        """FAULTS C2"""
+        for words, code in (
+            (["health", "--error_on_f"], 1),
+            (["health", "--err", "--no_c"], 1),
+            (["health", "--form=json", "--chec", "ping", "-e"], 0),
+            (["health", "--output_format=nagios"], 2),
+            (["--output_format", "nagios", "nosuch"], 3),
+        ):
+            with self.subTest(words=words):
+                self.assertEqual(ask(*words).code, code)
+        done = ask("health", "--for")
+        self.assertEqual(done.code, 2)
+        done = ask("health", "--s", "ping")
+        self.assertIn("ambiguous", done.err)
+        self.assertNotIn("output", ask("health", "--help").out.replace("standard output", ""))
+
+
+class YamlTests(SimpleTestCase):
+    @staticmethod
+    def written(answer: Any) -> str:
+        result = Result("health", "it", answer, answer, sound=True)
+        return render_yaml(Report((result,), ("health",), "health", "it"), True)
+
+    def test_what_is_written_is_read_as_it_was(self):
+        for value in (
+            *("", " ", "a ", " a", "yes", "No", "y", "~", "null", "NULL", "1", "1_000", "1e3", "0x1f", "0o7", "1:30"),
+            *("2001-01-01", ".inf", "-", "- a", "a: b", "a #b", "# a", "%a", "@a", "`a", "!a", "&a", "*a", "[a", "{a"),
+            *("a\nb", "a\r\nb", "\t", "\x00", "\x7f", "\x85", "\u2028", "\ufeff", "é", "😀", '"', "\\", "'"),
+            *("---", "...", "--- a"),
+            *("celery@web-1", "a b", "x" * 2_000, "<<", "=", "_", "a/b.c", "?", "? a", "|", ">", "on", "Off", "TRUE"),
+            *(0, -1, 10**300, 0.1, -0.0, 1e20, 1e-7, 1.5e300, 5e-324, True, False, None, {}, [], [[]], [{}], [[], {}]),
+            {"a": [1, [2, {"b": [], "c": {"d": [{"e": None, "f": [3]}]}}]]},
+        ):
+            for document in (value, [value, [value]], {"k": value, "l": {"m": value}}):
+                with self.subTest(document=document):
+                    text = self.written(document)
+                    self.assertEqual(repr(yaml.safe_load(text)), repr(document))
+                    self.assertTrue(text.isascii() and text.endswith("\n"))
+            if isinstance(value, str):
+                for item in (1, [1, {"a": [2]}], {"a": [1], "b": {}}, []):
+                    self.assertEqual(yaml.safe_load(self.written({value: item, "z": 1})), {value: item, "z": 1})
+
+    @settings(max_examples=200, deadline=None)
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+            max_leaves=20,
+        )
+    )
+    def test_any_document_is_read_as_it_was(self, document):
+        self.assertEqual(yaml.safe_load(self.written(document)), document)

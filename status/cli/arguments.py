@@ -141,7 +141,7 @@ def parse_arguments(argv: Sequence[str], prog: str, in_django: bool) -> Options:
 
     in_django: the entry point is ``manage.py``, which has applied its own options already; they are ignored here.
     """
-    parser = OneLineParser(prog=prog, add_help=False, allow_abbrev=False)
+    parser = OneLineParser(prog=prog, add_help=False)
     add_options(parser, *VERBS, None)
     _add_general_options(parser, in_django)
     if in_django:
@@ -150,11 +150,17 @@ def parse_arguments(argv: Sequence[str], prog: str, in_django: bool) -> Options:
         for flag in ("--force-color", "--skip-checks"):
             parser.add_argument(flag, dest="_django", action="store_true")
     # Names are what is left, so that they may stand between options.
-    given, words = parser.parse_known_args(list(argv))
+    given, words = parser.parse_known_args([_with_dashes(word) for word in argv])
     unknown = [word for word in words if word.startswith("-") and word != "--"]
     if unknown:
         parser.error(f"there is no option {unknown[0]}")
     return Options.of([word for word in words if word != "--"], vars(given))
+
+
+def _with_dashes(word: str) -> str:
+    """Return an option that is spelled as in 2.x, such as ``--error_on_fail``, as it is spelled here."""
+    option, *value = word.partition("=")
+    return option.replace("_", "-") + "".join(value) if word.startswith("--") else word
 
 
 def help_text(options: Options, prog: str, in_django: bool, resources: Mapping[str, Iterable[str]]) -> str:
@@ -212,6 +218,8 @@ def add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
         group = parser.add_argument_group("answer")
         formats = (HUMAN, *FORMATS)
         group.add_argument("-f", "--format", choices=formats, metavar="FORMAT", help=", ".join(formats))
+        # As 2.x called it.
+        group.add_argument("--output-format", dest="format", choices=formats, help=argparse.SUPPRESS)
         group.add_argument("-e", "--error-on-fail", help="exit 1 if something judged fails", **flag)
         group.add_argument("--watch", type=seconds, metavar="SECONDS", help="ask again and again until interrupted")
         group.add_argument("--list", help="show providers and their addresses; runs none of them", **flag)

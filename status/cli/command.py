@@ -66,7 +66,7 @@ def answer(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) 
                     return run(options, terminal)
             return run(options, terminal)
     except CannotAsk as error:
-        if re.search(rf"(-f ?|--format[ =]){NAGIOS}", " ".join(argv)):  # also where the rest cannot be understood
+        if re.search(rf"(-f ?|--[\w-]*format[ =]){NAGIOS}", " ".join(argv)):  # also where the rest cannot be understood
             code = nagios.CRITICAL if error.down else nagios.UNKNOWN
             terminal.write(nagios.no_answer(code, str(error)))
             return code

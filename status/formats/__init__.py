@@ -12,6 +12,7 @@ from status.formats.health_json import render_health_json
 from status.formats.metrics import render_metrics
 from status.formats.nagios import render_nagios
 from status.formats.text import render_text
+from status.formats.yaml import render_yaml
 from status.report import Report
 
 
@@ -55,6 +56,7 @@ _FORMATS = (
     Format("openmetrics", _OPENMETRICS, partial(render_metrics, openmetrics=True), always_ok=True),
     Format("prometheus", _PROMETHEUS, partial(render_metrics, openmetrics=False), always_ok=True),
     Format("nagios", "text/plain; charset=utf-8", render_nagios, http=False),
+    Format("yaml", "application/yaml", render_yaml, http=False),
 )
 #: Every format by its name, in the order in which they are offered. The first is the default.
 FORMATS: Mapping[str, Format] = MappingProxyType({known.name: known for known in _FORMATS})

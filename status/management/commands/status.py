@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from status.cli.arguments import VERBS, CannotAsk, Options, add_options
+from status.cli.arguments import HUMAN, VERBS, CannotAsk, Options, add_options
 from status.cli.command import answer_and_exit, run
 from status.cli.output import Terminal
+from status.formats import FORMATS
 
 
 class Command(BaseCommand):
-    """``call_command("status", "health", format="json")`` works too; other exit codes than 0 raise CommandError."""
+    """``call_command("status", "health", format="json")`` works too.
+
+    Raises SystemExit with the exit code where something fails, and CommandError where the question cannot be asked.
+    """
 
     help = "Ask the checks and statistics of this project."
     # A mistake in the settings shows in the answer; it is no reason not to answer.
@@ -24,6 +28,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("words", nargs="*", metavar="NAME")
         add_options(parser, *VERBS, None)
+        # As 2.x spelled them. What is typed in a shell does not come here.
+        parser.add_argument("--error_on_fail", action="store_true", default=None, help=SUPPRESS)
+        parser.add_argument("--output_format", dest="format", choices=(HUMAN, *FORMATS), help=SUPPRESS)
 
     def run_from_argv(self, argv: list[str]) -> None:
         name = os.path.basename(argv[0])
@@ -40,4 +47,4 @@ class Command(BaseCommand):
         except CannotAsk as error:
             raise CommandError(str(error), returncode=error.exit_code) from error
         if code:
-            raise CommandError("not everything that was asked for is healthy", returncode=code)
+            raise SystemExit(code)
