@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from django.apps import AppConfig
 from django.core.checks import register
 
@@ -22,3 +25,7 @@ class StatusConfig(AppConfig):
         # Django calls this again where a test overrides INSTALLED_APPS.
         engine.observers += [one for one in (notifications.observe, history.observe) if one not in engine.observers]
         note_running_code()
+
+
+def __getattr__(name: str) -> Any:
+    return import_module("status.classic").find(__name__, name)

@@ -27,6 +27,7 @@ from django.urls import NoReverseMatch, Resolver404, get_resolver, get_script_pr
 from django.utils.module_loading import import_string
 
 from status.access import HASHED, MIN_TOKEN, UNIX, is_digest, networks, secret_keys
+from status.classic import NAMES
 from status.conf import DJANGO_PROVIDERS, conf, found
 from status.mounts import Mount, mounts_of
 from status.providers.base import Unavailable
@@ -220,6 +221,14 @@ def entry_warnings() -> Iterator[CheckMessage]:
         yield Warning(str(problem), problem.hint, id="status.W020")
 
 
+def path_warnings() -> Iterator[CheckMessage]:
+    """Yield dotted paths of 2.0 and 2.1, which still work."""
+    for check in registry.select().checks:
+        if isinstance(check.source, str) and check.source in NAMES:
+            message = f"{check.resource}/{check.name} should name {NAMES[check.source]}, not {check.source}."
+            yield Warning(message, "The old path is deprecated. Write the new one in the settings.", id="status.W021")
+
+
 def database_warnings() -> Iterator[CheckMessage]:
     """Yield databases that models are kept in and that DATABASES leaves empty: often DATABASE_URL is not set."""
     for alias in DatabaseCheck().configured():
@@ -323,7 +332,15 @@ def _has_template(name: str) -> bool:
 
 
 MISTAKES = (provider_mistakes, access_mistakes)
-HINTS = (argument_warnings, entry_warnings, database_warnings, address_warnings, urlconf_warnings, name_clash_warnings)
+HINTS = (
+    argument_warnings,
+    entry_warnings,
+    path_warnings,
+    database_warnings,
+    address_warnings,
+    urlconf_warnings,
+    name_clash_warnings,
+)
 WARNINGS = (access_warnings, middleware_warnings, provider_warnings, name_warnings)
 
 

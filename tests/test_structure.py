@@ -49,6 +49,7 @@ LEVELS = {
     # Adapters.
     "status.api": 4,
     "status.checks": 4,
+    "status.classic": 4,
     "status.cli": 4,
     "status.middleware": 4,
     "status.pages": 4,
@@ -60,6 +61,7 @@ LEVELS = {
     "status.management": 5,
     "status.models": 5,
     "status.pytest_plugin": 5,
+    "status.settings": 5,
     "status.urls": 5,
 }
 #: Those that bring answers about know nothing of how an answer is written down.

@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import copy
+import importlib
 import io
 import json
 import re
+import warnings
 from typing import Any
 
 import yaml
+from django.apps import AppConfig
+from django.conf import settings as settings_of_django
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.test import SimpleTestCase, override_settings
@@ -18,10 +23,13 @@ from django.urls import NoReverseMatch, clear_url_caches, include, path, re_path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from status.classic import NAMES
 from status.cli.arguments import SNIPPETS
 from status.engine import engine
 from status.formats import FORMATS
 from status.formats.yaml import render_yaml
+from status.providers import Answer, Provider
+from status.registry import registry
 from status.report import Report, Result
 from tests.commandline import ask
 from tests.processes import ROOT
@@ -325,3 +333,118 @@ class YamlTests(SimpleTestCase):
     )
     def test_any_document_is_read_as_it_was(self, document):
         self.assertEqual(yaml.safe_load(self.written(document)), document)
+
+
+class NameTests(UpgradeTestCase):
+    """Imports of code that was written for 2.x."""
+
+    databases = {"default"}
+
+    @override_settings(STATUS_PROVIDERS=CLASSIC)
+    def test_names_do_what_they_did(self):
+        """FAULTS C3, C4"""
+        for code, answer in ANSWERS["python"].items():
+            with self.subTest(code=code):
+                found: dict[str, Any] = {}
+                raised = None
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    try:
+                        exec(compile(code, "project.py", "exec"), found)
+                    except Exception as error:
+                        raised = f"raises {type(error).__name__}"
+                new = "import ping" in code or code.endswith("stats import code; r = code()")
+                # Twice where the import statement asks a package twice.
+                self.assertEqual({each.category for each in caught}, set() if new else {DeprecationWarning})
+                for each in caught:
+                    self.assertEqual(each.filename, "project.py")
+                    self.assertRegex(str(each.message), "is a name of django-status 2.x; use .+[.]$")
+                if "installed_apps" in code:
+                    answer[2:] = [sorted(settings_of_django.CACHES), list(settings_of_django.INSTALLED_APPS)]
+                self.assertEqual(raised or json.loads(json.dumps(found.get("r"))), answer)
+
+    def test_other_names_are_not_there(self):
+        """FAULTS C3"""
+        for module in ("status", *{name.rpartition(".")[0] for name in NAMES}, "status.settings"):
+            missing = f"{module!r} has no attribute 'x'"
+            with self.subTest(module=module), self.assertRaisesMessage(AttributeError, missing):
+                _ = importlib.import_module(module).x
+
+    def test_views_answer_in_the_projects_own_urlconf(self):
+        """FAULTS C3"""
+        given = "tests.classic_providers.given"
+        with self.assertWarns(DeprecationWarning):
+            views = importlib.import_module("status.api.views")
+            one = views.ProviderAPIView
+            everything, resource = views.RootAPIView, views.ResourceAPIView
+        own = {"provider_name": "own", "provider": given, "provider_args": (1,), "provider_kwargs": None}
+        shop = {"provider_name": "shop", "provider": "tests.classic_providers.shop"}
+        with override_settings(STATUS_PROVIDERS=CLASSIC):
+            urls = Mounted(
+                re_path(r"^everything$", everything.as_view()),
+                re_path(r"^stats$", resource.as_view(resource="stats")),
+                re_path(r"^own$", one.as_view(**own)),
+                re_path(r"^bad$", one.as_view(provider_name="mixed", provider=lambda: {"bad": False})),
+                re_path(r"^shop$", one.as_view(**shop)),
+            )
+            for stack in ([], [DOOR]):
+                with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=stack):
+                    self.assertEqual(list(self.client.get("/everything").json()), ["health", "stats"])
+                    self.assertEqual(list(self.client.get("/stats").json()), ["shop"])
+                    self.assertEqual(self.client.get("/own").json(), {"args": [1], "kwargs": {}})
+                    self.assertEqual(list(self.client.options("/own").json()), ["own"])
+                    self.assertEqual(self.client.get("/bad").status_code, 503)
+                    self.assertEqual(self.client.get("/shop").json()["version"], "1.10")
+                    with override_settings(STATUS_PUBLIC=("health",)):
+                        self.assertEqual(self.client.get("/own").status_code, 200)
+                        self.assertEqual(self.client.get("/shop").status_code, 403)
+
+    def test_app_may_be_installed_by_its_old_name(self):
+        """FAULTS C3"""
+        with self.assertWarns(DeprecationWarning):
+            config = AppConfig.create("status.apps.Status")
+        self.assertIs(type(config), type(AppConfig.create("status")))
+
+    def test_subclasses_and_plain_providers_are_what_they_were(self):
+        class Stock(Provider):
+            def __init__(self, limit: int) -> None:
+                self.limit = limit
+
+            def check(self) -> dict[str, int]:
+                return {"limit": self.limit}
+
+        self.assertEqual(Stock(5)(), {"limit": 5})
+        self.assertEqual(copy.copy(Stock(limit=6)).limit, 6)
+        self.assertIs(type(Provider()), Provider)
+        with self.assertWarns(DeprecationWarning):
+            classic = Provider("x", Health, None, None)
+        self.assertEqual(classic(), {"fine": True})
+
+    def test_paths_of_2_1_are_asked(self):
+        """FAULTS C4"""
+        entries = {
+            "health": (
+                ("databases", "status.providers.health.databases", None, None),
+                ("caches", "status.providers.health.caches", None, None),
+                ("celery", "status.providers.health.celery", None, {"workers": []}),
+            ),
+            "stats": (
+                ("databases", "status.providers.stats.databases", None, None),
+                ("celery", "status.providers.stats.celery", None, {"workers": []}),
+            ),
+        }
+        self.use(STATUS_PROVIDERS=entries)
+        for resource in entries:
+            for check in registry[resource].values():
+                with self.assertWarns(DeprecationWarning):
+                    check.load()
+                module, _, attribute = NAMES[check.source].rpartition(".")
+                self.assertIs(check.provider, getattr(importlib.import_module(module), attribute))
+        found = [message.msg for message in run_checks(tags=["status"]) if message.id == "status.W021"]
+        self.assertEqual(len(found), 5)
+        self.assertIn("health/databases should name status.providers.django.health.databases, not", found[0])
+
+
+class Health(Provider):
+    def check(self, *args: Any, **kwargs: Any) -> Answer:
+        return Answer({"fine": True})

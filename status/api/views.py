@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import wraps
+from importlib import import_module
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -232,3 +233,7 @@ class ReportView(StatusView):
             addresses[check.resource][check.name] = root + way
         document = addresses if selection.resource is None else addresses[selection.resource]
         return allow(StatusResponse(json.dumps(document), "application/json"))
+
+
+def __getattr__(name: str) -> Any:
+    return import_module("status.classic").find(__name__, name)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from inspect import signature
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -69,6 +70,11 @@ class Provider:
     native: bool = False
     arguments: Mapping[str, Any] | None = None
     kinds: Mapping[str, Kind] = MappingProxyType({})
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls is Provider and (args or kwargs):  # as 2.x called it
+            return import_module("status.classic").provider_of_entry(*args, **kwargs)
+        return super().__new__(cls)
 
     def check(self, *args: Any, **kwargs: Any) -> Any:
         """Return anything JSON can hold, or an ``Answer`` to give reasons too. Receives the entry's args and kwargs.
@@ -254,7 +260,8 @@ def as_provider(candidate: Any) -> Provider:
     if isinstance(candidate, Provider):
         return candidate
     if isinstance(candidate, type) and issubclass(candidate, Provider):
-        return candidate()
+        made: Provider = candidate()
+        return made
     if callable(candidate):
         return FunctionProvider(candidate)
     raise TypeError(f"a callable or a Provider, not {type(candidate).__name__}")
@@ -286,3 +293,7 @@ def running_until(end: float | None, check: Any = None) -> Iterator[None]:
         yield
     finally:
         _run.deadline, _run.checks = before
+
+
+def __getattr__(name: str) -> Any:
+    return import_module("status.classic").find(__name__, name)

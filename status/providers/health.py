@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from importlib import import_module
 from types import MappingProxyType
+from typing import Any
 
 from status.conf import conf
 from status.providers import git
@@ -55,3 +57,7 @@ class RunningCode(Provider):
 
 ping = Ping()
 code = RunningCode()
+
+
+def __getattr__(name: str) -> Any:
+    return import_module("status.classic").find(__name__, name)

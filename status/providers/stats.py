@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -119,3 +120,7 @@ class CodeFacts(Provider):
 
 
 code = CodeFacts()
+
+
+def __getattr__(name: str) -> Any:
+    return import_module("status.classic").find(__name__, name)
