@@ -28,7 +28,7 @@ from django.utils.module_loading import import_string
 
 from status.access import HASHED, MIN_TOKEN, UNIX, is_digest, networks, secret_keys
 from status.classic import NAMES
-from status.conf import DJANGO_PROVIDERS, conf, found
+from status.conf import DJANGO_PROVIDERS, LOWER_IN_CLASSIC, conf, found
 from status.mounts import Mount, mounts_of
 from status.providers.base import Unavailable
 from status.providers.django.databases import NO_ENGINE, DatabaseCheck
@@ -52,8 +52,6 @@ LONG_TIMEOUT = 10
 EXAMPLES = ("example", "changeme", "change-me", "secret", "token", "xxxx", "1234")
 #: What templates of the pages were called in 2.x, or would be if they had stayed in its folder.
 OLD_TEMPLATES = tuple(f"status/{name}.html" for name in ("base", "main", "overview", "health", "stats"))
-#: Settings that 2.x read in lower case. Django does not load such names.
-CLASSIC = ("status_providers", "status_check_providers", "status_celery_workers", "project_path", "base_dir")
 
 
 def provider_mistakes() -> Iterator[CheckMessage]:
@@ -197,9 +195,9 @@ def name_warnings() -> Iterator[CheckMessage]:
                 message = f"{setting} should name resources that are configured, not {name[:40]!a}."
                 yield Warning(message, f"There is: {', '.join(registry)}.", id="status.W011")
     module = sys.modules.get(os.environ.get("DJANGO_SETTINGS_MODULE", ""))
-    for name in CLASSIC:
-        if hasattr(module, name):
-            message = f"{name} should be written {name.upper()}."
+    for name in LOWER_IN_CLASSIC:
+        if hasattr(module, name.lower()):
+            message = f"{name.lower()} should be written {name}."
             yield Warning(message, "Django ignores settings in lower case.", id="status.W012")
 
 

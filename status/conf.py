@@ -31,6 +31,9 @@ STANDALONE_PROVIDERS: dict[str, list[Any]] = {
     "stats": [("code", "status.providers.stats.code")],
 }
 
+#: Settings that 2.3 read from plain modules, and in lower case only.
+LOWER_IN_CLASSIC = ("STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS", "STATUS_CELERY_WORKERS", "PROJECT_PATH", "BASE_DIR")
+
 #: ``STATUS_PAGE_POLICY`` unless it is set: the pages load their own files, and ask their own site again. Middleware of
 #: projects parses it, and stumbles over directives that are less known.
 PAGE_POLICY = (
@@ -242,7 +245,18 @@ class Conf:
 
     def read(self, name: str, default: Any) -> Any:
         """Return the setting ``name`` exactly as it is written, or ``default``."""
-        return getattr(self._settings(), name, default)
+        settings = self._settings()
+        if self.source is not None and name.lower() in self.in_lower_case():
+            name = name.lower()
+        return getattr(settings, name, default)
+
+    def in_lower_case(self) -> list[str]:
+        """Return the settings that a plain module has in lower case only, as it was written for 2.3."""
+        return [
+            name.lower()
+            for name in LOWER_IN_CLASSIC
+            if hasattr(self.source, name.lower()) and not hasattr(self.source, name)
+        ]
 
     def everything(self) -> Iterator[tuple[str, Any]]:
         """Yield every setting of the project as ``(name, value)``, also those of other apps; not Django's defaults."""

@@ -31,8 +31,8 @@ from status.formats.yaml import render_yaml
 from status.providers import Answer, Provider
 from status.registry import registry
 from status.report import Report, Result
-from tests.commandline import ask
-from tests.processes import ROOT
+from tests.commandline import Asked, ask, command
+from tests.processes import ROOT, directory
 
 ANSWERS = json.loads((ROOT / "tests" / "classic_answers.json").read_text("utf-8"))
 DOOR = "status.middleware.StatusMiddleware"
@@ -448,3 +448,62 @@ class NameTests(UpgradeTestCase):
 class Health(Provider):
     def check(self, *args: Any, **kwargs: Any) -> Answer:
         return Answer({"fine": True})
+
+
+class SettingsModuleTests(SimpleTestCase):
+    """Where ``django_status`` finds the settings of projects that were written for 2.x."""
+
+    def setUp(self) -> None:
+        self.folder = directory()
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / f"{name}.py").write_text(text)
+
+    def ask(self, *words: str, **env: str) -> Asked:
+        return command(*words, env=env, cwd=self.folder)
+
+    def test_lower_case_names_of_a_plain_module_are_read(self):
+        """FAULTS C5"""
+        self.write(
+            "plain",
+            "status_providers = {'health': [('ping', 'status.providers.health.ping', None, None)]}\n"
+            "status_check_providers = {'health': [('bad', lambda: {'fine': False})]}\n"
+            "class Inner:\n    status_providers = {'health': [('inner', 'status.providers.health.ping')]}\n"
+            "class Both(Inner):\n    STATUS_PROVIDERS = {'health': [('upper', 'status.providers.health.ping')]}\n",
+        )
+        done = self.ask("health", "-e", "-f", "json", DJANGO_STATUS_SETTINGS="plain")
+        self.assertEqual((done.code, json.loads(done.out)), (1, {"ping": {"pong": True}, "bad": {"fine": False}}))
+        remark = "python -m status: the settings should be in upper case: STATUS_PROVIDERS, STATUS_CHECK_PROVIDERS\n"
+        self.assertEqual(done.err, remark)
+        done = self.ask("health", "-f", "json", "-s", "plain.Inner")
+        self.assertEqual((done.out, done.err.count("\n")), ('{"inner": {"pong": true}}\n', 1))
+        done = self.ask("health", "-f", "json", "-s", "plain.Both")
+        self.assertEqual((done.out, done.err), ('{"upper": {"pong": true}}\n', ""))
+
+    def test_django_configurations_finds_its_class(self):
+        """FAULTS C13"""
+        self.write(
+            "shop",
+            "from configurations import Configuration\n"
+            "class Base(Configuration):\n"
+            "    SECRET_KEY = 'x'\n    INSTALLED_APPS = ['status']\n    STATUS_PROVIDERS = {'base': []}\n"
+            "class Production(Base):\n"
+            "    STATUS_PROVIDERS = {'health': [('ping', 'status.providers.health.ping', None, None)]}\n",
+        )
+        self.write("plain", "STATUS_PROVIDERS = {'health': [('plain', 'status.providers.health.ping')]}\n")
+        production = {"DJANGO_CONFIGURATION": "Production"}
+        for words, env, name in (
+            ([], {"DJANGO_SETTINGS_MODULE": "shop"}, "ping"),
+            (["-s", "shop"], {}, "ping"),
+            ([], {"DJANGO_STATUS_SETTINGS": "shop"}, "ping"),
+            (["-s", "plain"], {"DJANGO_SETTINGS_MODULE": "shop"}, "plain"),
+        ):
+            with self.subTest(words=words, env=env):
+                done = self.ask("health", "-f", "json", *words, **production, **env)
+                self.assertEqual((done.code, done.out, done.err), (0, f'{{"{name}": {{"pong": true}}}}\n', ""))
+        done = self.ask("health", DJANGO_SETTINGS_MODULE="shop", DJANGO_CONFIGURATION="Nope")
+        self.assertEqual(done.err, "python -m status: DJANGO_CONFIGURATION names 'Nope', but shop has no such class\n")
+        self.write("broken", "from configurations import Configuration\nX = Configuration.nope\n")
+        done = self.ask("health", DJANGO_SETTINGS_MODULE="broken", **production)
+        self.assertIn("DJANGO_SETTINGS_MODULE names 'broken', which cannot be loaded: AttributeError", done.err)
+        self.assertEqual(self.ask("health", "-s", "shop").code, 2)

@@ -19,6 +19,7 @@ from status.cli.output import CLEAR_LINE, CLEAR_SCREEN, Terminal, human_text
 from status.cli.settings import apply_settings
 from status.cli.snippets import listed_snippets, snippet
 from status.cli.target import Instance, Local, Target
+from status.conf import conf
 from status.engine import engine
 from status.formats import FORMATS, nagios
 from status.logs import logger
@@ -56,6 +57,8 @@ def answer(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) 
             return 0
         if not in_django and (options.url is None or options.verb == "snippet"):
             apply_settings(options.settings)
+            if names := conf.in_lower_case():
+                terminal.remark(f"{prog}: the settings should be in upper case: {', '.join(map(str.upper, names))}")
         # Who typed this reads the answer. Notifications and history, which Django has connected by now, are for
         # processes that stay.
         engine.observers.clear()

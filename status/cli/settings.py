@@ -30,15 +30,36 @@ def apply_settings(path: str | None) -> None:
     with loading(origin, name):
         look_into_working_directory(name)
         if origin != "DJANGO_SETTINGS_MODULE":
-            source = _import(origin, name)
-            if not (hasattr(source, "INSTALLED_APPS") and hasattr(source, "__spec__")):
-                conf.source = source
-                return
+            try:
+                source = _import(origin, name)
+            except Exception as error:
+                # django-configurations, which wants to import the module itself.
+                if not os.environ.get("DJANGO_CONFIGURATION") or type(error).__name__ != "ImproperlyConfigured":
+                    raise
+            else:
+                if not (hasattr(source, "INSTALLED_APPS") and hasattr(source, "__spec__")):
+                    conf.source = source
+                    return
             os.environ["DJANGO_SETTINGS_MODULE"] = name
-        # Late: a standalone answer is given without Django, whose import takes far longer.
-        import django
+        _set_up_django()
 
-        django.setup()
+
+def _set_up_django() -> None:
+    """Load the project that the environment names; where it names a class of django-configurations, that one's."""
+    configuration = os.environ.get("DJANGO_CONFIGURATION")
+    if configuration and find_spec("configurations"):
+        try:
+            import_module("configurations").setup()
+        except AttributeError as error:
+            if "find configuration" not in str(error):
+                raise
+            module = os.environ["DJANGO_SETTINGS_MODULE"]
+            raise CannotAsk(f"DJANGO_CONFIGURATION names {configuration!r}, but {module} has no such class") from error
+        return
+    # Late: a standalone answer is given without Django, whose import takes far longer.
+    import django
+
+    django.setup()
 
 
 def look_into_working_directory(name: str) -> None:
