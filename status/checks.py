@@ -224,7 +224,7 @@ def path_warnings() -> Iterator[CheckMessage]:
     for check in registry.select().checks:
         if isinstance(check.source, str) and check.source in NAMES:
             message = f"{check.resource}/{check.name} should name {NAMES[check.source]}, not {check.source}."
-            yield Warning(message, "The old path is deprecated. Write the new one in the settings.", id="status.W021")
+            yield Warning(message, "The old path is deprecated. Write the new one in the settings.", id="status.W023")
 
 
 def database_warnings() -> Iterator[CheckMessage]:

@@ -8,6 +8,7 @@ import inspect
 import pathlib
 import re
 import textwrap
+import warnings
 from typing import Any
 
 from django.test import SimpleTestCase, tag
@@ -156,7 +157,9 @@ class FactTests(SimpleTestCase):
 
     def leads_somewhere(self, name: str) -> bool:
         try:
-            return import_string(name) is not None
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # names of 2.x
+                return import_string(name) is not None
         except ImportError:
             __import__(name)
             return True

@@ -94,6 +94,9 @@ class AddressTests(UpgradeTestCase):
             for address in ("", "api", "api/"):
                 self.assertEqual(list(self.client.get(f"/{root}{address}").json()), ["health", "stats"])
             self.assertEqual(self.client.get(f"/{root}live").json(), {"ping": {"pong": True}})
+            with override_settings(STATUS_PROVIDERS={**CLASSIC, "api": CLASSIC["stats"]}):
+                self.assertEqual(list(self.client.get(f"/{root}api/health").json()), ["ping", "mixed"])
+                self.assertEqual(list(self.client.get(f"/{root}api/api").json()), ["shop"])
 
     def test_api_alone_leaves_other_paths_to_the_project(self):
         """FAULTS C1"""
@@ -440,7 +443,7 @@ class NameTests(UpgradeTestCase):
                     check.load()
                 module, _, attribute = NAMES[check.source].rpartition(".")
                 self.assertIs(check.provider, getattr(importlib.import_module(module), attribute))
-        found = [message.msg for message in run_checks(tags=["status"]) if message.id == "status.W021"]
+        found = [message.msg for message in run_checks(tags=["status"]) if message.id == "status.W023"]
         self.assertEqual(len(found), 5)
         self.assertIn("health/databases should name status.providers.django.health.databases, not", found[0])
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.urls import URLPattern, URLResolver, include, path, register_converter
+from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 from django.urls.converters import StringConverter
 from django.urls.resolvers import RegexPattern
+from django.views.defaults import page_not_found
 
 from status.api.views import ReportView
 from status.registry import UnknownName, registry
@@ -57,37 +58,45 @@ class Names(URLResolver):
     @property
     def url_patterns(self) -> list[Any]:
         """Return the patterns as the settings are. Django asks when it first reverses a name; not at import."""
-        prefix = self.prefix
+        prefix, view = self.prefix, page_not_found
         patterns = [
-            path(prefix.rstrip("/"), report, name="api_root"),
-            path(f"{prefix}<str:resource>", report, name="api_resource"),
-            path(f"{prefix}<str:resource>/<path:provider>", report, name="api_provider"),
+            path(prefix.rstrip("/"), view, name="api_root"),
+            path(f"{prefix}<str:resource>", view, name="api_resource"),
+            path(f"{prefix}<str:resource>/<path:provider>", view, name="api_provider"),
         ]
         for resource, checks in registry.items():
-            kwargs = {"resource": resource}
-            patterns.append(path(f"{prefix}{resource}", report, kwargs, name=f"api_{resource}_root"))
-            for name in checks:
-                address, named = f"{prefix}{resource}/{name}", f"api_{resource}_{name}"
-                patterns.append(path(address, report, {**kwargs, "provider": name}, name=named))
+            patterns.append(path(f"{prefix}{resource}", view, name=f"api_{resource}_root"))
+            patterns += [path(f"{prefix}{resource}/{name}", view, name=f"api_{resource}_{name}") for name in checks]
         return patterns
 
 
 def addresses(prefix: str, resource: str) -> list[URLPattern | URLResolver]:
     """Return the addresses below ``prefix``, each with its slash and without: monitoring agents name these routes."""
+    # Without a prefix, ``reverse()`` should find those of ``Names``.
+    resource_name, provider_name = ("api_resource", "api_provider") if prefix else (None, None)
     return [
         path(prefix, report),
         path(f"{prefix}{resource}/", report),
-        path(f"{prefix}{resource}", report),
+        path(f"{prefix}{resource}", report, name=resource_name),
         path(f"{prefix}{resource}/<str:provider>/", report),
-        path(f"{prefix}{resource}/<str:provider>", report),
+        path(f"{prefix}{resource}/<str:provider>", report, name=provider_name),
         path(f"{prefix}{resource}/<status_slashed:provider>/", report),
-        path(f"{prefix}{resource}/<status_slashed:provider>", report),
+        path(f"{prefix}{resource}/<status_slashed:provider>", report, name=provider_name),
     ]
 
 
 #: The addresses as ``status.urls`` has them, beside the pages.
-with_api = [*addresses("api/", "<str:resource>"), path("api", report), Names(".", "api/")]
+with_api = [*addresses("api/", "<str:resource>"), path("api", report, name="api_root"), Names(".", "api/")]
 #: Without pages, they answer without ``api/`` as well, and are named so where the mount itself ends in ``api/``.
-alone = [*with_api, *addresses("", "<status_resource:resource>"), Names("api/", "")]
+without_pages = [
+    *with_api,
+    *addresses("", "<status_resource:resource>"),
+    re_path(r"^(?<=api/)$", report, name="api_root"),
+    Names("api/", ""),
+]
 #: As in 2.x the module has no namespace of its own; the names are there in the namespace ``status`` and without it.
-urlpatterns: list[URLPattern | URLResolver] = [path("", include((alone, "status"))), *alone]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include((without_pages, "status"))),
+    Names(".", "api/"),
+    Names("api/", ""),
+]
