@@ -18,7 +18,7 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Warning
+from django.core.checks import CheckMessage, Info, Warning
 from django.core.management import get_commands
 from django.db import connections
 from django.template import TemplateSyntaxError
@@ -151,6 +151,10 @@ def middleware_warnings() -> Iterator[CheckMessage]:
             "hangs when a database does. Silence this where it only adds headers.",
             id="status.W009",
         )
+    if MIDDLEWARE not in middleware:
+        what = "without it, /status without its slash is a redirect or 404."
+        hint = "It also answers probes by IP address, and beside a frozen database. Silence this if none matters."
+        yield Info(f"{MIDDLEWARE} should be the first in MIDDLEWARE: {what}", hint, id="status.I001")
     if redirects and MIDDLEWARE not in middleware:
         what = "those over plain HTTP get a redirect, which many take for success."
         message = f"SECURE_SSL_REDIRECT should not hit probes: {what}"

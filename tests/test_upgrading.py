@@ -5,20 +5,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib
 import io
 import json
 import re
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
 from django.apps import AppConfig
 from django.conf import settings as settings_of_django
-from django.core.checks import run_checks
+from django.core.checks import INFO, run_checks
 from django.core.management import call_command
-from django.test import SimpleTestCase, override_settings
+from django.test import Client, SimpleTestCase, override_settings
 from django.urls import NoReverseMatch, clear_url_caches, include, path, re_path, reverse
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,6 +65,13 @@ class UpgradeTestCase(SimpleTestCase):
         changed.enable()
         self.addCleanup(changed.disable)
 
+    @contextlib.contextmanager
+    def behind(self, stack: list[str]) -> Iterator[None]:
+        """Have a client of the block that finds this middleware. Another one keeps what it found first."""
+        with override_settings(MIDDLEWARE=stack):
+            self.client = Client()
+            yield
+
 
 class AddressTests(UpgradeTestCase):
     def mount(self, mount: str, providers: Any = CLASSIC) -> None:
@@ -72,7 +81,7 @@ class AddressTests(UpgradeTestCase):
     def assertAnswers(self, recorded: dict[str, Any]) -> None:
         for question, answer in recorded.items():
             for stack in ([], [DOOR]):
-                with self.subTest(question=question, stack=stack), override_settings(MIDDLEWARE=stack):
+                with self.subTest(question=question, stack=stack), self.behind(stack):
                     method, address = question.split()
                     response = self.client.generic(method, address)
                     self.assertEqual(response.json(), answer)
@@ -102,10 +111,11 @@ class AddressTests(UpgradeTestCase):
         """FAULTS C1"""
         page = path("<str:page>/", lambda request, page: self.fail(page))
         for stack in ([], [DOOR]):
-            self.use(ROOT_URLCONF=Mounted(path("", include("status.api.urls")), page), MIDDLEWARE=stack)
-            with self.assertRaisesMessage(AssertionError, "shop"):
-                self.client.get("/shop/")
-            self.assertEqual(self.client.get("/shop/cart/").status_code, 404)
+            self.use(ROOT_URLCONF=Mounted(path("", include("status.api.urls")), page))
+            with self.behind(stack):
+                with self.assertRaisesMessage(AssertionError, "shop"):
+                    self.client.get("/shop/")
+                self.assertEqual(self.client.get("/shop/cart/").status_code, 404)
 
     def test_names_lead_to_where_they_led(self):
         """FAULTS C1"""
@@ -127,6 +137,23 @@ class AddressTests(UpgradeTestCase):
                 self.assertEqual(reverse(f"status:{name}", args=arguments).rstrip("/"), f"/status/api{address}")
             with self.assertRaises(NoReverseMatch):
                 reverse("status:api_health_nosuch")
+
+    def test_mount_point_without_its_slash_needs_the_middleware(self):
+        """FAULTS C12"""
+        self.mount("^status/ status.urls")
+        hint = "without it, /status without its slash is a redirect or 404"
+        for stack, code, hinted in (
+            ([], 404, True),
+            (["django.middleware.common.CommonMiddleware"], 301, True),
+            ([DOOR], 503, False),
+        ):
+            with self.behind(stack):
+                self.assertEqual(self.client.get("/status").status_code, code)
+                found = run_checks(tags=["status"], include_deployment_checks=True)
+                self.assertEqual(any(hint in message.msg for message in found), hinted)
+                self.assertEqual([message for message in run_checks(tags=["status"]) if hint in message.msg], [])
+                for message in found:  # nothing that ``--fail-level WARNING`` fails for
+                    self.assertTrue(hint not in message.msg or message.level == INFO)
 
     def test_a_namespace_of_ones_own(self):
         self.use(ROOT_URLCONF=Mounted(path("s/", include(("status.api.urls", "mine")))), STATUS_PROVIDERS=CLASSIC)
@@ -163,17 +190,17 @@ class EntryTests(UpgradeTestCase):
     def test_odd_names_answer_where_they_did(self):
         """FAULTS C6"""
         for stack in ([], [DOOR]):
-            self.use(MIDDLEWARE=stack)
-            for question, answer in ANSWERS["entries"].items():
-                with self.subTest(question=question, stack=stack):
-                    found = self.client.get(question.split()[1]).json()
-                    if question.endswith("/health"):  # 2.x showed a+b, and had no address for it
-                        self.assertEqual(found.pop("a+b"), {"args": [], "kwargs": {}})
-                    self.assertEqual(found, answer)
-            for name in ("a+b", "a%2Bb", "a%2Fb", "a/b/"):
-                self.assertEqual(self.client.get(f"/status/api/health/{name}").status_code, 200)
-            for name in ("a/c", "a/b/c", "my", "a b"):
-                self.assertEqual(self.client.get(f"/status/api/health/{name}").status_code, 404)
+            with self.behind(stack):
+                for question, answer in ANSWERS["entries"].items():
+                    with self.subTest(question=question, stack=stack):
+                        found = self.client.get(question.split()[1]).json()
+                        if question.endswith("/health"):  # 2.x showed a+b, and had no address for it
+                            self.assertEqual(found.pop("a+b"), {"args": [], "kwargs": {}})
+                        self.assertEqual(found, answer)
+                for name in ("a+b", "a%2Bb", "a%2Fb", "a/b/"):
+                    self.assertEqual(self.client.get(f"/status/api/health/{name}").status_code, 200)
+                for name in ("a/c", "a/b/c", "my", "a b"):
+                    self.assertEqual(self.client.get(f"/status/api/health/{name}").status_code, 404)
         for name, address in ANSWERS["entry_names"].items():
             self.assertEqual(reverse(name), address)
 
@@ -391,7 +418,7 @@ class NameTests(UpgradeTestCase):
                 re_path(r"^shop$", one.as_view(**shop)),
             )
             for stack in ([], [DOOR]):
-                with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=stack):
+                with override_settings(ROOT_URLCONF=urls), self.behind(stack):
                     self.assertEqual(list(self.client.get("/everything").json()), ["health", "stats"])
                     self.assertEqual(list(self.client.get("/stats").json()), ["shop"])
                     self.assertEqual(self.client.get("/own").json(), {"args": [1], "kwargs": {}})
