@@ -13,15 +13,20 @@ import json
 import re
 import warnings
 from collections.abc import Iterator
+from importlib import metadata
 from typing import Any
+from unittest import mock
 
 import yaml
+from celery import _state
 from django.apps import AppConfig
 from django.conf import settings as settings_of_django
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import INFO, run_checks
 from django.core.management import call_command
 from django.test import Client, SimpleTestCase, override_settings
 from django.urls import NoReverseMatch, clear_url_caches, include, path, re_path, reverse
+from django.utils.module_loading import import_string
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +40,7 @@ from status.registry import registry
 from status.report import Report, Result
 from tests.commandline import Asked, ask, command
 from tests.processes import ROOT, directory
+from tests.repositories import git, repository
 
 ANSWERS = json.loads((ROOT / "tests" / "classic_answers.json").read_text("utf-8"))
 DOOR = "status.middleware.StatusMiddleware"
@@ -87,14 +93,14 @@ class AddressTests(UpgradeTestCase):
                     self.assertEqual(response.json(), answer)
 
     def test_mounts_answer_what_they_did(self):
-        """FAULTS C1"""
+        """FAULTS C1. Row mounts, options."""
         for mount, recorded in ANSWERS["mounts"].items():
             with self.subTest(mount=mount):
                 self.mount(mount)
                 self.assertAnswers(recorded["http"])
 
     def test_api_alone_answers_with_and_without_its_prefix(self):
-        """FAULTS C1"""
+        """FAULTS C1. Row api-alone."""
         for mount in ("^status/ status.api.urls", "^status/api/ status.api.urls"):
             self.mount(mount)
             root = mount.split()[0][1:]
@@ -118,7 +124,7 @@ class AddressTests(UpgradeTestCase):
                 self.assertEqual(self.client.get("/shop/cart/").status_code, 404)
 
     def test_names_lead_to_where_they_led(self):
-        """FAULTS C1"""
+        """FAULTS C1. Row url-names."""
         for mount, recorded in ANSWERS["mounts"].items():
             self.mount(mount)
             for name, address in recorded["names"].items():
@@ -139,7 +145,7 @@ class AddressTests(UpgradeTestCase):
                 reverse("status:api_health_nosuch")
 
     def test_mount_point_without_its_slash_needs_the_middleware(self):
-        """FAULTS C12"""
+        """FAULTS C12. Row no-slash."""
         self.mount("^status/ status.urls")
         hint = "without it, /status without its slash is a redirect or 404"
         for stack, code, hinted in (
@@ -156,6 +162,7 @@ class AddressTests(UpgradeTestCase):
                     self.assertTrue(hint not in message.msg or message.level == INFO)
 
     def test_a_namespace_of_ones_own(self):
+        """Row namespace."""
         self.use(ROOT_URLCONF=Mounted(path("s/", include(("status.api.urls", "mine")))), STATUS_PROVIDERS=CLASSIC)
         self.assertEqual(reverse("mine:api_health_ping"), "/s/api/health/ping")
 
@@ -188,7 +195,7 @@ class EntryTests(UpgradeTestCase):
         return [message.msg for message in run_checks(tags=["status"]) if message.id == f"status.{id}"]
 
     def test_odd_names_answer_where_they_did(self):
-        """FAULTS C6"""
+        """FAULTS C6. Row odd-names."""
         for stack in ([], [DOOR]):
             with self.behind(stack):
                 for question, answer in ANSWERS["entries"].items():
@@ -241,14 +248,14 @@ class EntryTests(UpgradeTestCase):
             self.assertNotIn("a set", ask("snippet", kind).out)
 
     def test_twice_the_same_name_means_the_last(self):
-        """FAULTS C6"""
+        """FAULTS C6. Row twice."""
         self.assertEqual(self.client.get("/status/api/health/twice").json(), {"args": [2], "kwargs": {}})
         found = self.warnings("W020")
         self.assertEqual(len(found), 4)
         self.assertIn("""STATUS_PROVIDERS["health"][8] should be named differently""", found[3])
 
     def test_args_of_other_kinds_are_handed_over(self):
-        """FAULTS C6"""
+        """FAULTS C6. Row odd-args, empty-arguments."""
         found = self.warnings("W020")
         self.assertIn('STATUS_PROVIDERS["health"][4][2] should be a list of arguments, or None, not a str.', found)
         for nothing in ((), [], "", {}, None):
@@ -257,7 +264,7 @@ class EntryTests(UpgradeTestCase):
             self.assertEqual(self.warnings("W020") + self.warnings("E002"), [])
 
     def test_sets_are_asked_in_the_order_of_their_names(self):
-        """FAULTS C6"""
+        """FAULTS C6. Row sets."""
         entries = {(name, "status.providers.health.ping") for name in ("c", "a", "b")}
         for kind in (set, frozenset):
             self.use(STATUS_PROVIDERS={"health": kind([*entries, (), 5])})
@@ -271,7 +278,7 @@ class EntryTests(UpgradeTestCase):
         self.assertEqual(list(self.client.get("/status/api/health").json()), ["a", "b"])
 
     def test_tuple_of_1x_warns_and_blocks_nothing(self):
-        """FAULTS C6: 2.x did not read it."""
+        """FAULTS C6: 2.x did not read it. Row tuple-of-1x."""
         self.use(STATUS_CHECK_PROVIDERS=(("ping", "status.checks.ping", None, None),))
         response = self.client.get("/status/api/health")
         self.assertEqual(response.status_code, 200)
@@ -287,7 +294,7 @@ class CommandTests(UpgradeTestCase):
     """Command lines in cron and scripts."""
 
     def test_command_lines_say_what_they_did(self):
-        """FAULTS C2"""
+        """FAULTS C2. Row spelling."""
         for line, (code, out) in ANSWERS["lines"].items():
             for in_django in (True, False):
                 with self.subTest(line=line, in_django=in_django):
@@ -299,7 +306,7 @@ class CommandTests(UpgradeTestCase):
                         self.assertEqual(done.out, out)
 
     def test_call_command_does_what_it_did(self):
-        """FAULTS C2"""
+        """FAULTS C2. Row call-command."""
         for words, options, code, out in ANSWERS["calls"]:
             with self.subTest(words=words, options=options):
                 written, ended = io.StringIO(), 0
@@ -372,7 +379,7 @@ class NameTests(UpgradeTestCase):
 
     @override_settings(STATUS_PROVIDERS=CLASSIC)
     def test_names_do_what_they_did(self):
-        """FAULTS C3, C4"""
+        """FAULTS C3, C4. Row resource-class, provider-call, settings-module."""
         for code, answer in ANSWERS["python"].items():
             with self.subTest(code=code):
                 found: dict[str, Any] = {}
@@ -401,7 +408,7 @@ class NameTests(UpgradeTestCase):
                 _ = importlib.import_module(module).x
 
     def test_views_answer_in_the_projects_own_urlconf(self):
-        """FAULTS C3"""
+        """FAULTS C3. Row views."""
         given = "tests.classic_providers.given"
         with self.assertWarns(DeprecationWarning):
             views = importlib.import_module("status.api.views")
@@ -430,7 +437,7 @@ class NameTests(UpgradeTestCase):
                         self.assertEqual(self.client.get("/shop").status_code, 403)
 
     def test_app_may_be_installed_by_its_old_name(self):
-        """FAULTS C3"""
+        """FAULTS C3. Row app-config."""
         with self.assertWarns(DeprecationWarning):
             config = AppConfig.create("status.apps.Status")
         self.assertIs(type(config), type(AppConfig.create("status")))
@@ -451,7 +458,7 @@ class NameTests(UpgradeTestCase):
         self.assertEqual(classic(), {"fine": True})
 
     def test_paths_of_2_1_are_asked(self):
-        """FAULTS C4"""
+        """FAULTS C4. Row old-paths."""
         entries = {
             "health": (
                 ("databases", "status.providers.health.databases", None, None),
@@ -480,10 +487,11 @@ class Health(Provider):
         return Answer({"fine": True})
 
 
-class SettingsModuleTests(SimpleTestCase):
+class SettingsModuleTests(UpgradeTestCase):
     """Where ``django_status`` finds the settings of projects that were written for 2.x."""
 
     def setUp(self) -> None:
+        super().setUp()
         self.folder = directory()
 
     def write(self, name: str, text: str) -> None:
@@ -493,7 +501,7 @@ class SettingsModuleTests(SimpleTestCase):
         return command(*words, env=env, cwd=self.folder)
 
     def test_lower_case_names_of_a_plain_module_are_read(self):
-        """FAULTS C5"""
+        """FAULTS C5. Row lower-case."""
         self.write(
             "plain",
             "status_providers = {'health': [('ping', 'status.providers.health.ping', None, None)]}\n"
@@ -510,8 +518,14 @@ class SettingsModuleTests(SimpleTestCase):
         done = self.ask("health", "-f", "json", "-s", "plain.Both")
         self.assertEqual((done.out, done.err), ('{"upper": {"pong": true}}\n', ""))
 
+    def test_plain_modules_are_read(self):
+        """Row plain-module."""
+        self.write("plain", "STATUS_PROVIDERS = {'health': [('here', 'status.providers.health.ping', None, None)]}\n")
+        self.assertEqual(self.ask("-s", "plain", "health", "-f", "json").out, '{"here": {"pong": true}}\n')
+        self.assertEqual(self.ask("health", "-f", "json").out, '{"ping": {"pong": true}}\n')
+
     def test_django_configurations_finds_its_class(self):
-        """FAULTS C13"""
+        """FAULTS C13. Row configurations."""
         self.write(
             "shop",
             "from configurations import Configuration\n"
@@ -537,3 +551,163 @@ class SettingsModuleTests(SimpleTestCase):
         done = self.ask("health", DJANGO_SETTINGS_MODULE="broken", **production)
         self.assertIn("DJANGO_SETTINGS_MODULE names 'broken', which cannot be loaded: AttributeError", done.err)
         self.assertEqual(self.ask("health", "-s", "shop").code, 2)
+
+
+@override_settings(ROOT_URLCONF="tests.urls", STATUS_PROVIDERS=CLASSIC)
+class DifferenceTests(UpgradeTestCase):
+    """What is not as it was, and what to do about it."""
+
+    databases = {"default"}
+
+    def answer(self, address: str, **headers: str) -> Any:
+        return self.client.get(f"/status/api{address}", headers=headers).json()
+
+    def test_other_methods_run_nothing(self):
+        """Row methods."""
+        for method in ("post", "put", "delete", "patch"):
+            self.assertEqual(getattr(self.client, method)("/status/api/health/ping").status_code, 405)
+
+    def test_accept_decides_where_it_names_a_format(self):
+        """FAULTS C10. Row accept."""
+        for accept in ("text/html", "application/xml", "image/png", "*/*", "nonsense"):
+            self.assertEqual(self.answer("/health/ping", accept=accept), {"pong": True})
+        response = self.client.get("/status/api/health", headers={"accept": "text/plain"})
+        self.assertEqual(response["Content-Type"], "text/plain; charset=utf-8")
+
+    def test_unknown_names_are_404(self):
+        """Row unknown."""
+        self.assertIn("There is: health, stats.", self.answer("/nosuch")["error"])
+        self.assertEqual(self.client.get("/status/api/health/nosuch").status_code, 404)
+        self.use(ROOT_URLCONF=Mounted(path("status/", include("status.api.urls"))))
+        self.assertEqual(self.client.get("/status/nosuch").status_code, 404)
+
+    def test_status_code_of_a_failure_can_be_200_again(self):
+        """Row status-code."""
+        self.assertEqual(self.client.get("/status/api/health").status_code, 503)
+        self.use(STATUS_ERROR_CODE=200)
+        self.assertEqual(self.client.get("/status/api/health").status_code, 200)
+
+    def test_provider_that_raises_costs_its_own_answer(self):
+        """Row failing-provider."""
+        self.use(STATUS_PROVIDERS={"health": [*CLASSIC["health"][:1], ("raises", lambda *args: 1 / 0, None, None)]})
+        answer = self.answer("/health")
+        self.assertEqual(answer["ping"], {"pong": True})
+        self.assertEqual((answer["raises"]["ok"], list(answer["raises"])), (False, ["ok", "error"]))
+
+    def test_strangers_see_less_unless_told_otherwise(self):
+        """Row strangers, database-settings."""
+        self.use(STATUS_PROVIDERS={"stats": [("databases", "status.providers.django.stats.databases", None, None)]})
+        facts = self.answer("/stats/databases")["default"]
+        recorded = next(answer for code, answer in ANSWERS["python"].items() if "stats import databases" in code)
+        self.assertEqual(sorted(facts), recorded)
+        self.assertNotIn("NAME", facts["settings"])
+        self.use(STATUS_SHOW_DETAILS="always")
+        shown = self.answer("/stats/databases")["default"]["settings"]
+        self.assertIn("NAME", shown)
+        self.assertEqual({"USER", "PASSWORD", "TEST"} & set(shown), set())
+
+    def test_caches_must_give_back_what_they_got(self):
+        """Row caches."""
+        dummy = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
+        forgetful = {"BACKEND": "tests.test_upgrading.Forgetful"}
+        self.use(
+            CACHES={"default": dummy, "forgetful": forgetful},
+            STATUS_PROVIDERS={"health": [("caches", "status.providers.django.health.caches", None, None)]},
+        )
+        self.assertEqual(self.answer("/health/caches"), {"default": True, "forgetful": False})
+
+    def test_code_tells_one_remote_and_an_offset(self):
+        """Row code-facts, base-dir, stats-json."""
+        checkout = repository(directory() / "shop")
+        git(checkout, "branch", "up")
+        git(checkout, "branch", "--set-upstream-to=up")
+        stats = {"stats": [("code", "status.providers.stats.code", None, None)]}
+        self.use(STATUS_PROVIDERS=stats, BASE_DIR=checkout, STATUS_SHOW_DETAILS="always")
+        facts = self.answer("/stats/code")
+        self.assertEqual(facts["branch"], {"local": "main", "remote": "up"})
+        self.assertRegex(facts["commit"]["date"], r"T[0-9:]{8}[+-]\d\d:\d\d$")
+        self.assertEqual(json.loads(ask("stats", "-f", "json").out)["code"], facts)
+        detached = repository(directory() / "detached")
+        git(detached, "checkout", "--quiet", "--detach")
+        self.use(BASE_DIR=detached)
+        self.assertEqual(list(self.answer("/stats/code")), ["debug", "scm", "commit"])
+        self.use(PROJECT_PATH=str(directory()))
+        self.assertEqual(self.answer("/stats/code"), {"debug": False})
+
+    def test_celery_needs_an_app(self):
+        """Row celery-app."""
+        with mock.patch.object(_state, "default_app", None):
+            self.use(STATUS_CELERY_WORKERS=["celery@a"])
+            self.assertIn("STATUS_CELERY_APP", self.answer("/health/celery")["error"])
+
+    def test_pages_need_no_static_files(self):
+        """Row pages."""
+        for address in ("/status/", "/status/health/", "/status/stats/"):
+            page = self.client.get(address).content.decode()
+            for link in re.findall(r'(?:src|<link[^>]*href)="([^"]+)"', page):
+                self.assertEqual(self.client.get(link).status_code, 200)
+
+    def test_entries_may_be_shorter_and_longer(self):
+        """Row entries."""
+        given = "tests.classic_providers.given"
+        entries = (["list", given, [1], {"a": 2}], ("tuple", given, (1,), {"a": 2}), ("short", given))
+        self.use(STATUS_PROVIDERS={"health": (*entries, ("long", given, None, None, {"timeout": 1}))})
+        answer = self.answer("/health")
+        self.assertEqual(answer["list"], answer["tuple"])
+        self.assertEqual(answer["short"], answer["long"])
+
+    def test_check_providers_are_added(self):
+        """Row check-providers."""
+        self.use(STATUS_CHECK_PROVIDERS={"health": (("more", "status.providers.health.ping", None, None),)})
+        self.assertEqual(list(self.answer("/health")), ["ping", "mixed", "more"])
+
+    def test_commands_print_for_people(self):
+        """Row yaml-default."""
+        done = ask("health")
+        self.assertIn("1 of 2 checks failing", done.out)
+        self.assertEqual(ask("health", "-f", "yaml").out, ANSWERS["lines"]["health --output_format=yaml"][1])
+
+    def test_nothing_and_zero_are_no_failure(self):
+        """FAULTS C8. Row exit-codes."""
+        self.use(STATUS_PROVIDERS={"health": (("empty", "tests.classic_providers.empty", None, None),)})
+        self.assertEqual(ask("health", "-e").code, 0)
+        self.use(STATUS_PROVIDERS={"health": (("worked off", lambda: {"queue is worked off": False}),)})
+        self.assertEqual(ask("health", "-e").code, 1)
+
+    def test_a_question_that_cannot_be_asked_is_2(self):
+        """Row misuse."""
+        self.assertEqual(ask("nosuch").code, 2)
+        self.assertEqual(list(json.loads(ask("-f", "json").out)), ["health", "stats"])
+
+    def test_some_names_are_gone(self):
+        """Row gone."""
+        for name in ("status.commands", "status.utils", "status.api.mixins", "status.api.views.JSONView"):
+            with self.subTest(name=name), self.assertRaises(ImportError):
+                import_string(f"{name}.x")
+
+    def test_requirements_are_those_that_are_said(self):
+        """Row requirements."""
+        required = " ".join(metadata.requires("django-status") or ())
+        self.assertIn("GitPython", required)
+        self.assertNotRegex(required, r"(?i)pyyaml(?!.*extra)")
+
+
+class Forgetful(LocMemCache):
+    """Takes everything, and keeps nothing."""
+
+    def set(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+
+class TableTests(SimpleTestCase):
+    def test_each_row_of_the_table_has_its_test(self):
+        """FAULTS C8"""
+        rows = re.findall(r"^ +\* - \.\. _(.+):$", (ROOT / "docs" / "upgrading.rst").read_text(), flags=re.MULTILINE)
+        tested = []
+        for case in UpgradeTestCase.__subclasses__():
+            for name, test in vars(case).items():
+                if name.startswith("test_"):
+                    for named in re.findall(r"\bRow ([\w, -]+)\.", test.__doc__ or ""):
+                        tested += named.split(", ")
+        self.assertEqual(sorted(tested), sorted(rows))
+        self.assertGreater(len(rows), 40)
