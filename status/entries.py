@@ -16,12 +16,14 @@ from status.logs import FailureLog
 from status.providers.base import Composite, Part, Provider, Unavailable, as_provider
 from status.providers.health import Ping
 
+PUNCTUATION = "_ . : + @ , ; = & ( ) ! ' * ~ -"
+#: One part of a name, which begins with no space, dot or hyphen.
+_PART = rf"(?![ .-])[\w {PUNCTUATION.replace(' ', '')}]+"
 #: Names go into addresses, where they are percent-encoded, into metric labels and command lines. Those of providers may
 #: hold slashes, as in 2.x; in those of resources nobody could tell where the provider's begins.
-RESOURCE = re.compile(r"(?=.{1,100}\Z)\w[\w .:+@-]*(?<! )")
-NAME = re.compile(r"(?=.{1,100}\Z)\w[\w .:+@-]*(?:/\w[\w .:+@-]*)*(?<! )")
+RESOURCE = re.compile(rf"(?=.{{1,100}}\Z){_PART}(?<! )")
+NAME = re.compile(rf"(?=.{{1,100}}\Z){_PART}(?:/{_PART})*(?<! )")
 
-PUNCTUATION = "space _ . : + @ -"
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 #: What the last three elements of an entry are, in words that follow "should be".
@@ -232,7 +234,8 @@ def bind(where: str, resource: str, entry: Any) -> Check:
     name, source, args, kwargs, options = [*entry, None, None, None][:5]
     if not isinstance(name, str) or not NAME.fullmatch(name):
         hint = "The name becomes part of the address; rename the provider."
-        raise Mistake(Problem(f"{where}[0]", f"a name made of letters, digits and {PUNCTUATION} /", shown(name), hint))
+        expected = f"a name made of letters, digits, spaces and {PUNCTUATION} /"
+        raise Mistake(Problem(f"{where}[0]", expected, shown(name), hint))
     # As in 2.x: what is empty, such as () for kwargs, means no arguments.
     args, kwargs = (None if isinstance(value, ITEMS) and not value else value for value in (args, kwargs))
     for position, value, kind in ((2, args, ITEMS), (3, kwargs, Mapping), (4, options, Mapping)):

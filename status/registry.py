@@ -189,7 +189,7 @@ class Configured:
         """Add the checks of one setting. Those of the same name that are there already are replaced."""
         for number, (resource, entries) in enumerate(resources.items()):
             if not isinstance(resource, str) or not RESOURCE.fullmatch(resource):
-                expected = f"a resource name made of letters, digits and {PUNCTUATION}"
+                expected = f"a resource name made of letters, digits, spaces and {PUNCTUATION}"
                 hint = "The name becomes part of the address; rename the resource."
                 problem = Problem(f"{setting} key {number}", expected, shown(resource), hint)
                 self._refuse(problem, f"invalid-{number}", "invalid")

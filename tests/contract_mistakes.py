@@ -78,6 +78,8 @@ ENTRIES = [
     among(("a//b", PING[1]), what="a name with two slashes", at="[1]"),
     among(("a/../b", PING[1]), what="a name with dots that lead up", at="[1]"),
     among(("a ", PING[1]), what="a name with a space at its end", at="[1]"),
+    among(("-e", PING[1]), what="a name like an option", at="[1]"),
+    among(("50%", PING[1]), what="a name with a percent sign", at="[1]"),
     among(("a?b=c", PING[1]), what="a name with a query", at="[1]"),
     among(('"><script>', PING[1]), what="a name with markup", at="[1]"),
     among(("line\nbreak", PING[1]), what="a name with a line break", at="[1]"),
