@@ -161,6 +161,12 @@ class AddressTests(UpgradeTestCase):
                 for message in found:  # nothing that ``--fail-level WARNING`` fails for
                     self.assertTrue(hint not in message.msg or message.level == INFO)
 
+    def test_urlconf_may_be_loaded_again(self):
+        self.mount("^status/ status.api.urls")
+        importlib.reload(importlib.import_module("status.api.urls"))
+        self.mount("^status/ status.api.urls")
+        self.assertEqual(self.client.get("/status/health/ping").json(), {"pong": True})
+
     def test_a_namespace_of_ones_own(self):
         """Row namespace."""
         self.use(ROOT_URLCONF=Mounted(path("s/", include(("status.api.urls", "mine")))), STATUS_PROVIDERS=CLASSIC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
-from django.urls.converters import StringConverter
+from django.urls.converters import StringConverter, get_converters
 from django.urls.resolvers import RegexPattern
 from django.views.defaults import page_not_found
 
@@ -37,8 +37,9 @@ class NameWithSlash(StringConverter):
         return value
 
 
-register_converter(ConfiguredResource, "status_resource")
-register_converter(NameWithSlash, "status_slashed")
+for type_name, converter in {"status_resource": ConfiguredResource, "status_slashed": NameWithSlash}.items():
+    if type_name not in get_converters():  # Django 6 refuses to register it again where a project reloads its urlconfs
+        register_converter(converter, type_name)
 
 
 class Names(URLResolver):
