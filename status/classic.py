@@ -108,13 +108,16 @@ class ProviderAPIView:
     ) -> Callable[..., Any]:
         # Late, as the first lines say.
         from status.api.views import ReportView
-        from status.entries import bind
+        from status.entries import Check, Misconfigured, Mistake, bind
         from status.registry import Selection, registry
 
         asked = provider_name, provider
         homes = (check.resource for check in registry.select().checks if (check.name, check.source) == asked)
         resource = next(homes, "health")
-        check = bind("ProviderAPIView", resource, (provider_name, provider, provider_args, provider_kwargs))
+        try:
+            check = bind("ProviderAPIView", resource, (provider_name, provider, provider_args, provider_kwargs))
+        except Mistake as mistake:  # it fails, and the urlconf of the project does not
+            check = Check(resource, provider_name, Misconfigured(mistake.problem))
 
         class OneProviderView(ReportView):
             def get_selection(self, *args: Any) -> Selection:
