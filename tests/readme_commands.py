@@ -59,14 +59,15 @@ One command line with two entrances: ``manage.py status`` inside a Django projec
 On a terminal it has colours (not with ``NO_COLOR``), and a line tells what is still waited for. ``-f`` writes any of
 the `Formats`_; ``-f json`` is the document that the address answers. ``-q`` prints nothing unless something fails or
 warns. ``--watch SECONDS`` asks again and again. ``--traceback`` shows what a check raised, which is otherwise only
-logged.
+logged. Long options may be cut short and spelled as in 2.x (``--error_on_fail``, ``--output_format``).
 
 {exit_codes}
 
 A resource that is called ``wait`` or ``snippet`` is asked for with a slash, as ``wait/``.
 
 **Settings of django_status.** ``-s MODULE``, else ``DJANGO_STATUS_SETTINGS``, else ``DJANGO_SETTINGS_MODULE``, else the
-defaults: ``ping`` and ``code``. A plain module, or a class in one, holds the same settings as a Django project would:
+defaults: ``ping`` and ``code``. A plain module, or a class in one, holds the same settings as a Django project would.
+With django-configurations ``DJANGO_CONFIGURATION`` names the class, as everywhere:
 
 .. code-block:: shell
 

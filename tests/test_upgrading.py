@@ -586,7 +586,7 @@ class DifferenceTests(UpgradeTestCase):
 
     def test_unknown_names_are_404(self):
         """Row unknown."""
-        self.assertIn("There is: health, stats.", self.answer("/nosuch")["error"])
+        self.assertIn("There is: health, stats", self.answer("/nosuch")["error"])
         self.assertEqual(self.client.get("/status/api/health/nosuch").status_code, 404)
         self.use(ROOT_URLCONF=Mounted(path("status/", include("status.api.urls"))))
         self.assertEqual(self.client.get("/status/nosuch").status_code, 404)
