@@ -146,6 +146,8 @@ class AgreementTests(SimpleTestCase):
             call_command("status", *filter(None, words), stdout=out)
         except CommandError as error:
             return error.returncode, out.getvalue()
+        except SystemExit as end:
+            return end.code, out.getvalue()
         return 0, out.getvalue()
 
     def assertMetricsAgree(self, response: Any, word: str) -> None:

@@ -140,10 +140,10 @@ ROWS = [
     promised(
         "an unknown format is exit 2 and names those there are",
         MODULE,
-        "health -f yaml",
+        "health -f toml",
         PLAIN,
         code=2,
-        says=("yaml", "json"),
+        says=("toml", "json"),
     ),
     promised("settings that there are not are exit 2", MODULE, "health -s no.such", code=2, says=("no.such",)),
     promised(
