@@ -35,6 +35,7 @@ from status.cli.arguments import SNIPPETS
 from status.engine import engine
 from status.formats import FORMATS
 from status.formats.yaml import render_yaml
+from status.pages.rendering import is_changed
 from status.providers import Answer, Provider
 from status.registry import registry
 from status.report import Report, Result
@@ -707,6 +708,47 @@ class Forgetful(LocMemCache):
 
     def set(self, *args: Any, **kwargs: Any) -> None:
         pass
+
+
+class TemplateTests(UpgradeTestCase):
+    """Templates that a project has left from 2.x."""
+
+    def use_templates(self, templates: dict[str, str]) -> list[str]:
+        """Have these templates in the project, and return what the system check says about them."""
+        loaders = [
+            ("django.template.loaders.locmem.Loader", templates),
+            "django.template.loaders.app_directories.Loader",
+        ]
+        backend = "django.template.backends.django.DjangoTemplates"
+        self.use(TEMPLATES=[{"BACKEND": backend, "OPTIONS": {"loaders": loaders}}], ROOT_URLCONF="tests.urls")
+        self.addCleanup(is_changed.cache_clear)
+        is_changed.cache_clear()
+        return [message.msg for message in run_checks(tags=["status"]) if message.id == "status.W018"]
+
+    def test_templates_of_2x_are_passed_over(self):
+        """FAULTS C7. Row templates."""
+        self.use(STATUS_PROVIDERS={"health": [("ping", "status.providers.health.ping")]})
+        base = "{% load staticfiles %}<title>Old</title>{% block content %}{% endblock %}"
+        page = '{% extends "status/base.html" %}{% load staticfiles %}{% block content %}<b id="app">{% endblock %}'
+        names = ("base", "main", "health", "stats")
+        found = self.use_templates({f"status/{name}.html": base if name == "base" else page for name in names})
+        self.assertEqual(len(found), 1)
+        for name in names:
+            self.assertIn(f"status/{name}.html", found[0])
+        for address in ("/status/", "/status/health/", "/status/stats/"):
+            with self.assertNoLogs("status"):
+                response = self.client.get(address)
+            self.assertContains(response, 'class="verdict pass"' if "stats" not in address else "Statistics")
+            self.assertNotContains(response, "Old")
+        found = self.use_templates({"status/base.html": "a base of today"})
+        self.assertEqual(len(found), 1)
+        self.assertContains(self.client.get("/status/"), 'class="verdict pass"')
+
+    def test_a_project_without_any_hears_nothing(self):
+        """FAULTS C7"""
+        self.assertEqual(self.use_templates({"shop/health.html": ""}), [])
+        self.use(TEMPLATES=[{"BACKEND": "no.such.Backend"}])
+        self.assertEqual([message for message in run_checks(tags=["status"]) if message.id == "status.W018"], [])
 
 
 class TableTests(SimpleTestCase):
