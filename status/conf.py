@@ -35,10 +35,9 @@ STANDALONE_PROVIDERS: dict[str, list[Any]] = {
 LOWER_IN_CLASSIC = ("STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS", "STATUS_CELERY_WORKERS", "PROJECT_PATH", "BASE_DIR")
 
 #: ``STATUS_PAGE_POLICY`` unless it is set: the pages load their own files, and ask their own site again. Middleware of
-#: projects parses it, and stumbles over directives that are less known.
+#: projects parses it, and stumbles over directives that are less known: frames are kept out by ``X-Frame-Options``.
 PAGE_POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
-    "form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'none'"
 )
 
 

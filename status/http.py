@@ -15,11 +15,12 @@ from django.views.decorators.csrf import csrf_exempt
 from status.exceptions import StatusError
 from status.threads import running_future
 
-#: No proxy, robot or browser may keep, index or reinterpret a response.
+#: No proxy, robot or browser may keep, index, frame or reinterpret a response.
 HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Accept, Authorization, Cookie, X-Status-Token",
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex",
     "Referrer-Policy": "no-referrer",
 }

@@ -329,7 +329,7 @@ class HostileTests(BrowserTestCase):
         self.assertEqual(
             PAGE_POLICY,
             "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
-            "form-action 'none'; frame-ancestors 'none'",
+            "form-action 'none'",
         )
         with self.open("/status/", expect_complaints=True) as page:
             page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=\"data:image/png,\" id=x>')")
