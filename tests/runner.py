@@ -22,7 +22,7 @@ from django.test.runner import DiscoverRunner, ParallelTestSuite, RemoteTestResu
 from tests import processes
 
 #: Tags of tests that take long; they run when asked for by tag.
-LONG_TAGS = {"benchmark", "fault", "soak"}
+LONG_TAGS = {"benchmark", "fault", "neighbours", "soak"}
 #: Seconds until what a test has ended must really be gone.
 GRACE = 2
 #: Seconds a test may take, and one of the full-size runs. A child process gets the same environment.

@@ -1,0 +1,8 @@
+"""The README's line for ``asgi.py``."""
+
+from django.core.asgi import get_asgi_application
+
+import status
+
+application = get_asgi_application()
+status.preload()
