@@ -35,8 +35,9 @@ GROUPS = {
     # Its tables want extensions of PostgreSQL that the wheel lacks.
     "netbox": Group(f"{SERVERS} netbox", ("netbox",), 12),
     "packages": Group(
-        f"{SERVERS} {WHEELS} django-axes django-configurations django-cors-headers django-csp django-debug-toolbar"
-        " django-environ django-hosts django-tenants dj-database-url pytest-django wagtail whitenoise",
+        f"{SERVERS} {WHEELS} django-admin-interface django-axes django-configurations django-cors-headers django-csp"
+        " django-debug-toolbar django-environ django-grappelli django-hosts django-jazzmin django-tenants django-unfold"
+        " dj-database-url pytest-django wagtail whitenoise",
         ("packages", "startproject", "wagtail"),
     ),
     "pretix": Group(f"{SERVERS} {WHEELS} pretix", ("pretix",)),

@@ -90,7 +90,7 @@ def measure(site: sites.Site, kind: str, what: str, asked: Sequence[str] = COOKI
     assert server is not None
     with mock.patch.dict(site.env, SITE_SESSIONS=SESSIONS[what]):
         staff = site.log_in()
-        web: services.Web = site.server(kind)
+        web: services.Web = site.server(kind).start()
     with web:
         if not eventually(lambda: knows(web.port, staff), 60):
             raise AssertionError(f"{outcome.row}: staff are not known\n{web.output[-4000:]}")

@@ -56,12 +56,14 @@ MIGRATION_MODULES = NoMigrations()
 """
 #: Prints the key of a new session of a member of staff.
 LOG_IN = """
+import os
 import django; django.setup()
 from importlib import import_module
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.core.management import call_command
-call_command("migrate", verbosity=0, run_syncdb=True)
+if "SITE_MADE" not in os.environ:
+    call_command("migrate", verbosity=0, run_syncdb=True)
 users, name = get_user_model().objects, get_user_model().USERNAME_FIELD
 given = {"email": "root@example.com", name: "root@example.com", "password": "root"}
 user = users.filter(**{name: "root@example.com"}).first() or users.create_superuser(**given)
@@ -141,8 +143,10 @@ class Site:
         return self.run("-m", "django", *arguments)
 
     def log_in(self) -> str:
-        """Make the tables and a session of a member of staff; return the header of its cookie."""
-        return f"Cookie: {self.run('-c', LOG_IN).splitlines()[-1]}\r\n"
+        """Make the tables, the first time, and a session of a member of staff; return the header of its cookie."""
+        cookie = self.run("-c", LOG_IN).splitlines()[-1]
+        self.env["SITE_MADE"] = "yes"
+        return f"Cookie: {cookie}\r\n"
 
     def server(self, kind: str, *options: str) -> services.Web:
         """One of the ``KINDS``, whose workers have loaded the site before they serve, as the README says."""

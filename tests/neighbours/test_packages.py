@@ -133,12 +133,21 @@ class PackageTests(SimpleTestCase):
         )
         self.assertWell(self.serve(site), site.log_in())
 
+    def test_admin_themes(self) -> None:
+        """FAULTS A21: an entry in the index leads to the pages, whatever its template is."""
+        for apps in (["jazzmin"], ["unfold"], ["grappelli"], ["admin_interface", "colorfield"]):
+            with self.subTest(apps[0]):
+                lines = f"INSTALLED_APPS = [*{apps}, *INSTALLED_APPS]\nX_FRAME_OPTIONS = 'SAMEORIGIN'\n"
+                site, _ = self.made(lines)
+                self.assertEqual(site.run("-c", ADMIN), "True /status/\n")
+
     def test_configurations(self) -> None:
         """FAULTS C13: the settings are a class, which their own entry point for servers chooses."""
         site = self.site("")
         site.append("configured.py", "from configurations import Configuration\nimport mysite.settings as plain\n"
                     "Base = type('Base', (Configuration,), {n: v for n, v in vars(plain).items() if n.isupper()})\n"
                     "class Production(Base):\n    STATUS_PUBLIC = ('health',)\n")  # fmt: skip
+        site.log_in()
         site.env |= {"DJANGO_SETTINGS_MODULE": "mysite.configured", "DJANGO_CONFIGURATION": "Production"}
         (site.folder / "mysite" / "wsgi.py").write_text(
             "from configurations.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n"
@@ -169,6 +178,16 @@ class PackageTests(SimpleTestCase):
         self.assertIn("4 passed", output)
 
 
+#: Prints whether the index of the admin has our entry, and where that leads.
+ADMIN = """
+import django; django.setup()
+from django.contrib.auth.models import User
+from django.test import Client
+client = Client(headers={"host": "127.0.0.1"})
+client.force_login(User.objects.get())
+link = "/admin/status/status/"
+print(f'href="{link}"' in client.get("/admin/").content.decode(), client.get(link)["Location"])
+"""
 PYTEST = """
 import pytest
 
