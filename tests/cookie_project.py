@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Callable
 
+import django
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
@@ -28,7 +29,7 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", 
 SESSION_ENGINE = f"django.contrib.sessions.backends.{os.environ['COOKIE_SESSIONS']}"
 SESSION_SAVE_EVERY_REQUEST = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-ADMINS = ["admin@example.com"]
+ADMINS = ["admin@example.com"] if django.VERSION >= (6, 0) else [("Admin", "admin@example.com")]
 EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
 EMAIL_FILE_PATH = os.environ["COOKIE_MAILS"]
 STATUS_TIMEOUT = 1
