@@ -97,7 +97,9 @@ class Execution:
     def finding(self, asked: float) -> Finding:
         """Return what a part's execution contributes to the composed answer."""
         reason = self.reason(asked)
-        return Finding(reason=reason) if self.outcome is None or reason else Finding(self.outcome.answer)
+        if self.outcome is None or reason:
+            return Finding(reason=reason)
+        return Finding.of(self.outcome.answer, self.outcome.reasons, self.outcome.warnings)
 
 
 def timed_out(timeout: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from inspect import signature
 from types import MappingProxyType
@@ -153,18 +153,20 @@ class Part:
     """One component of a ``Composite``. The engine runs it like a check: one run at a time, shared by all who ask.
 
     resource, name: how the thread of its runs is called, and the log lines about it.
+    options: what ``Composite.ask`` gets besides the name.
     """
 
     resource: str
     name: str
     provider: Composite
+    options: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         self.failures = FailureLog(self.resource, self.name)
 
     def run(self) -> Any:
         """Ask the component; return or raise what ``Composite.ask`` does."""
-        return self.provider.ask(self.name)
+        return self.provider.ask(self.name, **self.options)
 
     def may_block(self) -> bool:
         """Return whether the next run may wait for anything."""
@@ -184,10 +186,21 @@ class Part:
 
 
 class Finding(NamedTuple):
-    """What came of asking one part: its value, or the safe sentence that says why there is none."""
+    """What came of asking one part.
+
+    value: None where there is none.
+    reason: the safe sentence that says why it fails.
+    warning: the safe sentence that says why it is not well.
+    """
 
     value: Any = None
     reason: str | None = None
+    warning: str | None = None
+
+    @classmethod
+    def of(cls, value: Any, reasons: Mapping[str, str], warnings: Mapping[str, str]) -> Finding:
+        """Return the finding of a part that answered ``value``, with what it said about it under whatever name."""
+        return cls(value, next(iter(reasons.values()), None), next(iter(warnings.values()), None))
 
 
 class Composite(Provider):
@@ -201,9 +214,10 @@ class Composite(Provider):
     def __init__(self) -> None:
         self._parts: dict[str, Part] = {}
 
-    def part(self, name: str) -> Part:
-        """Return the part of that name, always the same one, so that its runs are shared."""
-        return self._parts.setdefault(name, Part(self.label, name, self))
+    def part(self, name: str, **options: Any) -> Part:
+        """Return the part of that name and those options, always the same one, so that its runs are shared."""
+        key = repr((name, *sorted(options.items())))
+        return self._parts.setdefault(key, Part(self.label, name, self, options))
 
     def takes(self) -> Callable[..., Any]:
         return self.parts
@@ -212,8 +226,8 @@ class Composite(Provider):
         """Return the parts that an entry with these arguments asks, in their order. Must not wait."""
         raise NotImplementedError
 
-    def ask(self, name: str) -> Any:
-        """Ask one component; return or raise what ``check`` may."""
+    def ask(self, name: str, **options: Any) -> Any:
+        """Ask one component; return or raise what ``check`` may. ``options`` are those that its part was made with."""
         raise NotImplementedError
 
     def waits(self, name: str) -> bool:
@@ -228,21 +242,39 @@ class Composite(Provider):
         return any(part.may_block() for part in self.parts(*args, **kwargs))
 
     def compose(self, findings: Mapping[str, Finding]) -> Answer:
-        """Return the answer, made of what came of each part: ``{name: bool}`` unless overridden. Must not wait."""
+        """Return the answer, made of what came of each part: ``{name: value}`` unless overridden. Must not wait.
+
+        The value is false where a part has a reason instead.
+        """
         reasons = {name: finding.reason for name, finding in findings.items() if finding.reason is not None}
-        return Answer({name: name not in reasons for name in findings}, reasons)
+        warnings = {name: finding.warning for name, finding in findings.items() if finding.warning is not None}
+        values = {
+            name: False if finding.value is None and name in reasons else finding.value
+            for name, finding in findings.items()
+        }
+        return Answer(values, reasons, warnings)
 
     def check(self, *args: Any, **kwargs: Any) -> Answer:
         """Ask one component after the other, in the caller's thread: for direct calls."""
         findings = {}
         for part in self.parts(*args, **kwargs):
             try:
-                findings[part.name] = Finding(part.run())
+                value = part.run()
+                answer = value if isinstance(value, Answer) else Answer(value)
+                findings[part.name] = Finding.of(*answer)
             except Unavailable as error:
                 findings[part.name] = Finding(reason=str(error))
             except Exception as error:  # one component must not hide the others here either
                 findings[part.name] = Finding(reason=f"raised {type(error).__name__}")
         return self.compose(findings)
+
+
+def verdicts(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an answer ``{name: {"ok": bool, ...}}`` without what stands beside the verdicts."""
+    return {
+        name: {"ok": entry["ok"]} if isinstance(entry, Mapping) and "ok" in entry else entry
+        for name, entry in value.items()
+    }
 
 
 @dataclass(eq=False)
