@@ -25,7 +25,7 @@ from django.utils.module_loading import import_string
 from status.conf import conf
 from status.http import UserLookup
 from status.logs import log_once
-from status.registry import READY, registry
+from status.registry import READY, STARTUP, registry
 from status.threads import LimitedCalls
 
 #: Open to everyone whatever ``STATUS_PUBLIC`` says: liveness probes carry no token.
@@ -66,7 +66,7 @@ class Access(NamedTuple):
         """Return whether the caller may ask at this address: decided by names alone, so a refusal tells nothing."""
         if self.resources is None or (resource, provider) == ALWAYS_OPEN or registry.is_live(resource):
             return True
-        if resource == READY and READY not in registry:
+        if resource in (READY, STARTUP) and resource not in registry:
             resource = "health"
         return bool(self.resources) if resource is None else resource in self.resources
 

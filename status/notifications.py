@@ -21,6 +21,7 @@ from typing import NamedTuple
 from status.conf import conf
 from status.entries import Check
 from status.logs import call_safely, logger
+from status.registry import registry
 from status.report import Result, State
 from status.threads import PerProcess, close_connections, start_call, wait
 
@@ -103,7 +104,8 @@ class Teller:
 
 def observe(check: Check, result: Result) -> None:
     """Notice a change of state; an observer of the engine. Waits for no log handler and no receiver."""
-    if result.state not in ("info", "running"):  # they are no states that change
+    # The first two are no states that change. Who waits for a start is told by the answer.
+    if result.state not in ("info", "running") and not registry.is_preset(check.resource):
         for teller in tellers.get():
             teller.see(result)
 

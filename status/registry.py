@@ -12,11 +12,13 @@ from status.entries import ENTRY, PUNCTUATION, RESOURCE, Check, Misconfigured, M
 from status.exceptions import StatusError
 from status.providers.health import Ping
 
-#: Resources that are there without configuration, and no part of the whole: whether the process answers, and whether
-#: what is under ``health`` is well. The settings may have resources of these names instead.
-LIVE, READY = "live", "ready"
-PRESETS = (LIVE, READY)
+#: Resources that are there without configuration, and no part of the whole: whether the process answers, whether what
+#: is under ``health`` is well, and whether the databases are as the code wants them. The settings may have resources of
+#: these names instead.
+LIVE, READY, STARTUP = "live", "ready", "startup"
+PRESETS = (LIVE, READY, STARTUP)
 LIVE_CHECKS = {"ping": Check(LIVE, "ping", Ping.path)}
+STARTUP_CHECKS = {"migrations": Check(STARTUP, "migrations", "status.providers.django.health.migrations")}
 
 
 class UnknownName(StatusError, LookupError):
@@ -83,6 +85,8 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         presets: dict[str, Mapping[str, Check]] = {LIVE: LIVE_CHECKS}
         if "health" in configured:
             presets[READY] = configured["health"]
+        if self.conf.in_django:
+            presets[STARTUP] = STARTUP_CHECKS
         return {name: checks for name, checks in presets.items() if name not in configured}
 
     def current(self) -> Configured:
@@ -124,6 +128,8 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         asked = resource
         if resource == READY and READY not in configured:
             resource = "health"
+        elif resource == STARTUP and STARTUP not in configured and self.conf.in_django:
+            resources = {STARTUP: STARTUP_CHECKS} if among is None or "health" in among else {}
         if resource is not None:
             if resource not in resources:
                 raise UnknownName("resource", str(asked), [*resources, *(self.presets() if among is None else ())])

@@ -339,11 +339,12 @@ class AddressTests(SimpleTestCase):
                     self.assertEqual(tuple(found), codes)
 
     def test_resource_of_the_project_replaces_a_preset(self):
-        providers = {"live": [("mine", lambda: True)], "ready": [("mine", lambda: True)]}
+        providers = {name: [("mine", lambda: True)] for name in ("live", "ready", "startup")}
         with override_settings(STATUS_PROVIDERS=providers, STATUS_PUBLIC=("ready",), ROOT_URLCONF=urlconf):
             self.addCleanup(engine.close)
             self.assertEqual(self.client.get("/status/api/live").status_code, 403)
             self.assertEqual(self.client.get("/status/api/ready").json(), {"mine": True})
+            self.assertEqual(self.client.get("/status/api/startup").status_code, 403)
 
     def test_routes_are_readable(self):
         """FAULTS A19: monitoring agents group requests by them."""

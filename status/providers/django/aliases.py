@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from threading import Thread
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -13,10 +14,12 @@ from django.db import connections
 
 from status.conf import conf
 from status.providers.base import Composite, Part, Unavailable, deadline
+from status.providers.kinds import listed
+from status.threads import start_call
 
 
 class AliasCheck(Composite):
-    """Answer ``{alias: bool}``, with a reason for each ``false``.
+    """Answer ``{alias: bool}``, with a reason for each ``false``, unless what asks one service answers more.
 
     Entry argument ``aliases`` (a list of names, or one name) chooses; without it every configured alias is asked.
 
@@ -25,7 +28,7 @@ class AliasCheck(Composite):
     of a thread that is started for the call.
     """
 
-    arguments = MappingProxyType({"aliases": Iterable})
+    arguments: Mapping[str, Any] | None = MappingProxyType({"aliases": Iterable})
 
     #: Django's ``connections`` or ``caches``.
     handler: Any
@@ -34,8 +37,8 @@ class AliasCheck(Composite):
         """Return the aliases that are asked where the entry names none."""
         return list(self.handler.settings)
 
-    def ask_alias(self, alias: str) -> None:
-        """Ask one service. Raises whatever is wrong with it."""
+    def ask_alias(self, alias: str, **options: Any) -> Any:
+        """Ask one service. Return what to answer, None for true. Raises whatever is wrong with it."""
         raise NotImplementedError
 
     def import_backend(self, alias: str) -> None:
@@ -54,30 +57,24 @@ class AliasCheck(Composite):
         """Return the aliases to ask, each once. Raises TypeError where ``chosen`` holds no names."""
         if chosen is None:
             return self.configured()
-        return [chosen] if isinstance(chosen, str) else dict.fromkeys(chosen)
+        return listed(chosen)
 
-    def ask(self, name: str) -> bool:
+    def ask(self, name: str, **options: Any) -> Any:
         try:
             if _on_event_loop():
-                errors: list[BaseException] = []
-                thread = Thread(target=self._ask_and_close, args=(name, errors), daemon=True)
-                thread.start()
-                thread.join()
-                for error in errors:
-                    raise error
+                call = start_call(partial(self._ask_and_close, name, options), f"status-{self.label}-{name}")
+                value = call.result()
             else:
-                self.ask_alias(name)
+                value = self.ask_alias(name, **options)
         except Unavailable:
             raise
         except BaseException as error:  # a broken backend may raise anything
             raise Unavailable(class_of(error)) from error
-        return True
+        return True if value is None else value
 
-    def _ask_and_close(self, alias: str, errors: list[BaseException]) -> None:
+    def _ask_and_close(self, alias: str, options: dict[str, Any]) -> Any:
         try:
-            self.ask_alias(alias)
-        except BaseException as error:
-            errors.append(error)
+            return self.ask_alias(alias, **options)
         finally:
             connections.close_all()
 
@@ -85,6 +82,20 @@ class AliasCheck(Composite):
 def in_worker() -> bool:
     """Return whether this is a worker thread of the engine, whose connections nobody else uses."""
     return deadline() is not None and not conf.synchronous
+
+
+def is_made(directory: str, access: int = os.W_OK | os.X_OK) -> bool:
+    """Return whether the directory exists. Raises ``Unavailable`` where it cannot be made, or not be used.
+
+    Django would make it so that only who asks first may use it, which may be root.
+    """
+    made = directory = os.path.abspath(directory)
+    while not os.path.lexists(made):
+        made = os.path.dirname(made)
+    if not os.path.isdir(made) or not os.access(made, access):
+        use = "written to" if access & os.W_OK else "read"
+        raise Unavailable(f"its directory cannot be made, or not be {use}")
+    return made == directory
 
 
 def _on_event_loop() -> bool:

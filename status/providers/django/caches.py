@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
@@ -24,7 +23,7 @@ from django.db import close_old_connections
 from django.utils.module_loading import import_string
 
 from status.providers.base import Unavailable
-from status.providers.django.aliases import AliasCheck, class_of, in_worker
+from status.providers.django.aliases import AliasCheck, class_of, in_worker, is_made
 
 #: Caches in this process's memory: asking one waits for nothing.
 MEMORY_CACHES = ("django.core.cache.backends.locmem.LocMemCache", "django.core.cache.backends.dummy.DummyCache")
@@ -62,12 +61,13 @@ class CacheCheck(AliasCheck):
         if issubclass(backend, RedisCache):
             import_module("redis")  # Django imports it with the first question
 
-    def ask_alias(self, alias: str) -> None:
+    def ask_alias(self, alias: str, **options: Any) -> Any:
         if alias not in cache_handler.settings:
             raise Unavailable("not configured in CACHES")
         backend, entry = _backend_of(alias), cache_handler.settings[alias]
-        if issubclass(backend, DummyCache) or (issubclass(backend, FileBasedCache) and not _has_directory(entry)):
-            return
+        is_file = issubclass(backend, FileBasedCache)
+        if issubclass(backend, DummyCache) or (is_file and not is_made(entry.get("LOCATION", ""))):
+            return None
         pauses = REPLICA_PAUSES if self.waits(alias) else ()
         if issubclass(backend, CULLING_CACHES):
             cache = CacheHandler({alias: {**entry, "max_entries": sys.maxsize}}).create_connection(alias)
@@ -90,6 +90,7 @@ class CacheCheck(AliasCheck):
                     _close_cache(cache)
         else:
             self._ask_kept(alias, pauses)
+        return None
 
     def _ask_kept(self, alias: str, pauses: Iterable[float]) -> None:
         """Ask the client that this thread keeps, and where that fails a new one."""
@@ -117,19 +118,6 @@ def _backend_of(alias: str) -> type[BaseCache]:
         return import_string(cache_handler.settings[alias]["BACKEND"])  # type: ignore[no-any-return]
     except ImportError as error:
         raise InvalidCacheBackendError from error
-
-
-def _has_directory(entry: dict[str, Any]) -> bool:
-    """Return whether the directory of a file cache exists. Raises ``Unavailable`` where it cannot be made.
-
-    The cache would make it so that only who asks first may use it, which may be root.
-    """
-    made = directory = os.path.abspath(entry.get("LOCATION", ""))
-    while not os.path.lexists(made):
-        made = os.path.dirname(made)
-    if not os.path.isdir(made) or not os.access(made, os.W_OK | os.X_OK):
-        raise Unavailable("its directory cannot be made, or not be written to")
-    return bool(made == directory)
 
 
 def _entries_of_servers(backend: type[BaseCache], entry: dict[str, Any]) -> list[dict[str, Any]]:

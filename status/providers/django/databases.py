@@ -62,7 +62,11 @@ class DatabaseCheck(AliasCheck):
     def import_backend(self, alias: str) -> None:
         getattr(connections[alias], "pool", None)  # psycopg_pool is imported when it is first read
 
-    def ask_alias(self, alias: str) -> None:
+    def question(self, connection: Any) -> Any:
+        """Ask the database by this connection. Raises whatever is wrong with it."""
+        _ask_database(connection)
+
+    def ask_alias(self, alias: str, **options: Any) -> Any:
         if alias not in connections.settings:
             raise Unavailable("not configured in DATABASES")
         if connections.settings[alias]["ENGINE"] == NO_ENGINE:
@@ -74,7 +78,7 @@ class DatabaseCheck(AliasCheck):
         if not was_open:
             _await_pool(connection)
         try:
-            _ask_database(connection)
+            answer = self.question(connection)
         except Exception:
             # Those of a pool (``OPTIONS["pool"]``) may have gone stale together.
             pool = getattr(connection, "pool", None) if connection.connection is not None else None
@@ -84,7 +88,7 @@ class DatabaseCheck(AliasCheck):
                 connection.close()
             with suppress(AttributeError):  # no pool, or one that tests connections before it lends them
                 pool.check()  # type: ignore[union-attr]
-            _ask_database(connection)
+            answer = self.question(connection)
         finally:
             if own_thread:
                 reset_queries()  # filled in DEBUG, and nobody reads them
@@ -93,6 +97,7 @@ class DatabaseCheck(AliasCheck):
                     connection.close()
         if own_thread and not connection.autocommit:
             connection.rollback()
+        return answer
 
 
 def is_used(alias: str) -> bool:

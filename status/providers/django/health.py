@@ -1,9 +1,11 @@
-"""Checks of the databases and caches that Django is configured with: one component for each alias."""
+"""Checks of what Django is configured with: most have one component for each alias."""
 
 from __future__ import annotations
 
 from status.providers.django.caches import CacheCheck
 from status.providers.django.databases import DatabaseCheck
+from status.providers.django.migrations import MigrationCheck
 
 databases = DatabaseCheck()
 caches = CacheCheck()
+migrations = MigrationCheck()
