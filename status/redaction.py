@@ -43,6 +43,8 @@ SECRET_VARIABLE = re.compile(r"(?i)(PASSWORD|SECRET|TOKEN|(PRIVATE|SECRET|ACCESS
 URL_VARIABLE = re.compile(r"(?i)(URL|URI|DSN)S?$")
 #: A login in a URL: it is masked also where no setting holds it.
 LOGIN = re.compile(r"(?<=://)[^\s/?#\"'<>]+@")
+#: Settings whose keys are aliases, which answers name.
+CONFIGURED = ("DATABASES", "CACHES", "STORAGES", "MAILERS", "TASKS")
 #: Passwords in a URL: up to the first @, as the rule is, or to the last, as people forget to quote; long users alone.
 #: Each within a length, as a setting may hold thousands of addresses and one @.
 URL_PASSWORD = (
@@ -104,7 +106,7 @@ def secrets() -> list[str]:
             known.update(_secrets_in(os.environ.get(name), hidden))
     # The names of what is configured are no secrets, also where a secret is spelled the same.
     names = set(conf.celery_workers)
-    for setting in ("DATABASES", "CACHES", "STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS"):
+    for setting in (*CONFIGURED, "STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS"):
         value = conf.read(setting, {})
         names.update(map(str, value) if isinstance(value, Mapping) else ())
     return [secret for secret in _spellings(frozenset(known)) if secret not in names]

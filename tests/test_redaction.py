@@ -208,6 +208,8 @@ class RedactionTests(SimpleTestCase):
         """FAULTS R1."""
         name = "r3pl1ca-99x7"
         self.assertKept(name, CACHES={name: {"PASSWORD": name}}, STATUS_CELERY_WORKERS=[name])
+        for setting in ("MAILERS", "TASKS"):
+            self.assertKept(name, **{setting: {name: {"OPTIONS": {"password": name}}}})
         self.assertKept(
             "celery@r3pl1ca-99x7", STATUS_CELERY_WORKERS=["celery@r3pl1ca-99x7"], MY_TOKENS=["celery@r3pl1ca-99x7"]
         )
