@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from status.providers.django.caches import CacheCheck
 from status.providers.django.databases import DatabaseCheck
+from status.providers.django.mail import MailCheck
 from status.providers.django.migrations import MigrationCheck
 from status.providers.django.storages import StorageCheck
 
 databases = DatabaseCheck()
 caches = CacheCheck()
+mail = MailCheck()
 migrations = MigrationCheck()
 storages = StorageCheck()

@@ -1,0 +1,111 @@
+"""The check of the servers that Django hands its mail to."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Any
+
+from django.conf import settings
+from django.core import mail
+from django.core.mail.backends import filebased, smtp
+from django.core.mail.backends.base import BaseEmailBackend
+from django.utils.module_loading import import_string
+
+from status.conf import conf
+from status.providers.base import Answer, Unavailable, deadline
+from status.providers.django.aliases import AliasCheck, class_of
+from status.providers.kinds import NAMES
+
+#: The part of the time left that one wait for a server may take. After one in vain, QUIT is sent and waited for.
+WAIT_PART = 0.4
+#: What SMTP answers before STARTTLS or a login. https://www.rfc-editor.org/rfc/rfc3207#section-4
+AUTHENTICATION_REQUIRED = 530
+#: The handler of the mailers of Django 6.1; before, there is one mail server, in the settings EMAIL_...
+mailers = getattr(mail, "mailers", None)
+
+
+class MailCheck(AliasCheck):
+    """Answer ``{alias: bool}``: whether each mail server can be talked to. Nothing is sent.
+
+    A run connects, begins TLS and logs in as the settings say, says hello and resets the session, which a server
+    refuses that wants TLS or a login first. The aliases are those of ``MAILERS`` (Django 6.1), else ``default``.
+
+    A backend that opens no connection (console, files, memory) is a warning: nothing was asked.
+    """
+
+    label = "mail"
+    arguments = None
+    kinds = MappingProxyType({"aliases": NAMES})
+
+    def configured(self) -> Iterable[str]:
+        return list(_configured())
+
+    def import_backend(self, alias: str) -> None:
+        import_string(_configured()[alias])
+
+    def ask_alias(self, alias: str, **options: Any) -> Any:
+        path = _configured().get(alias)
+        if path is None:
+            raise Unavailable("not configured in MAILERS")
+        backend_class = import_string(path)
+        if backend_class.open is BaseEmailBackend.open or issubclass(backend_class, filebased.EmailBackend):
+            return Answer(True, warnings={alias: f"{path} opens no connection: nothing was asked"})
+        backend = mail.get_connection() if mailers is None else mailers[alias]
+        if not isinstance(backend, smtp.EmailBackend):
+            backend.open()
+            backend.close()
+            return None
+        seconds = ((deadline() or time.monotonic() + conf.timeout) - time.monotonic()) * WAIT_PART
+        backend.timeout = min(backend.timeout or seconds, seconds)
+        backend.fail_silently = False
+        try:
+            _greet(backend)
+        except (OSError, smtplib.SMTPException) as error:
+            raise Unavailable(_describe(error)) from error
+        return None
+
+
+def _configured() -> dict[str, str]:
+    """Return alias -> dotted path of the backend."""
+    entries = getattr(settings, "MAILERS", None)
+    if mailers is None or entries is None:
+        return {"default": settings.EMAIL_BACKEND}
+    return {alias: entry.get("BACKEND", f"{smtp.__name__}.EmailBackend") for alias, entry in entries.items()}
+
+
+def _greet(backend: Any) -> None:
+    """Open the connection, say hello, reset the session and say goodbye."""
+    try:
+        backend.open()
+        backend.connection.ehlo_or_helo_if_needed()
+        code, _ = backend.connection.rset()
+        if code != 250:
+            raise smtplib.SMTPResponseException(code, b"")
+    except BaseException:
+        with suppress(Exception):  # it is given up in any case
+            backend.close()
+        raise
+    backend.close()
+
+
+def _describe(error: Exception) -> str:
+    """Return what went wrong. The server's own words may hold anything."""
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        return f"refused the login (SMTP {error.smtp_code})"
+    if isinstance(error, smtplib.SMTPResponseException):
+        wants = "wants TLS or a login first" if error.smtp_code == AUTHENTICATION_REQUIRED else "refused"
+        return f"{wants} (SMTP {error.smtp_code})"
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return "offers no STARTTLS or no login, which the settings want (SMTPNotSupportedError)"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed ({type(error).__name__})"
+    if isinstance(error, ConnectionRefusedError):
+        return "refused the connection (ConnectionRefusedError)"
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):  # smtplib calls it disconnected
+        return "did not answer in time (TimeoutError)"
+    return class_of(error)
