@@ -7,9 +7,13 @@ from status.providers.django.databases import DatabaseCheck
 from status.providers.django.mail import MailCheck
 from status.providers.django.migrations import MigrationCheck
 from status.providers.django.storages import StorageCheck
+from status.providers.django.system_checks import SystemChecks
+from status.providers.django.tasks import TaskCheck
 
 databases = DatabaseCheck()
 caches = CacheCheck()
 mail = MailCheck()
 migrations = MigrationCheck()
 storages = StorageCheck()
+system_checks = SystemChecks()
+tasks = TaskCheck()

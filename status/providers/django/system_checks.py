@@ -1,0 +1,53 @@
+"""The check of what ``manage.py check`` says about the project."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from types import MappingProxyType
+from typing import Any
+
+from django.core import checks
+
+from status.providers.base import Answer, Provider, Unavailable
+from status.providers.kinds import NAMES, SWITCH, listed
+
+#: Kinds of messages that a reason names.
+MAX_NAMED = 5
+
+
+class SystemChecks(Provider):
+    """Answer ``{"ok": bool, "errors": number, "warnings": number}``: what ``manage.py check`` finds in this process.
+
+    Entry arguments: ``tags``, as ``--tag``; with ``deploy`` the checks for deployment too, as ``--deploy``. Errors
+    fail, warnings warn, and what ``SILENCED_SYSTEM_CHECKS`` names does not count. The code does not change while it
+    runs, and the checks take time: the answer is reused for five minutes. Databases are not asked.
+    """
+
+    max_age = 300
+    kinds = MappingProxyType({"tags": NAMES, "deploy": SWITCH})
+
+    def check(self, tags: Iterable[str] | str | None = None, deploy: bool = False) -> Answer:
+        chosen = None if tags is None else listed(tags)
+        for name in chosen or ():
+            if not checks.tag_exists(name, include_deployment_checks=deploy):
+                raise Unavailable(f"There are no system checks with the tag {name[:40]!a}.")
+        messages = checks.run_checks(tags=chosen, include_deployment_checks=deploy)
+        told = [message for message in messages if not message.is_silenced()]
+        errors = [message for message in told if message.level >= checks.ERROR]
+        warnings = [message for message in told if checks.WARNING <= message.level < checks.ERROR]
+        return Answer(
+            {"ok": not errors, "errors": len(errors), "warnings": len(warnings)},
+            {"ok": _summary(errors)} if errors else {},
+            {"warnings": _summary(warnings)} if warnings else {},
+        )
+
+    def public(self, value: Any) -> Any:
+        return {"ok": value["ok"]}
+
+
+def _summary(messages: list[Any]) -> str:
+    """Return the ids, which say what is wrong. The texts may hold anything."""
+    counted = Counter(str(message.id or "a message without id") for message in messages)
+    named = [f"{name} ({count} times)" if count > 1 else name for name, count in counted.most_common(MAX_NAMED)]
+    return ", ".join([*named, f"and {len(counted) - MAX_NAMED} more"] if len(counted) > MAX_NAMED else named)
