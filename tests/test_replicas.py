@@ -1,0 +1,198 @@
+"""``status.providers.django.health.replicas``: a primary and its standby, of PostgreSQL and of MariaDB."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from unittest import mock
+
+from django.db import OperationalError
+from django.test import tag
+
+from status.engine import engine
+from status.entries import Check
+from status.providers.django.replicas import Lag, ReplicaCheck
+from tests import services
+from tests.components import DatabasesTestCase, eventually, run
+
+
+class ReplicasTestCase(DatabasesTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.provider = ReplicaCheck()
+
+    def check(self, timeout: float = 5.0, **kwargs: Any) -> Check:
+        return Check("health", "replicas", self.provider, kwargs=kwargs, options={"timeout": timeout})
+
+    def reason(self, **kwargs: Any) -> str | None:
+        """Why the replica fails."""
+        result = run(self.check(**kwargs))
+        self.assertEqual(result.answer["replica"], {"ok": False})
+        return result.reasons.get("replica")
+
+
+class ChoiceTests(ReplicasTestCase):
+    def test_without_a_replica_it_says_how_to_name_one(self) -> None:
+        error = run(self.check()).error
+        self.assertIn('name them in the entry, for example {"aliases": ["replica"]}', error or "")
+
+    def test_databases_that_are_mirrors_are_replicas_and_of_sqlite_there_are_none(self) -> None:
+        self.use(replica=self.file(TEST={"MIRROR": "default"}))
+        self.assertEqual(
+            self.reason(), "the lag of SQLite cannot be measured, only that of PostgreSQL, MariaDB and MySQL"
+        )
+        self.assertEqual(self.reason(aliases="replica"), self.reason(aliases=["replica"]))
+
+    def test_a_wrong_argument_is_told(self) -> None:
+        error = run(self.check(fail_lag="1 s")).error
+        words = "The argument fail_lag of the entry should be a number of seconds, 0 or more, or None, not a str."
+        self.assertEqual(error, words)
+
+
+class PostgresTestCase(ReplicasTestCase):
+    primary: services.Postgres
+    standby: services.Postgres
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.primary = services.postgres(private=True)
+        cls.primary.start()
+        cls.addClassCleanup(cls.primary.stop)
+        cls.primary.execute("CREATE TABLE numbers (n integer)")
+        cls.standby = services.postgres_standby(cls.primary)
+        cls.standby.start()
+        cls.addClassCleanup(cls.standby.stop)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.use(replica=self.standby.settings(), primary=self.primary.settings())
+        self.assertTrue(eventually(lambda: self.lag() == {"ok": True, "lag": 0.0}))
+
+    def lag(self, **kwargs: Any) -> Any:
+        return run(self.check(aliases="replica", **kwargs)).answer["replica"]
+
+    def commit(self) -> None:
+        self.primary.execute("INSERT INTO numbers VALUES (1)")
+
+    def replayed(self) -> str:
+        return str(self.standby.execute("SELECT pg_last_wal_replay_lsn()::text")[0][0])
+
+
+class PostgresTests(PostgresTestCase):
+    def test_a_primary_is_no_replica(self) -> None:
+        result = run(self.check(aliases=["replica", "primary"]))
+        self.assertEqual(result.answer, {"replica": {"ok": True, "lag": 0.0}, "primary": {"ok": False}})
+        self.assertEqual(result.reasons, {"primary": "is no replica: it accepts writes, as a primary does"})
+        self.assertEqual(result.public_answer, {"replica": {"ok": True}, "primary": {"ok": False}})
+
+    def test_a_replica_that_does_not_replay_lags_by_the_seconds_since_its_last_transaction(self) -> None:
+        before = self.replayed()
+        self.commit()
+        self.assertTrue(eventually(lambda: self.replayed() != before))
+        self.standby.execute("SELECT pg_wal_replay_pause()")
+        try:
+            self.commit()
+            self.assertTrue(eventually(lambda: self.lag(warn_lag=0)["lag"] >= 1.2))
+            result = run(self.check(aliases="replica", warn_lag=1))
+            self.assertEqual((result.state, result.answer["replica"]["ok"]), ("warn", True))
+            words = r"^\d\.\d s behind its primary; its replay is paused$"
+            self.assertRegex(result.warnings["replica"], words)
+            result = run(self.check(aliases="replica", warn_lag=0.5, fail_lag=1))
+            self.assertEqual((result.state, result.answer["replica"]["ok"]), ("fail", False))
+            self.assertRegex(result.reasons["replica"], words)
+            self.assertEqual(result.warnings, {})
+            self.assertIs(self.lag(warn_lag=None)["ok"], True)
+        finally:
+            self.standby.execute("SELECT pg_wal_replay_resume()")
+        self.assertTrue(eventually(lambda: self.lag() == {"ok": True, "lag": 0.0}))
+
+    def test_the_first_record_after_a_quiet_time_is_no_lag(self) -> None:
+        """It looks like one for the moment until it is replayed."""
+        looks = iter(({"seconds": 3600.0}, {"seconds": 0.0}))
+        with mock.patch("status.providers.django.replicas._look_at_standby", lambda connection: Lag(**next(looks))):
+            self.assertEqual(self.lag(), {"ok": True, "lag": 0.0})
+
+
+@tag("fault")
+class PostgresFaultTests(PostgresTestCase):
+    def test_without_its_primary_it_warns_and_after_a_restart_it_does_not_know(self) -> None:
+        self.commit()
+        self.primary.execute("CHECKPOINT")
+        caught_up = "SELECT pg_current_wal_lsn()::text"
+        self.assertTrue(eventually(lambda: self.replayed() == self.primary.execute(caught_up)[0][0]))
+        self.standby.execute("CHECKPOINT")  # from where it replays when it is started again
+        self.primary.stop()
+        try:
+            self.assertTrue(eventually(lambda: run(self.check(aliases="replica")).state == "warn"))
+            words = r"s behind its primary; it is not connected to its primary$"
+            self.assertRegex(run(self.check(aliases="replica")).warnings["replica"], words)
+            self.standby.stop()
+            self.standby.start()
+            self.assertRegex(
+                self.reason(aliases="replica") or "",
+                "^the lag is not known: it replayed nothing since it started; it is not connected to its primary$",
+            )
+        finally:
+            self.primary.start()
+        self.assertTrue(eventually(lambda: self.lag() == {"ok": True, "lag": 0.0}, 15.0))
+
+    def test_a_frozen_replica_is_timed_out_and_recovers(self) -> None:
+        check = self.check(timeout=1.0, aliases=["replica", "primary"])
+        with self.standby.frozen():
+            before = time.monotonic()
+            result = run(check)
+            self.assertLess(time.monotonic() - before, 1.5)
+            self.assertRegex(result.reasons["replica"], "^timed out after 1 s")
+            self.assertIn("is no replica", result.reasons["primary"])
+        self.assertTrue(eventually(lambda: run(check).answer["replica"]["ok"]))
+        self.assertTrue(eventually(lambda: not engine.busy))
+
+
+@tag("fault")
+class MariaDBTests(ReplicasTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.primary, self.replica = (services.mariadb(private=True, server_id=number) for number in (1, 2))
+        for server in (self.primary, self.replica):
+            server.start()
+            self.addCleanup(server.stop)
+        # Late: skipped where it is missing.
+        import pymysql
+
+        self.enter(mock.patch.multiple(pymysql, version_info=(2, 2, 7, "final", 0), __version__="2.2.7"))
+        self.pymysql = pymysql
+
+    def execute(self, server: Any, *statements: str) -> None:
+        client = self.pymysql.connect(host=server.host, port=server.port, user="root", autocommit=True)
+        with client:
+            for statement in statements:
+                client.cursor().execute(statement)
+
+    def test_a_replica_follows_stops_and_follows_again(self) -> None:
+        self.execute(
+            self.primary,
+            "CREATE USER copy@localhost IDENTIFIED BY 'x'",
+            "GRANT REPLICATION SLAVE ON *.* TO copy@localhost",
+            "CREATE USER guest@127.0.0.1", "CREATE USER guest@localhost",
+        )  # fmt: skip
+        self.use(replica=self.replica.settings(NAME=""), guest=self.replica.settings(NAME="", USER="guest"))
+        self.assertEqual(self.reason(aliases="replica"), "is no replica: it follows no primary")
+        self.execute(
+            self.replica,
+            f"CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={self.primary.port}, MASTER_USER='copy', "
+            "MASTER_PASSWORD='x', MASTER_USE_GTID=slave_pos",
+            "START SLAVE",
+        )
+        self.assertTrue(eventually(lambda: run(self.check(aliases="replica")).answer["replica"]["ok"], 10.0))
+        result = run(self.check(aliases="replica"))
+        self.assertEqual((result.answer, result.state), ({"replica": {"ok": True, "lag": 0.0}}, "warn"))
+        self.assertEqual(result.warnings, {"replica": "0 s behind its primary; it accepts writes: read_only is off"})
+        self.assertTrue(eventually(lambda: "REPLICA MONITOR" in str(run(self.check(aliases="guest")).reasons), 10.0))
+        self.execute(self.replica, "SET GLOBAL read_only = 1", "STOP SLAVE SQL_THREAD")
+        words = "the replication does not run: receiving Yes, replaying No"
+        self.assertEqual(self.reason(aliases="replica"), words)
+        self.execute(self.replica, "START SLAVE SQL_THREAD")
+        self.assertTrue(eventually(lambda: run(self.check(aliases="replica")).state == "pass", 10.0))
+        with mock.patch("django.db.backends.mysql.base.DatabaseWrapper.cursor", side_effect=OperationalError(2013)):
+            self.assertEqual(self.reason(aliases="replica"), "OperationalError")
