@@ -140,7 +140,7 @@ class ConfigurationTests(CeleryTestCase):
                 self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_without_workers_nothing_is_loaded(self):
-        with mock.patch.object(inspection, "_import_broker") as load:
+        with mock.patch.object(inspection, "import_broker") as load:
             health.load(workers=[])
             stats.load()
         load.assert_not_called()

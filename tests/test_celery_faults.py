@@ -24,6 +24,8 @@ from status.engine import engine
 from status.providers.celery import broker as broker_module
 from status.providers.celery import inspection
 from status.providers.celery.health import celery as health
+from status.providers.celery.health import queues
+from status.providers.celery.health import workers as pools
 from status.providers.celery.stats import celery as stats
 from status.registry import registry
 from tests import services
@@ -105,6 +107,43 @@ class Faults:
                     self.assertEqual(answer.value, {frozen: False, other: True})
                     self.assertEqual(answer.reasons, {frozen: "no answer within 1.5 s"})
             self.assertAlive()
+
+    def test_workers_by_pattern_are_counted_until_one_is_frozen(self):
+        """FAULTS P11."""
+        both = {"?@test": {"ok": True, "answered": 2}}
+        for frozen in (A, B):
+            self.assertEqual(self.ask(pools, ("?@test",)).value, both)
+            self.assertLess(self.seconds, T / 2)
+            with self.workers[frozen].frozen():
+                self.assertEqual(self.ask(pools, ("?@test",)).value, {"?@test": {"ok": True, "answered": 1}})
+                answer = pools.check(workers=["?@test"], minimum=2)
+                self.assertEqual(answer.value, {"?@test": {"ok": False, "answered": 1}})
+                self.assertEqual(answer.reasons, {"?@test": "1 of at least 2: no answer within 1.5 s"})
+        self.assertAlive()
+
+    def test_queues_are_counted_until_the_broker_is_frozen(self):
+        queue = Queue("letters", Exchange("letters"), routing_key="letters")
+        with self.app.connection_for_write() as connection:
+            channel = connection.channel()
+            queue(channel).declare()
+            connection.Producer(channel).publish({}, exchange="letters", routing_key="letters")
+            self.addCleanup(self.delete, queue)
+            found = queues.check(queues=["letters", "celery"]).value
+            self.assertEqual(found["letters"]["messages"], 1)
+            self.assertEqual(found["celery"].get("consumers", 2), 2)
+            with self.broker.frozen():
+                before = monotonic()
+                answer = queues.check(queues=["letters"])
+                self.assertLess(monotonic() - before, T)
+                self.assertEqual(answer.value, {"letters": {"ok": False}})
+                self.assertRegex(answer.reasons["letters"], self.no_answer)
+            self.assertEqual(queues.check(queues=["letters"]).value["letters"]["messages"], 1)
+
+    def delete(self, queue: Any) -> None:
+        with self.app.connection_for_write() as connection:
+            bound = queue(connection.channel())
+            bound.declare()  # a connection to Redis deletes what it knows
+            bound.delete()
 
     def test_all_workers_frozen(self):
         with self.workers[A].frozen(), self.workers[B].frozen():

@@ -267,6 +267,11 @@ class PromisedPathsTests(SimpleTestCase):
         "status.providers.celery.health.celery",
         "status.providers.celery.stats.celery",
         "status.providers.health.code",
+        *(f"status.providers.celery.health.{name}" for name in ("queues", "workers")),
+        *(
+            f"status.providers.django.health.{name}"
+            for name in ("mail", "migrations", "replicas", "storages", "system_checks", "tasks")
+        ),
         "status.providers.Provider",
         "status.registry.ResourceRegistry",
         "status.management.commands.status.Command",
@@ -291,7 +296,7 @@ class PromisedPathsTests(SimpleTestCase):
                 self.assertIsNotNone(import_string(path))
 
     def test_built_in_providers_are_callable(self):
-        for path in self.PATHS[:8]:
+        for path in self.PATHS[:16]:
             with self.subTest(path=path):
                 self.assertTrue(callable(import_string(path)))
 

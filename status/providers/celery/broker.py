@@ -8,7 +8,7 @@ none, and are left to the deadline of the engine.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from importlib import import_module
 from time import monotonic, sleep, time
@@ -38,12 +38,16 @@ WAIT_SECONDS = 0.1
 TIDY_SECONDS = 0.05
 #: Seconds between two looks at a broker in memory or made of files; kombu's own default is a second.
 POLLING_INTERVAL = 0.02
+#: What AMQP answers about a queue that is not there.
+NOT_FOUND = "404"
 #: What names of reply queues begin with.
 QUEUE_PREFIX = "status"
 
 
-def celery_app() -> Any:
+def celery_app(remote_control: bool = True) -> Any:
     """Return the app that ``STATUS_CELERY_APP`` names, else Celery's default app.
+
+    remote_control: whether workers are to be asked.
 
     Raises ``Unavailable`` where there is none, or where its configuration leaves no worker to ask.
     """
@@ -65,15 +69,15 @@ def celery_app() -> Any:
     if app.conf.task_always_eager:
         raise Unavailable(
             "Celery's task_always_eager is on: tasks run where they are called, and no worker takes part. "
-            "Leave STATUS_CELERY_WORKERS empty."
+            "Leave STATUS_CELERY_WORKERS empty, and ask for neither workers nor queues."
         )
-    if not app.conf.worker_enable_remote_control:
+    if remote_control and not app.conf.worker_enable_remote_control:
         raise Unavailable("Celery's worker_enable_remote_control is off, so no worker can answer.")
     return app
 
 
 class BrokerConnection:
-    """A connection to the broker of ``app`` and one channel on it, to ask workers by remote control.
+    """A connection to the broker of ``app`` and one channel on it, to ask it for queues, or workers by remote control.
 
     Not for two threads at a time. After any exception it can only be dropped.
 
@@ -85,11 +89,10 @@ class BrokerConnection:
         self.app = app
         self.url = app.conf.broker_write_url
         self.connection = limited_connection(app, max(until - monotonic(), 0.001))
-        if not self.connection.supports_exchange_type("fanout"):
-            raise Unavailable("The broker's transport carries no remote control.")
         # Only the names and kinds of the exchanges are wanted of the mailbox: its reply queue belongs to one thread.
         mailbox = Mailbox(app.conf.control_exchange, type="fanout")
         self.requests, self.replies = mailbox.exchange, mailbox.reply_exchange
+        self.declared = False
         self.raw: Any = None
         self.channel: Any = None
         self.swept = float("-inf")
@@ -100,8 +103,6 @@ class BrokerConnection:
             self.raw = self.connection.connection
             self.limit(until)
             self.channel = self.connection.channel()
-            self.requests(self.channel).declare()
-            self.replies(self.channel).declare()
         except BaseException:
             self.drop()
             raise
@@ -111,12 +112,39 @@ class BrokerConnection:
         """The kind of transport: ``amqp``, ``redis``, ``memory``, ..."""
         return str(self.connection.get_transport_cls().driver_type)
 
-    def ask(self, command: str, nodes: Collection[str], until: float, replies: dict[str, Any]) -> bool:
-        """Send a remote control command to ``nodes``, and put what each replies into ``replies``.
+    def count(self, queue: str, until: float) -> tuple[int, int] | None:
+        """Return how many messages wait in the queue, and how many consumers it has; None where there is none.
 
-        Return with the last reply, or at ``until``: whether the connection is of further use.
+        Only AMQP counts consumers. Redis deletes a queue with its last message.
         """
         self.limit(until)
+        try:
+            found = self.channel.queue_declare(queue, passive=True)
+        except self.connection.channel_errors as error:
+            if str(getattr(error, "reply_code", "")) != NOT_FOUND:
+                raise
+            if self.driver == "amqp":  # the broker has closed the channel
+                self.channel = self.connection.channel()
+            return None
+        return found.message_count, found.consumer_count
+
+    def ask(
+        self,
+        command: str,
+        nodes: Collection[str] | None,
+        until: float,
+        replies: dict[str, Any],
+        is_done: Callable[[], bool] | None = None,
+    ) -> bool:
+        """Send a remote control command to ``nodes``, and put what each replies into ``replies``.
+
+        nodes: None asks all that there are.
+        is_done: returns whether no more replies are waited for; by default, whether each of ``nodes`` has replied.
+
+        Return once it is done, or at ``until``: whether the connection is of further use.
+        """
+        self.limit(until)
+        self._declare()
         self._delete_stale_queues()
         ticket = uuid4().hex
         name = f"{QUEUE_PREFIX}.{int(time())}.{ticket}.{self.replies.name}"
@@ -124,17 +152,17 @@ class BrokerConnection:
 
         def receive(message: Any) -> None:
             for node, value in read_reply(message, ticket).items():
-                if node in nodes:
+                if nodes is None or node in nodes:
                     replies.setdefault(node, value)
 
         accept = self.app.conf.accept_content
         consumer = Consumer(self.channel, [queue], no_ack=True, accept=accept, on_message=receive)
         consumer.consume()
         self._publish(command, nodes, ticket, name, max(until - monotonic(), 0.001))
-        while len(replies) < len(nodes) and (left := until - monotonic()) > 0:
+        is_done = is_done or (lambda: len(replies) == len(nodes or ()))
+        while not (complete := is_done()) and (left := until - monotonic()) > 0:
             with suppress(TimeoutError):
                 self._wait(name, min(left, WAIT_SECONDS))
-        complete = len(replies) == len(nodes)
         if not complete and self.driver == "amqp":
             return False  # the queue is exclusive: it goes with the connection, and who floods it is not listened to
         self.limit(max(until, monotonic() + TIDY_SECONDS))
@@ -145,12 +173,21 @@ class BrokerConnection:
             return False
         return complete
 
-    def _publish(self, command: str, nodes: Collection[str], ticket: str, queue: str, seconds: float) -> None:
+    def _declare(self) -> None:
+        """Declare the exchanges of remote control, where that is still to be done."""
+        if not self.connection.supports_exchange_type("fanout"):
+            raise Unavailable("The broker's transport carries no remote control.")
+        if not self.declared:
+            self.requests(self.channel).declare()
+            self.replies(self.channel).declare()
+            self.declared = True
+
+    def _publish(self, command: str, nodes: Collection[str] | None, ticket: str, queue: str, seconds: float) -> None:
         """Send the request, to be answered to ``queue``, and of interest for so many ``seconds``."""
         request = {
             "method": command,
             "arguments": {},
-            "destination": list(nodes),
+            "destination": None if nodes is None else list(nodes),
             "pattern": None,
             "matcher": None,
             "ticket": ticket,

@@ -1,10 +1,12 @@
-"""Which of the configured Celery workers are alive."""
+"""Which Celery workers are alive, whether there are enough, and how long their queues are."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from status.providers.celery.inspection import Inspection
+from status.providers.celery.queues import QueueCheck
+from status.providers.celery.workers import WorkerCheck
 
 
 class CeleryHealth(Inspection):
@@ -17,3 +19,5 @@ class CeleryHealth(Inspection):
 
 
 celery = CeleryHealth()
+queues = QueueCheck()
+workers = WorkerCheck()

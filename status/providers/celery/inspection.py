@@ -1,11 +1,12 @@
-"""What the checks of Celery workers share: asking the configured workers, and what their silence means."""
+"""What the checks of Celery share: asking the broker and the workers behind it, and what their silence means."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from status.conf import conf
 from status.logs import FailureLog
@@ -20,61 +21,49 @@ RESERVE_PART = 0.1
 idle: PerProcess[list[Any]] = PerProcess(list)
 
 
-class Inspection(Provider):
-    """Send one remote control command to workers by name, and end with the last reply.
+class Contact(NamedTuple):
+    """How asking the broker went.
 
-    Entry argument ``workers``: Celery node names, ``STATUS_CELERY_WORKERS`` when left out; a name without ``@`` is the
-    host of a worker with Celery's default name, ``celery@host``.
+    seconds: that there were.
+    driver: the kind of its transport; None where it cannot be reached.
+    trouble: why not, as a safe sentence.
     """
 
-    arguments = MappingProxyType({"workers": (list, tuple, set, frozenset)})
+    seconds: float
+    driver: str | None = None
+    trouble: str | None = None
+
+
+class BrokerProvider(Provider):
+    """Asks the broker of the Celery app, or workers by way of it, and ends in time for the answer to be told."""
+
+    #: How the log calls the question.
     command = ""
+    #: Whether it is workers that are asked.
+    remote_control = True
 
     def __init__(self) -> None:
         self.failures = FailureLog("celery", self.command)
 
-    def value(self, reply: Any) -> Any:
-        """Return what is told of one worker's reply, None if it gave none. Whatever is false is a failure."""
-        raise NotImplementedError
+    def ask_broker(self, question: Callable[[Any, float], bool]) -> Contact:
+        """Call ``question`` with the idle connection and, where that has gone bad, again with a new one.
 
-    def may_block(self, workers: Any = None) -> bool:
-        return bool(conf.celery_workers if workers is None else workers)
-
-    def load(self, workers: Any = None) -> None:
-        if self.may_block(workers):
-            _import_broker().celery_app().connection_for_write().get_transport_cls()
-
-    def check(self, workers: Any = None) -> Any:
-        names = conf.celery_workers if workers is None else workers
-        if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in names):
-            raise Unavailable(f"workers should be a list of Celery node names, not a {type(names).__name__}.")
-        if not names:
-            return {}
-        nodes = {name: name if "@" in name else f"celery@{name}" for name in names}
-        replies: dict[str, Any] = {}
-        silence = self._ask(set(nodes.values()), replies)
-        values, reasons = {}, {}
-        for name, node in nodes.items():
-            values[name] = self.value(replies.get(node))
-            if not values[name]:
-                reasons[name] = "answered with an error" if node in replies else silence
-        return Answer(values, reasons)
-
-    def _ask(self, nodes: set[str], replies: dict[str, Any]) -> str:
-        """Ask on the idle connection, and where that has gone bad on a new one. Return why other replies are missing.
+        question: gets a ``BrokerConnection`` and until when it is to answer (monotonic). Returns whether the
+            connection is of further use.
 
         Raises ``Unavailable`` where there is nobody to ask.
         """
-        broker = _import_broker()
-        app, started = broker.celery_app(), monotonic()
+        broker = import_broker()
+        app, started = broker.celery_app(self.remote_control), monotonic()
         end = deadline() or started + float(conf.timeout)
         until = end - min(RESERVE_SECONDS, (end - started) * RESERVE_PART)
+        seconds = round(end - started, 1)
         kept = _take_idle(app)
         for attempt in (kept, None) if kept else (None,):
             try:
                 connection = attempt or broker.BrokerConnection(app, until)
                 try:
-                    usable = connection.ask(self.command, nodes, until, replies)
+                    usable = question(connection, until)
                 except BaseException:
                     connection.drop()
                     raise
@@ -90,11 +79,10 @@ class Inspection(Provider):
                     idle.get().append(connection)
                 else:
                     connection.close()
-                hint = "; the memory transport reaches workers of this process only"
-                return f"no answer within {round(end - started, 1):g} s{hint if connection.driver == 'memory' else ''}"
-        silence = describe_failure(failure)
-        self.failures.failed(silence, failure)
-        return silence
+                return Contact(seconds, connection.driver)
+        trouble = describe_failure(failure)
+        self.failures.failed(trouble, failure)
+        return Contact(seconds, trouble=trouble)
 
     def close(self) -> None:
         with suppress(IndexError):
@@ -102,7 +90,62 @@ class Inspection(Provider):
                 idle.get().pop().close()
 
 
-def _import_broker() -> Any:
+class Inspection(BrokerProvider):
+    """Send one remote control command to workers by name, and end with the last reply.
+
+    Entry argument ``workers``: Celery node names, ``STATUS_CELERY_WORKERS`` when left out; a name without ``@`` is the
+    host of a worker with Celery's default name, ``celery@host``.
+    """
+
+    arguments = MappingProxyType({"workers": (list, tuple, set, frozenset)})
+
+    def value(self, reply: Any) -> Any:
+        """Return what is told of one worker's reply, None if it gave none. Whatever is false is a failure."""
+        raise NotImplementedError
+
+    def may_block(self, workers: Any = None) -> bool:
+        return bool(conf.celery_workers if workers is None else workers)
+
+    def load(self, workers: Any = None) -> None:
+        if self.may_block(workers):
+            import_transport()
+
+    def check(self, workers: Any = None) -> Any:
+        names = conf.celery_workers if workers is None else workers
+        if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in names):
+            raise Unavailable(f"workers should be a list of Celery node names, not a {type(names).__name__}.")
+        if not names:
+            return {}
+        nodes = {name: node_of(name) for name in names}
+        replies: dict[str, Any] = {}
+        contact = self.ask_broker(
+            lambda connection, until: connection.ask(self.command, set(nodes.values()), until, replies)
+        )
+        values, reasons = {}, {}
+        for name, node in nodes.items():
+            values[name] = self.value(replies.get(node))
+            if not values[name]:
+                reasons[name] = "answered with an error" if node in replies else silence(contact)
+        return Answer(values, reasons)
+
+
+def node_of(name: str) -> str:
+    """Return the node name of a worker that is called by its host, or as it is."""
+    return name if "@" in name else f"celery@{name}"
+
+
+def silence(contact: Contact) -> str:
+    """Return why a worker did not answer."""
+    hint = "; the memory transport reaches workers of this process only" if contact.driver == "memory" else ""
+    return contact.trouble or f"no answer within {contact.seconds:g} s{hint}"
+
+
+def import_transport(remote_control: bool = True) -> None:
+    """Import what the app's broker is talked to with."""
+    import_broker().celery_app(remote_control).connection_for_write().get_transport_cls()
+
+
+def import_broker() -> Any:
     """Return the module that asks. Raises ``Unavailable`` where Celery is not installed, or only in part."""
     try:
         # Late: celery is an extra, and costs its import only where workers are asked.
