@@ -68,6 +68,7 @@ ROOT_URLCONF = "example_project.urls"
 WSGI_APPLICATION = "example_project.wsgi.application"
 ASGI_APPLICATION = "example_project.asgi.application"
 STATIC_URL = "static/"
+MEDIA_ROOT = FOLDER / "media"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -88,6 +89,9 @@ STATUS_CHECK_PROVIDERS = {
         ("delivery", "example_project.shop.providers.delivery", None, None, {"timeout": 1, "max_age": 5}),
         # Its failure is a warning: the HTTP status stays 200.
         ("newsletter", "example_project.shop.providers.newsletter", (), {}, {"critical": False}),
+        # What is uploaded, and what manage.py check says.
+        ("uploads", "status.providers.django.health.storages"),
+        ("settings", "status.providers.django.health.system_checks"),
     ],
     "stats": [
         ("sales", "example_project.shop.providers.sales"),
@@ -102,4 +106,10 @@ STATUS_CHECK_PROVIDERS = {
 }
 STATUS_CHECK_PROVIDERS.update(services.watched(os.environ.get("WATCH_URL", "")))
 STATUS_CELERY_WORKERS = names("CELERY_WORKERS")
+if STATUS_CELERY_WORKERS:
+    # Any worker, and how many tasks wait for one.
+    STATUS_CHECK_PROVIDERS["shop"] += [
+        ("workers", "status.providers.celery.health.workers"),
+        ("queues", "status.providers.celery.health.queues", None, {"warn_length": 1000}),
+    ]
 STATUS_CELERY_APP = "example_project.celery:app"

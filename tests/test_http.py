@@ -100,7 +100,7 @@ class ErrorCodeTests(ResponseTestCase):
                 self.assertIn("code should be 200", response.json()["error"])
 
     def test_whoever_asks_whether_to_send_requests_gets_the_state(self):
-        for preset in ("live", "ready"):
+        for preset in ("live", "ready", "startup"):
             with self.subTest(preset):
                 response = self.client.get(f"/status/api/{preset}?code=200")
                 self.assertEqual(response.status_code, 400)
