@@ -452,7 +452,7 @@ class LimitTests(CeleryTestCase):
         """Fails when redis-py keeps its sockets and their timeouts under other names."""
         connection = broker.BrokerConnection(self.use(services.redis().url), monotonic() + 5)
         self.addCleanup(connection.drop)
-        self.assertFalse(connection.ask("ping", ["never@test"], monotonic() + 0.3, {}))
+        self.assertFalse(connection.ask("ping", ["never@test"], monotonic() + 0.3, {}, lambda: False))
         for seconds in (300, 700):
             connection.limit(monotonic() + seconds)
             connections = redis_connections(connection.channel)

@@ -131,6 +131,9 @@ class Faults:
             found = queues.check(queues=["letters", "celery"]).value
             self.assertEqual(found["letters"]["messages"], 1)
             self.assertEqual(found["celery"].get("consumers", 2), 2)
+            missing = queues.check(queues=["missing", "letters"])
+            self.assertEqual(missing.value["letters"], found["letters"])
+            self.assertEqual(missing.value["missing"]["ok"], "consumers" not in found["letters"])
             with self.broker.frozen():
                 before = monotonic()
                 answer = queues.check(queues=["letters"])
@@ -417,6 +420,16 @@ class RedisFaults(Faults, CeleryTestCase):
 @tag("fault")
 class RabbitMQFaults(Faults, CeleryTestCase):
     sockets = 1
+
+    def test_consumers_are_counted(self):
+        """Here alone: no other broker tells."""
+        answer = queues.check(queues=["celery"], warn_consumers=3)
+        self.assertEqual(answer.value, {"celery": {"ok": True, "messages": 0, "consumers": 2}})
+        self.assertEqual(answer.warnings, {"celery": "2 consumers, fewer than 3"})
+        answer = queues.check(queues=["celery", "missing"], fail_consumers=3)
+        self.assertIs(answer.value["celery"]["ok"], False)
+        reasons = {"celery": "2 consumers, fewer than 3", "missing": "there is no such queue"}
+        self.assertEqual(answer.reasons, reasons)
 
     @classmethod
     def make_broker(cls) -> Any:

@@ -134,14 +134,11 @@ class BrokerConnection:
         nodes: Collection[str] | None,
         until: float,
         replies: dict[str, Any],
-        is_done: Callable[[], bool] | None = None,
+        is_done: Callable[[], bool],
     ) -> bool:
-        """Send a remote control command to ``nodes``, and put what each replies into ``replies``.
+        """Send a remote control command to ``nodes``, None for all, and put what each replies into ``replies``.
 
-        nodes: None asks all that there are.
-        is_done: returns whether no more replies are waited for; by default, whether each of ``nodes`` has replied.
-
-        Return once it is done, or at ``until``: whether the connection is of further use.
+        Return once ``is_done``, or at ``until``: whether the connection is of further use.
         """
         self.limit(until)
         self._declare()
@@ -159,7 +156,6 @@ class BrokerConnection:
         consumer = Consumer(self.channel, [queue], no_ack=True, accept=accept, on_message=receive)
         consumer.consume()
         self._publish(command, nodes, ticket, name, max(until - monotonic(), 0.001))
-        is_done = is_done or (lambda: len(replies) == len(nodes or ()))
         while not (complete := is_done()) and (left := until - monotonic()) > 0:
             with suppress(TimeoutError):
                 self._wait(name, min(left, WAIT_SECONDS))

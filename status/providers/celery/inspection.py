@@ -118,8 +118,13 @@ class Inspection(BrokerProvider):
             return {}
         nodes = {name: node_of(name) for name in names}
         replies: dict[str, Any] = {}
+        wanted = set(nodes.values())
+
+        def is_done() -> bool:
+            return len(replies) == len(wanted)
+
         contact = self.ask_broker(
-            lambda connection, until: connection.ask(self.command, set(nodes.values()), until, replies)
+            lambda connection, until: connection.ask(self.command, wanted, until, replies, is_done)
         )
         values, reasons = {}, {}
         for name, node in nodes.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from time import monotonic
 from types import MappingProxyType
 from typing import Any
@@ -49,15 +50,7 @@ class QueueCheck(BrokerProvider):
         app = import_broker().celery_app(self.remote_control)
         names = list(app.amqp.queues) if queues is None else listed(queues)
         counts: dict[str, tuple[int, int] | None] = {}
-
-        def count(connection: Any, until: float) -> bool:
-            for name in names:
-                counts[name] = connection.count(name, until)
-                if monotonic() >= until:
-                    raise TimeoutError
-            return True
-
-        contact = self.ask_broker(count)
+        contact = self.ask_broker(partial(_count, names, counts))
         if contact.driver not in (None, "amqp") and (warn_consumers, fail_consumers) != (None, None):
             raise Unavailable("Only RabbitMQ tells how many consumers a queue has. Ask for the workers instead.")
         values: dict[str, Any] = {}
@@ -84,6 +77,15 @@ class QueueCheck(BrokerProvider):
 
     def public(self, value: Any) -> Any:
         return verdicts(value)
+
+
+def _count(names: Iterable[str], counts: dict[str, tuple[int, int] | None], connection: Any, until: float) -> bool:
+    """Put messages and consumers of each queue into ``counts``. Raises ``TimeoutError`` where that takes too long."""
+    for name in names:
+        counts[name] = connection.count(name, until)
+        if monotonic() >= until:
+            raise TimeoutError
+    return True
 
 
 def _judge(messages: int, most: int | None, consumers: int, fewest: int | None) -> str | None:

@@ -123,12 +123,9 @@ def _look_at_standby(connection: Any) -> Lag:
 
 def _mysql_lag(connection: Any) -> Lag:
     """Ask MariaDB or MySQL, which may follow several primaries: the worst counts."""
-    words = "ALL SLAVES" if connection.mysql_is_mariadb else "REPLICA"
-    if not connection.mysql_is_mariadb and connection.mysql_version < (8, 0, 22):
-        words = "SLAVE"
     try:
         with connection.cursor() as cursor:
-            cursor.execute(f"SHOW {words} STATUS")
+            cursor.execute(f"SHOW {'ALL SLAVES' if connection.mysql_is_mariadb else 'REPLICA'} STATUS")
             names = [column[0].replace("Master", "Source").replace("Slave", "Replica") for column in cursor.description]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
             cursor.execute("SELECT @@global.read_only")
