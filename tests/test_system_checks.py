@@ -47,6 +47,12 @@ class SystemChecksTests(ComponentsTestCase):
         self.assertEqual(result.reasons, {"ok": "a.E0, a.E1, a.E2, a.E3, a.E4, and 3 more"})
         self.assertEqual(self.ask(checks.Critical("s3cret")).reasons, {"ok": "a message without id"})
 
+    def test_metrics_tell_the_numbers(self) -> None:
+        entry = ("checks", PATH, (), {"tags": "caches"})
+        with override_settings(STATUS_PROVIDERS={"health": [entry]}, STATUS_SHOW_DETAILS="always", CACHES={}):
+            text = self.client.get("/status/api/health?format=prometheus").content.decode()
+        self.assertIn('django_status_check_value{resource="health",check="checks",value="errors"} 1', text)
+
     @override_settings(SILENCED_SYSTEM_CHECKS=["a.W1"])
     def test_what_the_project_silenced_does_not_count(self) -> None:
         self.assertEqual(self.ask(checks.Warning("s3cret", id="a.W1")).state, "pass")

@@ -217,7 +217,7 @@ class Composite(Provider):
     def part(self, name: str, **options: Any) -> Part:
         """Return the part of that name and those options, always the same one, so that its runs are shared."""
         key = repr((name, *sorted(options.items())))
-        return self._parts.setdefault(key, Part(self.label, name, self, options))
+        return self._parts.setdefault(key, Part(self.label, name, self, options=options))
 
     def takes(self) -> Callable[..., Any]:
         return self.parts

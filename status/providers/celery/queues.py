@@ -29,6 +29,7 @@ class QueueCheck(BrokerProvider):
 
     command = "queues"
     remote_control = False
+    metrics = MappingProxyType({"messages": "gauge", "consumers": "gauge"})
     kinds = MappingProxyType(
         {
             "queues": NAMES,

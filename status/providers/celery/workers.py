@@ -35,6 +35,7 @@ class WorkerCheck(BrokerProvider):
     """
 
     command = "ping"
+    metrics = MappingProxyType({"answered": "gauge"})
     kinds = MappingProxyType(
         {
             "workers": Kind("a list of node names or patterns, or a dict of them and a number each", _is_workers),

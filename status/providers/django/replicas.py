@@ -50,6 +50,7 @@ class ReplicaCheck(DatabaseCheck):
 
     label = "replicas"
     arguments = None
+    metrics = MappingProxyType({"lag": "gauge"})
     kinds = MappingProxyType({"aliases": NAMES, "warn_lag": SECONDS, "fail_lag": SECONDS})
 
     def configured(self) -> Iterable[str]:

@@ -25,6 +25,7 @@ class SystemChecks(Provider):
     """
 
     max_age = 300
+    metrics = MappingProxyType({"errors": "gauge", "warnings": "gauge"})
     kinds = MappingProxyType({"tags": NAMES, "deploy": SWITCH})
 
     def check(self, tags: Iterable[str] | str | None = None, deploy: bool = False) -> Answer:
