@@ -147,7 +147,11 @@ class ChoiceTests(StoragesTestCase):
         self.assertEqual(list(run(self.check()).answer), ["default"])
         with override_settings(STATIC_ROOT=str(self.directory / "static")):
             result = run(self.check(aliases="staticfiles", read_only=True))
-        self.assertEqual(result.answer, {"staticfiles": True})
+        self.assertEqual((result.answer, result.state), ({"staticfiles": True}, "pass"))
+        with override_settings(STATIC_ROOT=None):
+            self.use_folder(self.directory)
+            result = run(self.check(aliases="staticfiles", read_only=True))
+        self.assertEqual(result.warnings, {"staticfiles": "STATIC_ROOT is not set: nothing was asked"})
 
     def test_two_entries_with_other_arguments_do_not_share_an_answer(self) -> None:
         self.use_folder(self.directory)

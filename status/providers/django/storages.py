@@ -64,8 +64,9 @@ class StorageCheck(AliasCheck):
             raise Unavailable("not configured in STORAGES")
         storage: Any = storages[alias]
         if isinstance(storage, FileSystemStorage):
+            setting = "STATIC_ROOT" if alias == STATICFILES else "MEDIA_ROOT"
             if not storage.base_location:
-                return Answer(True, warnings={alias: "MEDIA_ROOT is not set: nothing was asked"})
+                return Answer(True, warnings={alias: f"{setting} is not set: nothing was asked"})
             if not is_made(os.fspath(storage.location), os.R_OK | os.X_OK if read_only else os.W_OK | os.X_OK):
                 return None
         if read_only:
