@@ -9,15 +9,17 @@ from typing import Any
 
 from django.core import checks
 
-from status.providers.base import Answer, Provider, Unavailable
+from status.providers.base import Answer, Provider, Unavailable, verdicts
 from status.providers.kinds import NAMES, SWITCH, listed
 
+#: The one component of the answer.
+COMPONENT = "project"
 #: Kinds of messages that a reason names.
 MAX_NAMED = 5
 
 
 class SystemChecks(Provider):
-    """Answer ``{"ok": bool, "errors": number, "warnings": number}``: what ``manage.py check`` finds in this process.
+    """Answer ``{"project": {"ok": bool, "errors": number, "warnings": number}}``: what ``manage.py check`` finds.
 
     Entry arguments: ``tags``, as ``--tag``; with ``deploy`` the checks for deployment too, as ``--deploy``. Errors
     fail, warnings warn, and what ``SILENCED_SYSTEM_CHECKS`` names does not count. The code does not change while it
@@ -38,13 +40,13 @@ class SystemChecks(Provider):
         errors = [message for message in told if message.level >= checks.ERROR]
         warnings = [message for message in told if checks.WARNING <= message.level < checks.ERROR]
         return Answer(
-            {"ok": not errors, "errors": len(errors), "warnings": len(warnings)},
-            {"ok": _summary(errors)} if errors else {},
-            {"warnings": _summary(warnings)} if warnings else {},
+            {COMPONENT: {"ok": not errors, "errors": len(errors), "warnings": len(warnings)}},
+            {COMPONENT: _summary(errors)} if errors else {},
+            {COMPONENT: _summary(warnings)} if warnings and not errors else {},
         )
 
     def public(self, value: Any) -> Any:
-        return {"ok": value["ok"]}
+        return verdicts(value)
 
 
 def _summary(messages: list[Any]) -> str:
