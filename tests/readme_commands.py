@@ -48,7 +48,7 @@ One command line with two entrances: ``manage.py status`` inside a Django projec
     manage.py status                             # everything
     manage.py status health                      # one resource
     manage.py status ping                        # one provider
-    manage.py status ready                       # what a load balancer asks; live is there, too
+    manage.py status ready                       # what a load balancer asks; live and startup are there, too
     manage.py status health/databases -f json    # which one, where the name is in several resources
     manage.py status health --skip caches -t 1   # without one, and none may take longer than a second
     manage.py status --list                      # what there is, and where; runs nothing

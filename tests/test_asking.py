@@ -152,7 +152,7 @@ class AskTests(ComponentsTestCase):
 
     def test_unknown_names_are_told_with_those_that_there_are(self):
         for name, message in (
-            ("nope", "there is no resource 'nope'; there is: health, bad, stats, empty, live, ready"),
+            ("nope", "there is no resource 'nope'; there is: health, bad, stats, empty, live, ready, startup"),
             ("health/nope", "there is no provider 'nope'; there is: good, low, soft"),
             ("empty", "'empty' holds no check; add one to STATUS_PROVIDERS"),
         ):

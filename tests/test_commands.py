@@ -118,8 +118,8 @@ class NamesTests(SimpleTestCase):
         with override_settings(STATUS_PROVIDERS={"live": [("a", lambda: 1)], "shop": [("ready", lambda: {"b": 2})]}):
             self.assertEqual(ask("live", "-f", "json").out, '{"a": 1}\n')
             self.assertEqual(ask("ready", "-f", "json").out, '{"b": 2}\n')
-            self.assertEqual(json.loads(ask("--list", "-f", "json").out).keys(), {"live", "shop"})
-            line = 'status: there is no resource "ready"; there is: live, shop\n'
+            self.assertEqual(json.loads(ask("--list", "-f", "json").out).keys(), {"live", "shop", "startup"})
+            line = 'status: there is no resource "ready"; there is: live, shop, startup\n'
             self.assertEqual(ask("ready/"), Asked(2, "", line))
 
     @override_settings(STATUS_PROVIDERS={"shop": [("shop", lambda: {"open": True})]})
@@ -131,9 +131,9 @@ class NamesTests(SimpleTestCase):
             (
                 ["nope"],
                 'there is no resource or provider "nope"; there is: '
-                "health, stats, live, ready, ping, databases, caches, code",
+                "health, stats, live, ready, startup, ping, databases, caches, code",
             ),
-            (["nope/ping"], 'there is no resource "nope"; there is: health, stats, live, ready'),
+            (["nope/ping"], 'there is no resource "nope"; there is: health, stats, live, ready, startup'),
             (["health/nope"], 'there is no provider "nope"; there is: ping, databases, caches'),
             (["health", "--check", "nope"], 'there is no provider "nope"; there is: ping, databases, caches'),
             (["health", "--skip", "nope"], 'there is no provider "nope"; there is: ping, databases, caches'),
@@ -423,9 +423,10 @@ class ListTests(SimpleTestCase):
             (code, out),
             (
                 0,
-                "health\n  ping       /status/api/health/ping\n  databases  /status/api/health/databases\n"
-                "live\n  ping       /status/api/live/ping\n"
-                "ready\n  ping       /status/api/ready/ping\n  databases  /status/api/ready/databases\n",
+                "health\n  ping        /status/api/health/ping\n  databases   /status/api/health/databases\n"
+                "live\n  ping        /status/api/live/ping\n"
+                "ready\n  ping        /status/api/ready/ping\n  databases   /status/api/ready/databases\n"
+                "startup\n  migrations  /status/api/startup/migrations\n",
             ),
         )
         self.assertEqual(
@@ -747,7 +748,7 @@ class SettingsTests(SimpleTestCase):
         self.assertEqual(code, 2 if err else 0)
         if err:
             return err.removeprefix("python -m status: ").rstrip("\n")
-        return [name for name in json.loads(out) if name not in ("live", "ready")]
+        return [name for name in json.loads(out) if name not in ("live", "ready", "startup")]
 
     def test_without_any_the_standalone_defaults_hold(self):
         self.assertEqual(self.resources(), ["health", "stats"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from io import StringIO
 from typing import Any
 from unittest import mock
 
@@ -145,6 +146,12 @@ class StartupTests(MigrationsTestCase):
                     self.assertEqual(self.client.get("/status/api/startup/migrations").json(), {"default": True})
         with override_settings(STATUS_PROVIDERS=providers, ROOT_URLCONF="tests.urls"):
             self.assertEqual(set(self.client.get("/status/api").json()), {"stats"})
+
+    def test_it_is_a_resource_of_the_commands(self) -> None:
+        out = StringIO()
+        with override_settings(ROOT_URLCONF="tests.urls"):
+            call_command("status", "startup", "-f", "json", stdout=out)
+        self.assertEqual(out.getvalue(), '{"migrations": {"default": true}}\n')
 
     def test_it_is_not_there_where_strangers_may_not_ask_for_health(self) -> None:
         with self.assertRaises(UnknownName):

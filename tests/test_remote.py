@@ -135,6 +135,7 @@ class InstanceTests(LiveServerTestCase):
                     "health": {"ping": f"{base}/health/ping"},
                     "b": {},
                     "live": {"ping": f"{base}/live/ping"},
+                    "startup": {"migrations": f"{base}/startup/migrations"},
                     "ready": {"ping": f"{base}/ready/ping"},
                 },
             )
@@ -160,7 +161,7 @@ class InstanceTests(LiveServerTestCase):
             self.assertEqual(list(json.loads(self.ask("--list", "-f", "json").out)), ["stats", "live"])
             self.assertIn("answers 403", self.ask("ready", "--list").err)
         with override_settings(STATUS_PROVIDERS={"shop": PROVIDERS["shop"]}):
-            self.assertEqual(list(json.loads(self.ask("--list", "-f", "json").out)), ["shop", "live"])
+            self.assertEqual(list(json.loads(self.ask("--list", "-f", "json").out)), ["shop", "live", "startup"])
             self.assertEqual(self.ask("ready").code, 2)
 
     def test_quiet_is_silent_on_success_also_from_afar(self):
