@@ -108,7 +108,7 @@ def is_commit(reply: Reply) -> bool:
 DEFAULTS = {"STATUS_CHECK_PROVIDERS": {}}
 ECHO = {"args": [1, "two"], "kwargs": {"three": 3}}
 HEALTH = ("ping", "databases", "caches", "storage")
-SHOP = ("payments", "delivery", "newsletter", "uploads", "settings")
+SHOP_CHECKS = ("payments", "delivery", "newsletter", "uploads", "settings")
 FALSE = answers({"up": False})
 
 ADDRESS_ROWS = [
@@ -139,7 +139,7 @@ ADDRESS_ROWS = [
     ),
     Row("a resource shows its providers and their answers", "/status/api/health", keys=HEALTH),
     Row("a provider shows its answer", "/status/api/health/ping", answer={"pong": True}),
-    Row("a resource may have any name", "/status/api/shop", keys=SHOP),
+    Row("a resource may have any name", "/status/api/shop", keys=SHOP_CHECKS),
     Row("the API alone, mounted elsewhere, has the same addresses", "/alone/api/health/ping", answer={"pong": True}),
     Row("the API alone answers resources", "/alone/api/health/", keys=HEALTH),
     Row("the API alone answers its root", "/alone/api", keys=("health", "stats", "shop", "host")),
