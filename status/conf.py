@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -213,6 +213,20 @@ class Conf:
         lambda value: value is None or (isinstance(value, str) and value != ""),
         'Name the cache through which the processes share what the pages remember, for example "default".',
     )
+    store = Setting(
+        "STATUS_STORE",
+        None,
+        "the alias of a cache in CACHES, or None",
+        lambda value: value is None or (isinstance(value, str) and value != ""),
+        'Name a cache that all processes share, best one of its own: STATUS_STORE = "status".',
+    )
+    heartbeats = Setting(
+        "STATUS_HEARTBEATS",
+        {},
+        "a dict of name -> seconds",
+        lambda value: isinstance(value, Mapping),
+        'Write {"backup": 24 * 3600}: the name of each job, and the seconds within which it comes again.',
+    )
     page_policy = Setting(
         "STATUS_PAGE_POLICY",
         PAGE_POLICY,
@@ -227,6 +241,22 @@ class Conf:
         lambda value: isinstance(value, bool),
         "Set it to True in test settings only: checks then run in the calling thread, without a deadline.",
     )
+
+    def heartbeat_periods(self) -> tuple[dict[str, float], dict[str, Problem]]:
+        """Return name -> seconds of ``STATUS_HEARTBEATS``, and name -> the mistake of entries that cannot be used."""
+        periods, problems = {}, {}
+        for number, (name, seconds) in enumerate(self.heartbeats.items()):
+            if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 100 or "/" in name:
+                expected, hint = "a name of at most 100 characters without a slash", "Rename the heartbeat."
+                problem = Problem(f"STATUS_HEARTBEATS key {number}", expected, found(name), hint)
+                problems[f"invalid-{number}"] = problem
+            elif not is_timeout(seconds):
+                hint = "Give the seconds within which it comes again."
+                problem = Problem(f'STATUS_HEARTBEATS["{name}"]', "a positive number of seconds", found(seconds), hint)
+                problems[name] = problem
+            else:
+                periods[name] = float(seconds)
+        return periods, problems
 
     @property
     def project_path(self) -> Path:

@@ -1,13 +1,12 @@
 """The last outcomes of each check, for the strips on the pages: in bounded memory, and nowhere in the database.
 
-The engine reports each run to ``history.observe``. Where ``STATUS_HISTORY_CACHE`` names a Django cache, the processes
-share what they saw in a thread that nobody waits for, so a cache that is down or frozen costs that and nothing else.
+The engine reports each run to ``history.observe``. Where ``STATUS_STORE`` names a Django cache, or the older
+``STATUS_HISTORY_CACHE`` does, the processes share what they saw in a thread that nobody waits for, so a cache that is
+down or frozen costs that and nothing else.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import threading
 import time
@@ -19,6 +18,7 @@ from status.conf import conf
 from status.entries import Check
 from status.logs import log_once
 from status.report import Result
+from status.serialization import JSON
 from status.threads import PerProcess, Worker, close_old_connections
 
 #: Bars of a strip.
@@ -148,13 +148,13 @@ class History:
 
     def share(self, keys: Iterable[Key]) -> None:
         """Begin an exchange with the shared cache if one is configured and it is time. Does not wait for its end."""
-        alias, memory = conf.history_cache, self._memory.get()
+        alias, memory = shared_alias(), self._memory.get()
         with memory.lock:
             if alias is None or memory.exchanging or time.monotonic() < memory.exchanged_at + EXCHANGE_EVERY:
                 return
             with suppress(RuntimeError):  # no thread can be had: the next page tries again
                 known = {*keys, *memory.slots}
-                memory.worker.submit(lambda call: self._exchange(memory, alias, known))
+                memory.worker.submit(lambda call: self._exchange(memory, *alias, known))
                 memory.exchanging, memory.exchanged_at = True, time.monotonic()
 
     def close(self) -> None:
@@ -163,59 +163,57 @@ class History:
         if thread is not None:
             thread.join()
 
-    def _exchange(self, memory: Memory, alias: str, keys: set[Key]) -> None:
+    def _exchange(self, memory: Memory, setting: str, alias: str, keys: set[Key]) -> None:
         """Add what the shared cache knows of these checks to the memory, and write back what it does not know."""
         # Late: formats know the history, and the standalone command starts without Django.
-        from django.core.cache import caches
+        from status.store import Store, StoreFailed, key_of
 
         close_old_connections()
+        store = Store(setting, alias)
         try:
-            names = {cache_key(key): key for key in keys}
-            shared = caches[alias].get_many(list(names))
-            news = {}
+            names = {key_of("history", *key): key for key in keys}
+            shared = store.read(names)
+            news: dict[str, JSON] = {}
             for name, key in names.items():
                 with memory.lock:
-                    slots = merge([*memory.slots.get(key, ()), *decode(shared.get(name))])
+                    slots = merge([*memory.slots.get(key, ()), *slots_of(shared.get(name))])
                     if slots:
                         memory.slots[key] = slots
-                        news[name] = encode(slots)
-            if news := {name: text for name, text in news.items() if text != shared.get(name)}:
-                caches[alias].set_many(news, SHARED_SECONDS)
-        except Exception as error:
-            what = f'STATUS_HISTORY_CACHE "{alias}" cannot be used ({type(error).__name__})'
-            log_once(f"{what}; strips show this process only.")
+                        news[name] = rows_of(slots)
+            if news := {name: rows for name, rows in news.items() if rows != shared.get(name)}:
+                store.write(news, SHARED_SECONDS)
+        except StoreFailed as error:
+            log_once(f"{error}; strips show this process only.")
         finally:
-            caches.close_all()
             close_old_connections()
             with memory.lock:
                 memory.exchanging = False
 
 
-def cache_key(key: Key) -> str:
-    """Return a key that every cache accepts, whatever the check is called."""
-    digest = hashlib.sha256("\0".join(key).encode("utf-8", "replace")).hexdigest()[:32]
-    return f"status-history-1-{digest}"
+def shared_alias() -> tuple[str, str] | None:
+    """Return the setting and the alias of the cache through which the processes share what they saw, if they do."""
+    if conf.store is not None:
+        return "STATUS_STORE", conf.store
+    return None if conf.history_cache is None else ("STATUS_HISTORY_CACHE", conf.history_cache)
 
 
-def encode(slots: Iterable[Slot]) -> str:
+def rows_of(slots: Iterable[Slot]) -> JSON:
     """Return the slots as JSON, times to the microsecond."""
-    rows = [[round(field, 6) if isinstance(field, float) else field for field in slot] for slot in slots]
-    return json.dumps(rows, separators=(",", ":"))
+    return [[round(field, 6) if isinstance(field, float) else field for field in slot] for slot in slots]
 
 
-def decode(text: object) -> list[Slot]:
-    """Return the slots in a text from the cache; none where it is anything else, as others may write there too."""
+def slots_of(rows: JSON) -> list[Slot]:
+    """Return the slots in a value of the store; none where it is of another shape, as another version may write it."""
+    latest = time.time() + 3600  # hosts may disagree about the time
     try:
-        rows = json.loads(text) if isinstance(text, str) else []
-        latest = time.time() + 3600  # hosts may disagree about the time
         return [
             slot
-            for slot in (Slot(*row) for row in rows[:SLOTS])
+            for slot in (Slot(*row) for row in rows[:SLOTS])  # type: ignore
             if all(type(n) in (int, float) and math.isfinite(n) and n >= 0 for n in (*slot[:2], *slot[3:]))
             and slot.state in STATES
             and slot.start <= slot.end <= latest
         ]
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):  # KeyError: a slice of a dict
+    except (ValueError, TypeError, KeyError, OverflowError):  # KeyError: a slice of a dict
         return []
 
 

@@ -24,6 +24,7 @@ from django.utils.module_loading import import_string
 
 from status.providers.base import Unavailable
 from status.providers.django.aliases import AliasCheck, class_of, in_worker, is_made
+from status.store import close_cache
 
 #: Caches in this process's memory: asking one waits for nothing.
 MEMORY_CACHES = ("django.core.cache.backends.locmem.LocMemCache", "django.core.cache.backends.dummy.DummyCache")
@@ -87,7 +88,7 @@ class CacheCheck(AliasCheck):
                     reason = str(error) if isinstance(error, Unavailable) else class_of(error)
                     raise Unavailable(f"server {number} of {len(servers)}: {reason}") from error
                 finally:
-                    _close_cache(cache)
+                    close_cache(cache)
         else:
             self._ask_kept(alias, pauses)
         return None
@@ -100,7 +101,7 @@ class CacheCheck(AliasCheck):
             _round_trip(cache, pauses)
         except Exception:
             with suppress(Exception):  # it is given up in any case
-                _close_cache(cache)
+                close_cache(cache)
             del cache_handler[alias]
             if cache not in used_before:
                 raise
@@ -110,7 +111,7 @@ class CacheCheck(AliasCheck):
         """Close the caches of this thread."""
         for cache in cache_handler.all(initialized_only=True):
             with suppress(Exception):
-                _close_cache(cache)
+                close_cache(cache)
 
 
 def _backend_of(alias: str) -> type[BaseCache]:
@@ -147,11 +148,3 @@ def _round_trip(cache: BaseCache, pauses: Iterable[float]) -> None:
         raise Unavailable("did not keep what was written to it")
     if value != token:
         raise Unavailable("answered something else than was written to it")
-
-
-def _close_cache(cache: BaseCache) -> None:
-    cache.close()
-    if isinstance(cache, RedisCache):
-        # Django leaves these connections to the garbage collector, and has no public way to them.
-        for pool in cache._cache._pools.values():  # type: ignore[attr-defined]
-            pool.disconnect()

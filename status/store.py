@@ -1,0 +1,160 @@
+"""The one door to the cache that all processes share (``STATUS_STORE``).
+
+What lies there is JSON text, signed with ``SECRET_KEY`` for the key that it is kept under. Anything else is ignored, as
+others may write there too. But Django's caches unpickle what they read before this module sees it: who can write to the
+cache can run code in every process that reads it.
+
+All methods wait for the cache, which may hang: callers have a thread that nobody waits for longer than they want to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+from django.core.cache import BaseCache, caches
+from django.core.cache.backends.redis import RedisCache
+from django.core.signing import BadSignature, Signer
+
+from status.conf import conf
+from status.exceptions import StatusError
+from status.logs import log_once
+from status.serialization import JSON
+
+#: Characters of a value. Longer ones are not read.
+MAX_CHARACTERS = 100_000
+#: Seconds to wait before what was written is read again: replicas lag behind.
+PAUSES = (0.0, 0.05, 0.2)
+#: What a cache raises that finds something else than it has written itself; connections raise other errors.
+GARBLED = (
+    pickle.UnpicklingError,
+    zlib.error,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+
+
+class StoreFailed(StatusError):
+    """The store cannot be used. The text names the setting and a class of exceptions, and is safe to show."""
+
+
+class Store(NamedTuple):
+    """A Django cache that is shared by all processes.
+
+    setting, alias: the setting that names it, and the name.
+    """
+
+    setting: str
+    alias: str
+
+    @classmethod
+    def configured(cls) -> Store | None:
+        """Return the store that ``STATUS_STORE`` names."""
+        return None if conf.store is None else cls("STATUS_STORE", conf.store)
+
+    def read(self, keys: Iterable[str]) -> dict[str, JSON]:
+        """Return the values that there are, by their keys. Raises ``StoreFailed``."""
+        values: dict[str, JSON] = {}
+        with self._cache() as cache:
+            for key, text in _get_many(cache, list(keys)).items():
+                try:
+                    values[key] = decode(key, text)
+                except BadSignature as error:
+                    what = f'{self.setting} "{self.alias}" holds values that are not from this app and SECRET_KEY'
+                    log_once(f"{what}; they are ignored.", error)
+        return values
+
+    def write(self, values: Mapping[str, JSON], seconds: float | None = None) -> None:
+        """Write the values, for so many seconds or without a limit. Raises ``StoreFailed``.
+
+        Some caches say nothing where they cannot write.
+        """
+        with self._cache() as cache:
+            cache.set_many({key: encode(key, value) for key, value in values.items()}, seconds)
+
+    def keep(self, values: Mapping[str, JSON]) -> None:
+        """Write the values without a limit in time, and look whether they are there. Raises ``StoreFailed`` if not.
+
+        What somebody else has written meanwhile is as good.
+        """
+        with self._cache() as cache:
+            texts = {key: encode(key, value) for key, value in values.items()}
+            before = _get_many(cache, list(texts))
+            cache.set_many(texts, None)
+            for pause in PAUSES:
+                time.sleep(pause)
+                after = _get_many(cache, list(texts))
+                if all(after.get(key) not in (None, before.get(key)) for key in texts) or after == texts:
+                    return
+        raise StoreFailed(f'{self.setting} "{self.alias}" does not keep what is written to it')
+
+    @contextmanager
+    def _cache(self) -> Iterator[BaseCache]:
+        try:
+            yield caches[self.alias]
+        except Exception as error:  # of any client library
+            raise StoreFailed(f'{self.setting} "{self.alias}" cannot be used ({type(error).__name__})') from error
+        finally:
+            # The next call makes a new client: this one may be stale by then, or think that a server is still down.
+            with suppress(Exception):  # there is no such alias, or the client library raises
+                cache = caches[self.alias]
+                del caches[self.alias]
+                close_cache(cache)
+
+
+def close_cache(cache: BaseCache) -> None:
+    """Close a cache with its connections. Raises what its client library does."""
+    cache.close()
+    if isinstance(cache, RedisCache):
+        # Django leaves these connections to the garbage collector, and has no public way to them.
+        for pool in cache._cache._pools.values():  # type: ignore[attr-defined]
+            pool.disconnect()
+
+
+def key_of(kind: str, *names: str) -> str:
+    """Return a key that every cache accepts, whatever the names are."""
+    digest = hashlib.sha256("\0".join(names).encode("utf-8", "replace")).hexdigest()[:32]
+    return f"status-{kind}-1-{digest}"
+
+
+def encode(key: str, value: JSON) -> str:
+    """Return the text that is kept under ``key``. Raises ``ImproperlyConfigured`` without a ``SECRET_KEY``."""
+    return _signer(key).sign(json.dumps(value, separators=(",", ":")))
+
+
+def decode(key: str, text: object) -> JSON:
+    """Return the value in a text from the cache. Raises ``BadSignature`` for what ``encode`` has not written."""
+    if not isinstance(text, str) or len(text) > MAX_CHARACTERS:
+        raise BadSignature("not a text within the limit")
+    value: JSON = json.loads(_signer(key).unsign(text))
+    return value
+
+
+def _signer(key: str) -> Signer:
+    return Signer(salt=f"status.store.{key}")
+
+
+def _get_many(cache: BaseCache, keys: list[str]) -> dict[str, Any]:
+    """Return what the cache holds. What it cannot read itself hides nothing else."""
+    try:
+        return cache.get_many(keys)
+    except GARBLED:
+        found: dict[str, Any] = {}
+    for key in keys:
+        try:
+            value = cache.get(key)
+        except GARBLED as error:
+            value = error
+        if value is not None:
+            found[key] = value
+    return found

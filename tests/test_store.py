@@ -1,0 +1,141 @@
+"""The store: what others write to the shared cache is ignored, and what cannot be kept is an error."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from unittest import mock
+
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.signing import Signer
+from django.test import SimpleTestCase, override_settings
+
+from status import logs, store
+from status.store import MAX_CHARACTERS, Store, StoreFailed, encode, key_of
+
+LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "store"}
+SHARED = Store("STATUS_STORE", "default")
+KEY, OTHER = key_of("test", "one"), key_of("test", "two")
+
+
+class Forgetful(LocMemCache):
+    """Says nothing where it cannot write, as a database cache without the right to."""
+
+    def set(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing."""
+
+
+class Lagging(LocMemCache):
+    """Shows what was written when it is read the second time, as a replica."""
+
+    reads = 0
+
+    def get_many(self, *args: Any, **kwargs: Any) -> Any:
+        Lagging.reads += 1
+        return super().get_many(*args, **kwargs) if Lagging.reads > 2 else {}
+
+
+class Unreadable(LocMemCache):
+    """Holds something under ``KEY`` that no pickle is."""
+
+    def get(self, key: Any, *args: Any, **kwargs: Any) -> Any:
+        if key == KEY:
+            raise EOFError
+        return super().get(key, *args, **kwargs)
+
+    get_many = BaseCache.get_many
+
+
+def use(backend: str, **settings: Any) -> override_settings:
+    return override_settings(CACHES={"default": {**LOCMEM, "BACKEND": f"{__name__}.{backend}"}}, **settings)
+
+
+@override_settings(CACHES={"default": LOCMEM})
+class StoreTests(SimpleTestCase):
+    def setUp(self) -> None:
+        self.addCleanup(caches["default"].clear)
+        self.addCleanup(logs._logged_at.clear)
+        logs._logged_at.clear()
+        pauses = mock.patch.object(store, "PAUSES", (0.0, 0.0))
+        pauses.start()
+        self.addCleanup(pauses.stop)
+
+    def test_what_was_written_is_read(self):
+        SHARED.write({KEY: {"at": 1.5}, OTHER: [1, "ä", None]}, 60)
+        self.assertEqual(SHARED.read([KEY, OTHER, key_of("test", "three")]), {KEY: {"at": 1.5}, OTHER: [1, "ä", None]})
+
+    def test_a_text_can_be_read_by_people_and_is_signed(self):
+        SHARED.keep({KEY: {"at": 1}})
+        text, _, signature = caches["default"].get(KEY).rpartition(":")
+        self.assertEqual(json.loads(text), {"at": 1})
+        self.assertGreater(len(signature), 20)
+
+    def test_garbled_and_forged_values_are_ignored_and_told_once(self):
+        forged = Signer(key="another key", salt=f"status.store.{KEY}").sign('{"at": 1}')
+        moved = encode(OTHER, {"at": 1})
+        for value in (7, b"[]", "", "{}", '{"at": 1}', forged, moved, encode(KEY, "x" * MAX_CHARACTERS), object):
+            with self.subTest(value=str(value)[:40]):
+                logs._logged_at.clear()
+                caches["default"].set(KEY, value)
+                caches["default"].set(OTHER, encode(OTHER, 1))
+                with self.assertLogs("status", "WARNING") as caught:
+                    self.assertEqual(SHARED.read([KEY, OTHER]), {OTHER: 1})
+                    SHARED.read([KEY])
+                self.assertEqual(len(caught.output), 1)
+                self.assertIn('STATUS_STORE "default" holds values that are not from this app', caught.output[0])
+
+    def test_what_the_cache_itself_cannot_read_hides_nothing_else(self):
+        with use("Unreadable"), self.assertLogs("status", "WARNING"):
+            SHARED.write({OTHER: 1})
+            self.assertEqual(SHARED.read([KEY, OTHER, key_of("test", "three")]), {OTHER: 1})
+
+    def test_a_secret_key_that_was_rotated_is_still_known(self):
+        SHARED.keep({KEY: 1})
+        with override_settings(SECRET_KEY="new" * 20, SECRET_KEY_FALLBACKS=["a", store.Signer().key]):
+            self.assertEqual(SHARED.read([KEY]), {KEY: 1})
+
+    def test_a_cache_that_keeps_nothing_is_an_error(self):
+        for backend in ("Forgetful", "Dummy"):
+            with self.subTest(backend=backend):
+                dummy = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+                override = override_settings(CACHES=dummy) if backend == "Dummy" else use(backend)
+                with override, self.assertRaisesMessage(StoreFailed, "does not keep what is written to it"):
+                    SHARED.keep({KEY: 1})
+
+    def test_what_another_process_wrote_meanwhile_is_as_good(self):
+        SHARED.keep({KEY: 1})
+        SHARED.keep({KEY: 1})
+        write = LocMemCache.set_many
+
+        def interrupted(cache: Any, *args: Any) -> None:
+            write(cache, *args)
+            cache.set(KEY, encode(KEY, 3))
+
+        with mock.patch.object(LocMemCache, "set_many", interrupted):
+            SHARED.keep({KEY: 2})
+        self.assertEqual(SHARED.read([KEY]), {KEY: 3})
+
+    def test_a_replica_that_lags_is_waited_for(self):
+        Lagging.reads = 0
+        with use("Lagging"):
+            SHARED.keep({KEY: 1})
+
+    def test_what_cannot_be_used_is_an_error_without_secrets(self):
+        missing = Store("STATUS_STORE", "nowhere")
+        for shared, settings, reason in (
+            (missing, {}, "InvalidCacheBackendError"),
+            (SHARED, {"SECRET_KEY": ""}, "ImproperlyConfigured"),
+        ):
+            for ask in (lambda one: one.read([KEY]), lambda one: one.keep({KEY: 1}), lambda one: one.write({KEY: 1})):
+                SHARED.keep({KEY: 1})
+                with self.subTest(reason=reason), override_settings(**settings):
+                    expected = f'STATUS_STORE "{shared.alias}" cannot be used ({reason})'
+                    with self.assertRaisesMessage(StoreFailed, expected):
+                        ask(shared)
+
+    def test_a_key_suits_every_cache(self):
+        self.assertRegex(key_of("history", "health", "a name with spaces\n" * 50), r"\A[a-z0-9-]{1,100}\Z")
+        self.assertNotEqual(key_of("history", "a", "bc"), key_of("history", "ab", "c"))
+        self.assertNotEqual(key_of("beat", "a"), key_of("start", "a"))
