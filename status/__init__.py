@@ -5,16 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from status.asking import aask, ask, preload
+    from status.heartbeats import heartbeat
     from status.report import Report, Result
 
 __version__ = "3.0.0"
 
-__all__ = ["Report", "Result", "aask", "ask", "preload"]
+__all__ = ["Report", "Result", "aask", "ask", "heartbeat", "preload"]
 
 #: Name -> the module that defines it, imported when it is first used: settings files import this package.
 _EXPORTS = {
     "ask": "status.asking",
     "aask": "status.asking",
+    "heartbeat": "status.heartbeats",
     "preload": "status.asking",
     "Report": "status.report",
     "Result": "status.report",

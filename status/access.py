@@ -111,6 +111,25 @@ def settled_access(request: HttpRequest) -> Access | None:
     return access_of(True) if near else None
 
 
+def may_change(request: HttpRequest) -> bool:
+    """Return whether the caller has authority, and is no page of another site that sends somebody's browser here.
+
+    Takes a second at most. That a caller may see everything is not enough.
+    """
+    if admits(has_token, request):
+        return True
+    is_ours = has_allowed_host(request)
+    host = request.get_host() if is_ours else request.META.get("HTTP_HOST", "")
+    page = request.META.get("HTTP_ORIGIN")  # browsers send it with every POST, scripts do not
+    if not (is_ours or parse_address(host)) or (page is not None and page.partition("//")[2] != host):
+        return False
+    if settings.DEBUG or admits(is_near, request):
+        return True
+    find = partial(is_known, request)
+    asked = conf.permission is not None or carries_user(request)
+    return asked and (find() if conf.synchronous else user_lookups.call(find, None)) is True
+
+
 def access_of(authorized: bool) -> Access:
     """Return the rights of an authorized or an anonymous caller."""
     # As they are written: a mistake in ``STATUS_SHOW_DETAILS`` shows nothing to anybody, and one in ``STATUS_PUBLIC``

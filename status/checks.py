@@ -28,9 +28,11 @@ from django.utils.module_loading import import_string
 
 from status.access import HASHED, MIN_TOKEN, UNIX, is_digest, networks, secret_keys
 from status.classic import NAMES
+from status.cli.arguments import VERBS
 from status.conf import DJANGO_PROVIDERS, LOWER_IN_CLASSIC, conf, found
 from status.mounts import Mount, mounts_of
 from status.providers.base import Unavailable
+from status.providers.django.caches import MEMORY_CACHES
 from status.providers.django.databases import NO_ENGINE, DatabaseCheck
 from status.registry import registry
 
@@ -46,6 +48,8 @@ HARMLESS_IN_FRONT = (
 )
 SECURITY = "django.middleware.security.SecurityMiddleware"
 NEW_TOKEN = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+#: The first word of addresses below ``api/`` that are no resource.
+RESERVED = ("beat",)
 #: Seconds after which gunicorn and Kubernetes have given up before the answer comes.
 LONG_TIMEOUT = 10
 #: Tokens that stand in somebody's documentation.
@@ -231,6 +235,41 @@ def path_warnings() -> Iterator[CheckMessage]:
             yield Warning(message, "The old path is deprecated. Write the new one in the settings.", id="status.W023")
 
 
+def store_warnings() -> Iterator[CheckMessage]:
+    """Yield a store that is none, or not for every host, and heartbeats that cannot be used or have no store."""
+    for problem in conf.heartbeat_periods()[1].values():
+        yield Warning(str(problem), problem.hint, id="status.W030")
+    alias = conf.store
+    if alias is None:
+        if conf.heartbeats:
+            hint = "Set it to the alias of a cache that all processes share."
+            yield Warning("STATUS_HEARTBEATS should come with STATUS_STORE, and it is not set.", hint, id="status.W031")
+        return
+    backend = settings.CACHES.get(alias, {}).get("BACKEND")
+    what = hint = ""
+    if alias not in settings.CACHES:
+        what, hint = "none", f"There is: {', '.join(settings.CACHES)}."
+    elif backend in MEMORY_CACHES:
+        what, hint = f"one of {backend.rpartition('.')[2]}", "Name one of Redis, Memcached or a database."
+    elif backend == "django.core.cache.backends.filebased.FileBasedCache":
+        what = "files, which are for one host and a demonstration"
+        hint = "They are culled at MAX_ENTRIES (300), and two processes may both win add(). Use Redis or a database."
+    if what:
+        message = f'STATUS_STORE should name a cache that all processes share; CACHES["{alias[:40]}"] is {what}.'
+        yield Warning(message, hint, id="status.W032")
+
+
+def reserved_warnings() -> Iterator[CheckMessage]:
+    """Yield resources that are called like an address or a sub-command of the app's own."""
+    for name in registry:
+        if name in VERBS or name in RESERVED:
+            message = (
+                f'The resource "{name}" should be called differently: the app has a sub-command or address "{name}".'
+            )
+            hint = f"It wins in addresses; on the command line it is asked for as {name}/."
+            yield Warning(message, hint, id="status.W033")
+
+
 def database_warnings() -> Iterator[CheckMessage]:
     """Yield databases that models are kept in and that DATABASES leaves empty: often DATABASE_URL is not set."""
     for alias in DatabaseCheck().configured():
@@ -342,6 +381,8 @@ HINTS = (
     address_warnings,
     urlconf_warnings,
     name_clash_warnings,
+    store_warnings,
+    reserved_warnings,
 )
 WARNINGS = (access_warnings, middleware_warnings, provider_warnings, name_warnings)
 

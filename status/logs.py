@@ -52,13 +52,18 @@ class FailureLog:
         self._reason = None
 
 
-def log_once(message: str, error: BaseException | None = None, level: int = logging.WARNING) -> None:
-    """Log a message, unless the same one was logged in the last minute. ``message`` quotes no caller."""
+def log_once(
+    message: str, error: BaseException | None = None, level: int = logging.WARNING, *, example: str = ""
+) -> None:
+    """Log a message, unless the same one was logged in the last minute. ``message`` quotes no caller.
+
+    example: what may differ from time to time, added to the message.
+    """
     now = monotonic()
     if now - _logged_at.get(message, -LOG_EVERY) >= LOG_EVERY:
         _logged_at[message] = now
         what = message if error is None else f"{message}: {type(error).__name__}"
-        logger.log(level, "%s (logged at most once in %d s)", what, LOG_EVERY)
+        logger.log(level, "%s%s (logged at most once in %d s)", what, example, LOG_EVERY)
         if error is not None and logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s\n%s", message, trace_of(error))
 

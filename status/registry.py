@@ -94,7 +94,7 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         conf = self.conf
         defaults = DJANGO_PROVIDERS if conf.in_django else STANDALONE_PROVIDERS
         providers, added = conf.read("STATUS_PROVIDERS", defaults), conf.read("STATUS_CHECK_PROVIDERS", {})
-        settings = (providers, added, conf.celery_workers)
+        settings = (providers, added, conf.celery_workers, bool(conf.heartbeats))
         try:
             unchanged = bool(settings == self._seen)
         except Exception:  # an argument that cannot be compared, as arrays cannot
@@ -152,10 +152,18 @@ class Configured:
 
     providers, added: ``STATUS_PROVIDERS`` and ``STATUS_CHECK_PROVIDERS`` as they are written.
     workers: ``STATUS_CELERY_WORKERS``.
+    heartbeats: whether there are any in ``STATUS_HEARTBEATS``.
     defaults: the set in force where ``providers`` cannot be used.
     """
 
-    def __init__(self, providers: Any, added: Any, workers: Sequence[str], defaults: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        providers: Any,
+        added: Any,
+        workers: Sequence[str],
+        heartbeats: bool,
+        defaults: Mapping[str, Any],
+    ) -> None:
         self.resources: dict[str, dict[str, Check]] = {}
         self.problems: list[Problem] = []
         self.remarks: list[Problem] = []
@@ -175,6 +183,9 @@ class Configured:
             path = f"status.providers.celery.{resource}.celery"
             check = Check(resource, "celery", path, kwargs={"workers": list(workers)})
             self.resources.setdefault(resource, {}).setdefault("celery", check)
+        if heartbeats:
+            check = Check("health", "heartbeats", "status.providers.health.heartbeats")
+            self.resources.setdefault("health", {}).setdefault("heartbeats", check)
 
     def replaced(self, stand_ins: Mapping[tuple[str, str], Check]) -> Configured:
         """Return the same with other checks in the place of those of their resource and name."""

@@ -33,6 +33,7 @@ class Result(NamedTuple):
     error: a safe sentence when the provider itself failed, else None. Never an exception's own text.
     reasons: component -> safe sentence, for components that fail. For callers who may see details.
     warnings: component -> safe sentence, for components that are not well, but no reason to answer 503.
+    ages: heartbeat -> seconds since it was last heard.
     duration: seconds the run took, or has taken so far when it is still running; None where nobody told.
     durations: component -> seconds, where components are asked side by side.
     started_at: when the run began, seconds since the epoch.
@@ -54,6 +55,7 @@ class Result(NamedTuple):
     error: str | None = None
     reasons: Mapping[str, str] = MappingProxyType({})
     warnings: Mapping[str, str] = MappingProxyType({})
+    ages: Mapping[str, float] = MappingProxyType({})
     duration: float | None = None
     durations: Mapping[str, float] = MappingProxyType({})
     started_at: float = 0.0

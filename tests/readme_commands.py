@@ -63,7 +63,7 @@ logged. Long options may be cut short and spelled as in 2.x (``--error_on_fail``
 
 {exit_codes}
 
-A resource that is called ``wait`` or ``snippet`` is asked for with a slash, as ``wait/``.
+A resource that is called ``wait``, ``snippet`` or ``beat`` is asked for with a slash, as ``wait/``.
 
 **Settings of django_status.** ``-s MODULE``, else ``DJANGO_STATUS_SETTINGS``, else ``DJANGO_SETTINGS_MODULE``, else the
 defaults: ``ping`` and ``code``. A plain module, or a class in one, holds the same settings as a Django project would.
@@ -102,6 +102,15 @@ answer of some other application, are a wrong question: 2, UNKNOWN, and a hint.
 
 Exit code 0 as soon as nothing fails, here for three seconds without interruption; 1 when 60 seconds are over. With
 ``--url`` it waits for a server to come up.
+
+**Beat.** For cron and shell scripts, which tell so that they have run; see `Heartbeats <docs/heartbeats.rst>`_:
+
+.. code-block:: shell
+
+    pg_dump shop > shop.sql && manage.py status beat backup
+    django_status beat backup --url https://shop.example.com/status/ --token-file /run/secrets/status
+
+Exit code 0 once the beat is kept, 1 where it is lost, 2 for a name that is not in ``STATUS_HEARTBEATS``.
 
 **Snippets.** ``manage.py status snippet KIND`` prints configuration that is ready to paste, with the addresses of your
 project and with timeouts that match the deadlines of your checks. KIND is one of {snippets}. The server is taken to be

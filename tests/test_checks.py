@@ -281,6 +281,39 @@ class WarningTests(ChecksTestCase):
             self.assertFinds("W012", "status_providers should be written STATUS_PROVIDERS.")
 
 
+class StoreTests(ChecksTestCase):
+    heartbeats = {"STATUS_HEARTBEATS": {"backup": 86_400}}
+
+    def test_heartbeats_without_a_store(self) -> None:
+        self.assertFinds("W031", "STATUS_HEARTBEATS should come with STATUS_STORE", **self.heartbeats)
+
+    def test_heartbeats_that_cannot_be_used(self) -> None:
+        for entries, message in (
+            ({"backup": 0}, 'STATUS_HEARTBEATS["backup"] should be a positive number of seconds, not 0.'),
+            ({5: 5}, "STATUS_HEARTBEATS key 0 should be a name of at most 100 characters without a slash, not 5."),
+        ):
+            shared = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://"}}
+            self.assertFinds("W030", message, STATUS_HEARTBEATS=entries, STATUS_STORE="default", CACHES=shared)
+        self.assertFinds("E001", "STATUS_HEARTBEATS should be a dict of name -> seconds", STATUS_HEARTBEATS=["backup"])
+
+    def test_a_store_that_is_none(self) -> None:
+        for alias, backend, message in (
+            ("nowhere", "locmem.LocMemCache", 'CACHES["nowhere"] is none.'),
+            ("default", "locmem.LocMemCache", 'CACHES["default"] is one of LocMemCache.'),
+            ("default", "dummy.DummyCache", 'CACHES["default"] is one of DummyCache.'),
+            ("default", "filebased.FileBasedCache", "files, which are for one host and a demonstration"),
+        ):
+            caches = {"default": {"BACKEND": f"django.core.cache.backends.{backend}", "LOCATION": "/nowhere"}}
+            self.assertFinds("W032", message, STATUS_STORE=alias, CACHES=caches, **self.heartbeats)
+        shared = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "store"}}
+        self.assertFindsNothing(STATUS_STORE="default", CACHES=shared, **self.heartbeats)
+
+    def test_a_resource_that_is_called_like_an_address_or_sub_command(self) -> None:
+        for name in ("beat", "wait"):
+            message = f'The resource "{name}" should be called differently'
+            self.assertFinds("W033", message, STATUS_CHECK_PROVIDERS={name: [("ping", PING)]})
+
+
 class IdTests(SimpleTestCase):
     def test_each_id_belongs_to_one_check(self) -> None:
         source = Path(checks.__file__).read_text()

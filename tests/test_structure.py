@@ -32,10 +32,12 @@ LEVELS = {
     "status.serialization": 1,
     "status.signals": 1,
     "status.http": 1,
+    "status.store": 1,
     # What a check is, and what it answers.
     "status.report": 2,
     "status.providers": 2,
     "status.entries": 2,
+    "status.heartbeats": 2,
     # What asks, and what is made of the answers.
     "status.registry": 3,
     "status.engine": 3,
@@ -57,6 +59,7 @@ LEVELS = {
     # Entry points.
     "status.__main__": 5,
     "status.admin": 5,
+    "status.tasks": 5,
     "status.apps": 5,
     "status.management": 5,
     "status.models": 5,
@@ -178,7 +181,9 @@ class ForbiddenTests(SimpleTestCase):
         for name, path in modules().items():
             with self.subTest(module=name):
                 text = path.read_text()
-                self.assertNotRegex(text, r"ThreadPoolExecutor\(|multiprocessing|\.to_thread\(|thread_sensitive=False")
+                self.assertNotRegex(
+                    text, r"ThreadPoolExecutor\(|(import|from) multiprocessing|\.to_thread\(|thread_sensitive=False"
+                )
                 for start in re.findall(r"threading\.Thread\(.*\)", text):
                     self.assertIn("daemon=True", start)
 
@@ -272,6 +277,7 @@ class PromisedPathsTests(SimpleTestCase):
             f"status.providers.django.health.{name}"
             for name in ("mail", "migrations", "replicas", "storages", "system_checks", "tasks")
         ),
+        "status.providers.health.heartbeats",
         "status.providers.Provider",
         "status.registry.ResourceRegistry",
         "status.management.commands.status.Command",
@@ -296,7 +302,7 @@ class PromisedPathsTests(SimpleTestCase):
                 self.assertIsNotNone(import_string(path))
 
     def test_built_in_providers_are_callable(self):
-        for path in self.PATHS[:16]:
+        for path in self.PATHS[:17]:
             with self.subTest(path=path):
                 self.assertTrue(callable(import_string(path)))
 

@@ -9,10 +9,10 @@ from django.urls.converters import StringConverter, get_converters
 from django.urls.resolvers import RegexPattern
 from django.views.defaults import page_not_found
 
-from status.api.views import ReportView
+from status.api.views import BeatView, ReportView
 from status.registry import UnknownName, registry
 
-report = ReportView.as_view()
+report, beat = ReportView.as_view(), BeatView.as_view()
 
 
 class ConfiguredResource(StringConverter):
@@ -87,7 +87,13 @@ def addresses(prefix: str, resource: str) -> list[URLPattern | URLResolver]:
 
 
 #: The addresses as ``status.urls`` has them, beside the pages.
-with_api = [*addresses("api/", "<str:resource>"), path("api", report, name="api_root"), Names(".", "api/")]
+with_api = [
+    path("api/beat/<str:name>/", beat),
+    path("api/beat/<str:name>", beat, name="api_beat"),
+    *addresses("api/", "<str:resource>"),
+    path("api", report, name="api_root"),
+    Names(".", "api/"),
+]
 #: Without pages, they answer without ``api/`` as well, and are named so where the mount itself ends in ``api/``.
 without_pages = [
     *with_api,

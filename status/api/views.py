@@ -1,4 +1,7 @@
-"""Addresses that answer with checks: authorize the caller, choose a format, run the checks, render the report."""
+"""Addresses that answer with checks: authorize the caller, choose a format, run the checks, render the report.
+
+One takes heartbeats. It imports the store late, with the first of them: most projects have none.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 from django.core.exceptions import DisallowedHost, TooManyFieldsSent
@@ -14,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.encoding import escape_uri_path
 from django.views.generic import View
 
-from status.access import ALWAYS_OPEN, Access, aaccess_for, access_for, access_of
+from status.access import ALWAYS_OPEN, Access, aaccess_for, access_for, access_of, may_change
 from status.conf import conf
 from status.engine import engine
 from status.exceptions import StatusError
@@ -27,6 +30,7 @@ from status.report import Report
 
 PONG = b'{"pong": true}'
 METHODS = ["get", "head", "options"]
+BEAT_METHODS = ["post"]
 
 
 def problem(status: int, **body: object) -> StatusResponse:
@@ -233,6 +237,40 @@ class ReportView(StatusView):
             addresses[check.resource][check.name] = root + way
         document = addresses if selection.resource is None else addresses[selection.resource]
         return allow(StatusResponse(json.dumps(document), "application/json"))
+
+
+class BeatView(StatusView):
+    """Takes the heartbeat that the address names, from a caller with authority. POST only."""
+
+    http_method_names = BEAT_METHODS
+
+    def dispatch(self, request: HttpRequest, name: str) -> HttpResponse:
+        if "beat" in registry:  # a resource of the project's
+            return ReportView.as_view()(request, resource="beat", provider=name)
+        return cast("HttpResponse", super().dispatch(request, name=name))
+
+    def post(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Return 204 once the store has the beat, 503 with a reason where that cannot be said in time."""
+        # Late: see the top.
+        from status.heartbeats import UnknownHeartbeat, send
+        from status.store import StoreFailed
+
+        if not may_change(request):
+            return refused(access_of(False))
+        try:
+            send(name)
+        except UnknownHeartbeat as error:
+            return problem(404, error=str(error), heartbeats=error.known)
+        except StoreFailed as error:
+            return problem(503, error=f"The heartbeat is lost: {error}.")
+        response = StatusResponse("", status=204)
+        del response["Content-Type"]
+        return response
+
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = problem(405, error="Send a heartbeat with POST.")
+        response["Allow"] = "POST"
+        return response
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ HUMAN = "human"
 VERBS = {
     "wait": "wait until a resource or provider is healthy, for start scripts",
     "snippet": "print configuration for other tools, with the addresses of this project",
+    "beat": "tell that a job has run, for cron and shell scripts",
 }
 #: What there is a snippet for, and what that is.
 SNIPPETS = {
@@ -82,8 +83,8 @@ class CannotAsk(StatusError):
 class Options(NamedTuple):
     """What was typed. The fields after the first two are named as the long options, also in ``call_command``.
 
-    verb: ``wait`` or ``snippet``, else None.
-    name: the resource or provider that was named, or the kind of a snippet.
+    verb: one of ``VERBS``, else None.
+    name: the resource or provider that was named, the kind of a snippet, or the name of a heartbeat.
     """
 
     verb: str | None = None
@@ -186,6 +187,8 @@ def help_text(options: Options, prog: str, in_django: bool, resources: Mapping[s
     )
     if verb == "snippet":
         parser.add_argument("kind", metavar="KIND", help=", ".join(SNIPPETS))
+    elif verb == "beat":
+        parser.add_argument("name", metavar="NAME", help="as in STATUS_HEARTBEATS")
     elif verb == "wait" or name is None:
         parser.add_argument("name", nargs="?", metavar="NAME", help=choices)
     add_options(parser, verb)
@@ -229,14 +232,15 @@ def add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
         group.add_argument("--for", type=seconds, dest="wait_for", metavar="SECONDS", help=text)
         text = "healthy for that long without interruption (0)"
         group.add_argument("--stable", type=partial(seconds, zero=True), metavar="SECONDS", help=text)
-    if not {None, "wait"} & set(verbs):
+    if set(verbs) == {"snippet"}:
         parser.add_argument("--url", help="where the app is mounted, as the other tool reaches it")
         parser.add_argument("--list", help="show what there is a snippet for", **flag)
         return
     group = parser.add_argument_group("question")
     group.add_argument("-q", "--quiet", help="print nothing unless there is trouble", **flag)
-    group.add_argument("--check", action="append", metavar="NAME", help="run only this provider; repeatable")
-    group.add_argument("--skip", action="append", metavar="NAME", help="do not run this provider; repeatable")
+    if {None, "wait"} & set(verbs):
+        group.add_argument("--check", action="append", metavar="NAME", help="run only this provider; repeatable")
+        group.add_argument("--skip", action="append", metavar="NAME", help="do not run this provider; repeatable")
     text = "deadline of each provider instead of its own; with --url, of the whole exchange (10)"
     group.add_argument("-t", "--timeout", type=seconds, metavar="SECONDS", help=text)
     group = parser.add_argument_group("a running instance instead of this process")

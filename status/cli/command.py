@@ -83,6 +83,12 @@ def run(options: Options, terminal: Terminal) -> int:
         terminal.write(listed_snippets() if options.list else snippet(options.name, options.url))
         return 0
     target = Local() if options.url is None else Instance(options)
+    if options.verb == "beat":
+        if options.name is None:
+            raise CannotAsk("beat takes a name of STATUS_HEARTBEATS")
+        target.beat(options.name, options)
+        terminal.write("" if options.quiet else f"{options.name}: heard")
+        return 0
     if options.list:
         terminal.write(_listed(target, options))
         return 0

@@ -67,6 +67,21 @@ class Local:
         finally:
             engine.observers.remove(observe)
 
+    def beat(self, name: str, options: Options) -> None:
+        """Have the store of this project keep a beat. Raises CannotAsk."""
+        if not conf.in_django:
+            raise CannotAsk("beat needs the settings of a Django project, or --url")
+        # Late: a standalone answer is given without Django, whose import takes far longer.
+        from status.heartbeats import UnknownHeartbeat, send
+        from status.store import StoreFailed
+
+        try:
+            send(name, options.timeout)
+        except UnknownHeartbeat as error:
+            raise no_such("heartbeat", name, error.known) from error
+        except StoreFailed as error:
+            raise CannotAsk(f"the heartbeat is lost: {error}", down=conf.store is not None) from error
+
     def _select(self, name: str | None, check: Collection[str] = (), skip: Collection[str] = ()) -> Selection:
         try:
             return registry.select(*resolve(name, registry, registry.presets()), only=check, skip=skip)
@@ -143,6 +158,16 @@ class Instance:
             health = response if known is HEALTH else self._get(named, options, HEALTH)
             failing = read_report(health, *named).failing
         return response.body.decode("utf-8", "replace"), failing
+
+    def beat(self, name: str, options: Options) -> None:
+        """Have the instance keep a beat. Raises CannotAsk."""
+        self._deadline = monotonic() + self.timeout
+        response = self._send("POST", path_of("beat", name))
+        lost = (response.json() or {}).get("error") if response.status == 503 else None
+        if isinstance(lost, str):
+            raise CannotAsk(f"{self.url}: {lost}", down=True)
+        if response.status != 204:
+            raise self._refusal(response)
 
     def _send(self, method: str, target: str) -> ServerResponse:
         # Late: http.client and ssl take as long to import as all that a command without --url needs.

@@ -30,6 +30,7 @@ class Outcome(NamedTuple):
     error: str | None = None
     reasons: Mapping[str, str] = MappingProxyType({})
     warnings: Mapping[str, str] = MappingProxyType({})
+    ages: Mapping[str, float] = MappingProxyType({})
     cut: int = 0
 
     @classmethod
@@ -168,6 +169,7 @@ def outcome_of(check: Check | Part, value: Any) -> Outcome:
         sound=plain.sound,
         reasons=_sentences(answer.reasons),
         warnings=_sentences(answer.warnings),
+        ages={str(name): float(seconds) for name, seconds in answer.ages.items()},
         cut=plain.cut,
     )
 
@@ -222,6 +224,7 @@ class Asked(NamedTuple):
             error=outcome.error,
             reasons=outcome.reasons,
             warnings=outcome.warnings,
+            ages={name: seconds + age for name, seconds in outcome.ages.items()},
             duration=max(durations.values(), default=0.0),
             durations={name: seconds for name, seconds in durations.items() if name is not None},
             started_at=started_at if self.executions else time.time(),

@@ -34,6 +34,7 @@ FAMILIES: dict[str, tuple[Literal["gauge", "stateset", "info"], str]] = {
     "component_duration_seconds": ("gauge", "How long this part of the check took."),
     "check_age_seconds": ("gauge", "How old the check's answer is."),
     "check_value": ("gauge", "A number that the check tells."),
+    "heartbeat_age_seconds": ("gauge", "How long ago the heartbeat was last heard."),
     "build": ("info", "The version of django-status, and of the code that runs."),
 }
 Labels = tuple[tuple[str, str], ...]
@@ -94,6 +95,8 @@ def families(report: Report, details: bool) -> list[Family]:
     for result in report.results:
         for name, value, *labels in _samples(result, details):
             found[name].add(value, (("resource", result.resource), ("check", result.name), *labels))
+        for heartbeat, seconds in result.ages.items() if details else ():
+            found["heartbeat_age_seconds"].add(seconds, [("name", heartbeat)])
     if details:
         found["build"].add(1, (("version", __version__), *_code_that_runs(report)))
     return [family for family in found.values() if family.samples]

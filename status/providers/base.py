@@ -23,11 +23,13 @@ class Answer(NamedTuple):
     reasons: component -> safe sentence, for components that fail. For callers who may see details, so it names classes,
         limits and names from the configuration, and never an exception's own text.
     warnings: component -> safe sentence, for components that are not well: the state is ``warn``, the HTTP status 200.
+    ages: heartbeat -> seconds since it was last heard, for the metrics of callers who may see details.
     """
 
     value: Any
     reasons: Mapping[str, str] = MappingProxyType({})
     warnings: Mapping[str, str] = MappingProxyType({})
+    ages: Mapping[str, float] = MappingProxyType({})
 
 
 class Unavailable(StatusError):
@@ -261,7 +263,7 @@ class Composite(Provider):
             try:
                 value = part.run()
                 answer = value if isinstance(value, Answer) else Answer(value)
-                findings[part.name] = Finding.of(*answer)
+                findings[part.name] = Finding.of(answer.value, answer.reasons, answer.warnings)
             except Unavailable as error:
                 findings[part.name] = Finding(reason=str(error))
             except Exception as error:  # one component must not hide the others here either

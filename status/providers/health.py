@@ -1,4 +1,7 @@
-"""Checks of the process itself: that it answers, and that it runs the code that is on disk."""
+"""Checks that it answers, that it runs the code that is on disk, and that what should run regularly does.
+
+The store is imported late, as ``django_status ping`` answers without Django, and from here.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +58,27 @@ class RunningCode(Provider):
         return Answer({"checkout": True}, warnings=warnings)
 
 
+class Heartbeats(Provider):
+    """``{name: bool}`` for each of ``STATUS_HEARTBEATS``: whether it came within its seconds, and told no failure.
+
+    One that was never heard fails one period after it was first expected.
+    """
+
+    arguments = MappingProxyType({})
+
+    def load(self) -> None:
+        import_module("status.heartbeats")
+
+    def check(self) -> Answer:
+        # Late: see the top.
+        from status.heartbeats import answer
+
+        return answer()
+
+
 ping = Ping()
 code = RunningCode()
+heartbeats = Heartbeats()
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,338 @@
+"""Heartbeats: what should run regularly tells so itself, through the store, and is missed when it does not.
+
+A beat is handed to a thread that writes it to the store, so that the job waits for nothing. While the store hangs, only
+the newest beat of each name is kept. A process that ends waits for its last one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from functools import partial, wraps
+from inspect import iscoroutinefunction
+from types import TracebackType
+from typing import Any, NamedTuple, TypeVar
+from weakref import finalize
+
+from status.conf import conf
+from status.exceptions import StatusError
+from status.logs import log_once
+from status.providers.base import Answer, Unavailable
+from status.serialization import JSON
+from status.store import Store, StoreFailed, key_of
+from status.threads import Call, PerProcess, Worker, call_here, close_old_connections, running_future, settle, wait
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+#: Seconds by which the clocks of two hosts may differ.
+CLOCKS_DIFFER = 60.0
+#: What is kept for each name: its last beat, the last start of a job, and when it was first expected.
+BEAT, START, EXPECTED = "beat", "start", "expected"
+NO_STORE = 'STATUS_STORE is not set: name a cache that all processes share, for example STATUS_STORE = "status"'
+
+
+class UnknownHeartbeat(StatusError, LookupError):
+    """``STATUS_HEARTBEATS`` has no heartbeat of that name.
+
+    known: the names that it has.
+    """
+
+    def __init__(self) -> None:
+        self.known = tuple(str(name) for name in conf.heartbeats)
+        super().__init__(f"STATUS_HEARTBEATS has no such name. It has: {', '.join(self.known) or 'none'}.")
+
+
+class Writer:
+    """Writes the beats of one process to the store, in a thread of its own.
+
+    hangs_after: seconds after which the log says that the store does not answer.
+    replace_after, limit: seconds after which a thread that hangs is left behind, and how many may be.
+    """
+
+    hangs_after = 5.0
+    replace_after = 30.0
+    limit = 3
+
+    def __init__(self) -> None:
+        # It can be entered again: the garbage collector may find a beat in the middle of ``submit``.
+        self.lock = threading.RLock()
+        #: What is to be written next, and the future that is done when it is.
+        self.waiting: dict[str, JSON] = {}
+        self.written: Future[None] = running_future()
+        #: The future of the newest beat, whether it waits or is being written.
+        self.newest: Future[None] | None = None
+        self.worker = Worker("status-heartbeats")
+        self.scheduled = False
+        #: When the newest write began that is under way, and when those did whose threads are left behind (monotonic).
+        self.began: float | None = None
+        self.left_behind: set[float] = set()
+        run_at_exit(partial(self.flush, 2.0))
+
+    def submit(self, store: Store, values: Mapping[str, JSON]) -> Future[None]:
+        """Have the values written soon, and return the future of that.
+
+        Raises RuntimeError where no thread can be started.
+        """
+        with self.lock:
+            self.waiting.update(values)
+            written = self.newest = self.written
+            if conf.synchronous:
+                self.write(store, call_here)
+                return written
+            hangs = self._leave_behind_what_hangs()
+            if not self.scheduled:
+                self.scheduled = True
+                try:
+                    self.worker.submit(partial(self.write, store))
+                except BaseException:
+                    self.scheduled = False
+                    raise
+        if hangs:
+            log_once(f'{store.setting} "{store.alias}" does not answer; heartbeats are lost meanwhile.')
+        return written
+
+    def _leave_behind_what_hangs(self) -> bool:
+        """Return whether the store hangs, and have another thread try where that lasts."""
+        if self.began is None or (hanging := time.monotonic() - self.began) < self.hangs_after:
+            return False
+        if hanging >= self.replace_after and len(self.left_behind) < self.limit:
+            self.left_behind.add(self.began)
+            self.worker.abandon()
+            self.worker, self.scheduled, self.began = Worker("status-heartbeats"), False, None
+        return True
+
+    def write(self, store: Store, call: Call) -> None:
+        """Write what waits, in the thread of ``call``. Its future holds the error where that fails."""
+        with self.lock:
+            values, written, self.waiting, self.written = self.waiting, self.written, {}, running_future()
+            began = self.began = time.monotonic()
+            self.scheduled = False
+
+        def keep() -> None:
+            try:
+                call(store.keep, values)
+            except StoreFailed as error:
+                log_once(f"{error}; heartbeats are lost meanwhile.", error)
+                raise
+
+        call(close_old_connections)
+        settle(written, keep)
+        call(close_old_connections)
+        with self.lock:
+            if self.began == began:
+                self.began = None
+            self.left_behind.discard(began)
+
+    def flush(self, timeout: float) -> bool:
+        """Wait ``timeout`` seconds at most until the newest beat is written. Return whether it is."""
+        if self.newest is None or wait(self.newest, timeout):
+            return True
+        log_once(f"The last heartbeat could not be written within {timeout:g} s.")
+        return False
+
+
+writers = PerProcess(Writer)
+
+
+def run_at_exit(function: Callable[[], object]) -> None:
+    """Call ``function`` when this process ends by itself, also where it is a child of a process pool."""
+    atexit.register(function)
+    for name in ("multiprocessing.util", "billiard.util"):  # whose processes end without ``atexit``
+        if name in sys.modules:
+            sys.modules[name].Finalize(None, function, exitpriority=10)
+
+
+def submit(name: str, kind: str = BEAT, **facts: JSON) -> Future[None]:
+    """Have a beat written, and return the future that is done when it is, or holds ``StoreFailed``.
+
+    kind: ``BEAT`` or ``START``.
+    facts: what else to keep of it: ``at``, ``ok``, ``took``.
+
+    Raises ``UnknownHeartbeat``, ``StoreFailed`` where no store is configured, RuntimeError where no thread can be had.
+    """
+    if not isinstance(name, str) or name not in conf.heartbeats:
+        raise UnknownHeartbeat
+    store = Store.configured()
+    if store is None:
+        raise StoreFailed(NO_STORE)
+    return writers.get().submit(store, {key_of(kind, name): told_now(**facts)})
+
+
+def told_now(**facts: JSON) -> JSON:
+    """Return what is kept of a beat, a start or an expectation."""
+    return {"at": time.time(), "host": socket.gethostname(), "ok": True, **facts}
+
+
+def send(name: str, timeout: float | None = None) -> None:
+    """Have a beat written, and wait for that, for ``timeout`` seconds at most, or ``STATUS_TIMEOUT``.
+
+    Raises ``UnknownHeartbeat``, and ``StoreFailed`` where the beat is lost, or not known to be kept in time.
+    """
+    try:
+        written = submit(name)
+    except RuntimeError as error:
+        raise StoreFailed("no thread can be started that writes to the store") from error
+    timeout = timeout or conf.timeout
+    if not wait(written, timeout):
+        raise StoreFailed(f'STATUS_STORE "{conf.store}" did not answer within {timeout:g} s')
+    written.result()
+
+
+def tell(name: str, kind: str = BEAT, **facts: JSON) -> None:
+    """Have a beat written. Raises nothing: what goes wrong is logged, once a minute."""
+    try:
+        submit(name, kind, **facts)
+    except UnknownHeartbeat as error:
+        log_once(f"A heartbeat is lost: {error}", example=f" Its name is {str(name)[:40]!a}.")
+    except StoreFailed as error:
+        log_once(f"A heartbeat is lost: {error}.")
+    except Exception as error:
+        log_once(f"A heartbeat is lost: {type(error).__name__} was raised.", error)
+
+
+class heartbeat:
+    """Tell that a job has run: ``heartbeat("backup")``, ``with heartbeat("backup"):`` or ``@heartbeat("backup")``.
+
+    The block and the decorated function, which may be async, tell their start, and their success or failure with its
+    duration. Costs less than a millisecond, raises nothing, and waits for nothing.
+
+    name: as in ``STATUS_HEARTBEATS``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._began = 0.0
+        # A plain call beats as soon as nobody holds what it returned; a block or a function is about to tell more.
+        self._call = finalize(self, tell, name, at=time.time())
+
+    def __enter__(self) -> None:
+        self._call.detach()
+        self._began = time.monotonic()
+        tell(self.name, START)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        ok = error is None or (isinstance(error, SystemExit) and not error.code)
+        tell(self.name, ok=ok, took=time.monotonic() - self._began)
+
+    def __call__(self, function: FunctionT) -> FunctionT:
+        self._call.detach()
+
+        @wraps(function)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with heartbeat(self.name):
+                return function(*args, **kwargs)
+
+        @wraps(function)
+        async def arun(*args: Any, **kwargs: Any) -> Any:
+            with heartbeat(self.name):
+                return await function(*args, **kwargs)
+
+        return arun if iscoroutinefunction(function) else run  # type: ignore[return-value]
+
+
+class Told(NamedTuple):
+    """A beat, a start or an expectation that was found in the store.
+
+    at: when, seconds since the epoch by the clock of ``host``.
+    ok, took: whether the job went well, and its seconds where it told them.
+    """
+
+    at: float
+    host: str
+    ok: bool
+    took: float | None
+
+    @classmethod
+    def of(cls, value: JSON) -> Told | None:
+        """Return what a value of the store tells; None for one of another shape, as another version may write it."""
+        at = value.get("at") if isinstance(value, dict) else None
+        if not isinstance(value, dict) or not isinstance(at, (int, float)):
+            return None
+        took = value.get("took")
+        took = float(took) if isinstance(took, (int, float)) else None
+        return cls(at, str(value.get("host")), value.get("ok") is True, took)
+
+    @property
+    def slack(self) -> float:
+        """Return the seconds by which this host's clock may differ from the one that told the time."""
+        return 0.0 if self.host == socket.gethostname() else CLOCKS_DIFFER
+
+
+def answer() -> Answer:
+    """Return ``{name: bool}`` for every heartbeat: whether it came in time. Waits for the store.
+
+    Raises ``Unavailable`` where there is no store, or none that can be read.
+    """
+    if not conf.heartbeats:
+        return Answer({})
+    store = Store.configured()
+    if store is None:
+        raise Unavailable(NO_STORE)
+    periods, problems = conf.heartbeat_periods()
+    reasons = {name: f"{problem} {problem.hint}" for name, problem in problems.items()}
+    ages: dict[str, float] = {}
+    keys = {(kind, name): key_of(kind, name) for name in periods for kind in (BEAT, START, EXPECTED)}
+    try:
+        found = store.read(keys.values())
+        told = {named: Told.of(found.get(key)) for named, key in keys.items()}
+        for name, period in periods.items():
+            beat, start = told[BEAT, name], told[START, name]
+            if beat is not None:
+                ages[name] = max(0.0, time.time() - beat.at)
+                trouble = trouble_of(beat, period)
+            else:
+                trouble = trouble_of_silence(store, name, told[EXPECTED, name], period)
+            if trouble and start is not None and (beat is None or start.at > beat.at):
+                trouble += f"; started {in_words(time.time() - start.at)} ago, and has not ended since"
+            if trouble:
+                reasons[name] = trouble
+    except StoreFailed as error:
+        raise Unavailable(str(error)) from error
+    return Answer({name: name not in reasons for name in (*periods, *problems)}, reasons, ages=ages)
+
+
+def trouble_of(beat: Told, period: float) -> str | None:
+    """Return why a heartbeat whose last beat this is does not do well; None where it does."""
+    age = time.time() - beat.at
+    if not beat.ok:
+        after = "" if beat.took is None else f" after {in_words(beat.took)}"
+        return f"failed {in_words(age)} ago{after}"
+    if age < -CLOCKS_DIFFER:
+        return f"last heard from {beat.host}, whose clock is {in_words(-age)} ahead"
+    if age > period + beat.slack:
+        return f"last heard {in_words(age)} ago, expected every {in_words(period)}"
+    return None
+
+
+def trouble_of_silence(store: Store, name: str, expected: Told | None, period: float) -> str | None:
+    """Return why a heartbeat that was never heard does not do well; None in the first period that it is expected.
+
+    When it was first expected is kept in the store, so that restarts do not begin anew. Raises ``StoreFailed``.
+    """
+    if expected is None:
+        store.keep({key_of(EXPECTED, name): told_now()})
+        return None
+    silent = time.time() - expected.at
+    if silent <= period + expected.slack:
+        return None
+    return f"never heard in {in_words(silent)}, expected every {in_words(period)}"
+
+
+def in_words(seconds: float) -> str:
+    """Return seconds in their two largest units, in English as all reasons are: ``14 min 20 s``."""
+    if seconds < 60:
+        return f"{round(max(0.0, seconds), 1):g} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    counts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    while not counts[0][0]:
+        del counts[0]
+    return " ".join(f"{count} {unit}" for count, unit in counts[:2] if count)
