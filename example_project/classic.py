@@ -8,7 +8,8 @@ from example_project import settings as current
 from example_project.celery import app as celery_app  # noqa: F401
 from example_project.settings import *  # noqa: F403
 
-del STATUS_CELERY_APP  # noqa: F821
+del STATUS_CELERY_APP, STATUS_HEARTBEATS, STATUS_STORE  # noqa: F821
+CACHES = {"default": current.CACHES["default"]}
 
 MIDDLEWARE = [name for name in current.MIDDLEWARE if not name.startswith("status.")]
 PROJECT_PATH = str(current.BASE_DIR)

@@ -56,6 +56,13 @@ def watched(url: str) -> dict[str, Any]:
     }
 
 
+def store(url: str, folder: Path) -> dict[str, Any]:
+    """The cache that all processes share: that of ``REDIS_URL``, or files, which is enough for one host."""
+    if not url:
+        return {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": folder}
+    return {**cache(url), "KEY_PREFIX": "status"}
+
+
 def broker(url: str, folder: Path) -> dict[str, Any]:
     """The Celery settings for ``CELERY_BROKER_URL`` (``redis://`` or ``amqp://``), or for a broker made of files.
 

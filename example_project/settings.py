@@ -73,7 +73,10 @@ USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 DATABASES = {"default": services.database(os.environ.get("DATABASE_URL", ""), FOLDER)}
-CACHES = {"default": services.cache(os.environ.get("REDIS_URL", ""))}
+CACHES = {
+    "default": services.cache(os.environ.get("REDIS_URL", "")),
+    "status": services.store(os.environ.get("REDIS_URL", ""), FOLDER / "store"),
+}
 globals().update(services.broker(os.environ.get("CELERY_BROKER_URL", ""), FOLDER / "broker"))
 
 # What django-status shows beyond its default set. Each of these can be made to misbehave: manage.py switch -h
@@ -81,6 +84,8 @@ STATUS_CHECK_PROVIDERS = {
     "health": [
         # A function, called as storage("uploads", path=..., at_least=...).
         ("storage", "example_project.shop.providers.storage", ["uploads"], {"path": FOLDER, "at_least": 1_000_000}),
+        # It would be there without this entry, and count: a job that is late only warns here.
+        ("heartbeats", "status.providers.health.heartbeats", None, None, {"critical": False}),
     ],
     "shop": [
         # A class, with its deadline as a class attribute.
@@ -113,3 +118,8 @@ if STATUS_CELERY_WORKERS:
         ("queues", "status.providers.celery.health.queues", None, {"warn_length": 1000}),
     ]
 STATUS_CELERY_APP = "example_project.celery:app"
+# What has to run regularly, and the seconds within which it does: manage.py closing, or manage.py status beat closing
+STATUS_STORE = "status"
+STATUS_HEARTBEATS = {"closing": 24 * 3600}
+# The store is made of files, as the processes of this project are on one host.
+SILENCED_SYSTEM_CHECKS = ["status.W032"]

@@ -96,6 +96,15 @@ class CommandTests(ExampleTests):
         self.assertEqual(list(document), ["health", "stats", "shop", "host"])
         self.assertEqual(document["stats"]["code"]["scm"], "git")
 
+    def test_heartbeats_are_seen_at_once_and_kept_in_files(self):
+        shop = Shop()
+        document = json.loads(self.assertRuns(shop.manage("status", "health/heartbeats", "-f", "json")))
+        self.assertEqual(document, {"closing": True})
+        self.assertIn("are closed", self.assertRuns(shop.manage("closing")))
+        told = self.assertRuns(shop.manage("status", "health/heartbeats", "-f", "prometheus"))
+        self.assertIn('django_status_heartbeat_age_seconds{name="closing"}', told)
+        self.assertEqual(self.assertRuns(shop.manage("status", "beat", "closing")), "closing: heard\n")
+
     def test_a_switch_that_there_is_not_is_refused(self):
         for words in (["shop.payment", "fail"], ["shop.payments", "explode"]):
             with self.subTest(words=words):
@@ -224,7 +233,8 @@ class ServerTests(ExampleTests):
         shop = Shop(DATABASE_URL=postgres.dsn, REDIS_URL=redis.url)
         document = json.loads(self.assertRuns(shop.manage("status", "-e", "-f", "json")))
         self.assertEqual(document["health"]["databases"], {"default": True})
-        self.assertEqual(document["health"]["caches"], {"default": True})
+        self.assertEqual(document["health"]["caches"], {"default": True, "status": True})
+        self.assertEqual(document["health"]["heartbeats"], {"closing": True})
         self.assertEqual(document["stats"]["databases"]["default"]["vendor"], "postgresql")
         self.assertFalse((shop.folder / "db.sqlite3").exists())
 
