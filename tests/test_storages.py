@@ -123,9 +123,12 @@ class FileTests(StoragesTestCase):
             self.assertFails("its directory cannot be made, or not be written to")
             self.assertEqual(run(self.check(read_only=True)).answer, {"default": True})
 
-    def test_a_folder_that_is_still_to_be_made_is_no_fault_and_is_not_made(self) -> None:
+    def test_a_folder_that_is_still_to_be_made_is_a_warning_and_is_not_made(self) -> None:
+        """What was not asked is not healthy: the volume may be missing that the folder is on."""
         self.use_folder(self.directory / "media")
-        self.assertEqual(run(self.check()).answer, {"default": True})
+        result = run(self.check())
+        self.assertEqual(result.warnings, {"default": "its folder is still to be made: nothing was asked"})
+        self.assertEqual((result.answer, result.state), ({"default": True}, "warn"))
         self.assertFalse((self.directory / "media").exists())
 
     def test_a_file_in_the_place_of_the_folder_is_told(self) -> None:
@@ -145,6 +148,7 @@ class ChoiceTests(StoragesTestCase):
     def test_static_files_are_part_of_the_code_and_asked_only_by_name(self) -> None:
         self.use_folder(self.directory)
         self.assertEqual(list(run(self.check()).answer), ["default"])
+        (self.directory / "static").mkdir()
         with override_settings(STATIC_ROOT=str(self.directory / "static")):
             result = run(self.check(aliases="staticfiles", read_only=True))
         self.assertEqual((result.answer, result.state), ({"staticfiles": True}, "pass"))

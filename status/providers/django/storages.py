@@ -34,7 +34,7 @@ class StorageCheck(AliasCheck):
 
     A run writes a small file of its own into the folder ``django-status``, reads, compares and deletes it. What a
     killed process left there is deleted an hour later, by whoever asks then. A folder that ``MEDIA_ROOT`` names and
-    that is still to be made is no fault, and is not made.
+    that is still to be made is a warning, and is not made: a volume may be missing.
     """
 
     label = "storages"
@@ -68,7 +68,7 @@ class StorageCheck(AliasCheck):
             if not storage.base_location:
                 return Answer(True, warnings={alias: f"{setting} is not set: nothing was asked"})
             if not is_made(os.fspath(storage.location), os.R_OK | os.X_OK if read_only else os.W_OK | os.X_OK):
-                return None
+                return Answer(True, warnings={alias: "its folder is still to be made: nothing was asked"})
         if read_only:
             with _step("be asked for a file"):
                 storage.exists(f"{FOLDER}/{uuid4().hex}")
