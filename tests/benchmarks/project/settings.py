@@ -30,5 +30,7 @@ STATUS_PROVIDERS = {
     "celery": [("celery", "status.providers.celery.health.celery")],
 }
 STATUS_CELERY_APP = "tests.celery_app:app"
+#: The check of django-health-check that is set beside ours.
+PEER_CHECK = "health_check.Cache"
 WATCHMAN_CHECKS = ("watchman.checks.databases", "watchman.checks.caches")
 globals().update(json.loads(os.environ.get("BENCHMARK", "{}")))

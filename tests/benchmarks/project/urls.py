@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -50,6 +53,16 @@ def select_one() -> bool:
         return cursor.fetchone() == (1,)
 
 
+def peer_options() -> dict[str, Any]:
+    """The arguments of the peer's check, which takes a Celery app itself."""
+    if not settings.PEER_CHECK.endswith(".celery.Ping"):
+        return {}
+    # Late: the other rows load no Celery.
+    from tests.celery_app import app
+
+    return {"app": app}
+
+
 urlpatterns = [
     path("bare", bare),
     path("page", page),
@@ -61,5 +74,6 @@ urlpatterns = [
     path("health_check/services", HealthCheckView.as_view(checks=[DATABASE, CACHE])),
     path("health_check/database", HealthCheckView.as_view(checks=[DATABASE])),
     path("health_check/slow", HealthCheckView.as_view(checks=[(Slow, {"number": number}) for number in range(10)])),
+    path("health_check/it", HealthCheckView.as_view(checks=[(settings.PEER_CHECK, peer_options())])),
     path("health_check/hanging", HealthCheckView.as_view(checks=[Hang])),
 ]
