@@ -133,6 +133,7 @@ class MigrationTests(MigrationsTestCase):
             self.assertIn(words, str(run(self.check(**kwargs)).error))
 
 
+@override_settings(STATUS_TIMEOUT=20)  # the first look at the migrations imports them, which may take long
 class StartupTests(MigrationsTestCase):
     def test_it_is_there_without_configuration_with_the_rights_of_health_and_no_part_of_the_whole(self) -> None:
         """CONTRACT 2 and 10.3"""

@@ -320,7 +320,8 @@ class Engine:
     def close(self) -> None:
         """End the threads that have nothing to do, and wait for them. Tests call it; a server need not."""
         state = self._state.get()
-        idle = [thread for flight in state.all() if (thread := flight.stop()) is not None]
+        workers: list[SingleFlight | Loader] = [*state.all(), state.loader]
+        idle = [thread for one in workers if (thread := one.stop()) is not None]
         for thread in idle:
             thread.join()
 

@@ -55,6 +55,12 @@ class Loader:
         load = self._loads.get(check)
         return load is not None and not load.done()
 
+    def stop(self) -> threading.Thread | None:
+        """End the thread after what it loads. Return it where that is nothing."""
+        with self._lock:
+            thread = self._worker.stop()
+            return thread if all(load.done() for load in self._loads.values()) else None
+
     def _load(self, check: Check, load: Future[None]) -> None:
         try:
             call = start_call(check.try_to_load, f"status-load-{check.resource}-{check.name}")
