@@ -92,6 +92,21 @@ class AnyAlias:
         return True
 
 
+def let_middleware_answer(view: Callable[..., HttpResponseBase]) -> None:
+    """Mark a view of the app: at its addresses, the middleware answers before the project's stack does."""
+    view.answered_by_middleware = view.__code__  # type: ignore[attr-defined]
+
+
+def is_for_middleware(view: Callable[..., HttpResponseBase]) -> bool:
+    """Return whether the view is marked, and as the app has made it.
+
+    What the project decorates it with may refuse, and needs the project's stack for that. A decorator takes the mark
+    over, as ``functools.wraps`` copies attributes, but has code of its own. An agent's proxy passes both on.
+    """
+    mark = getattr(view, "answered_by_middleware", None)
+    return mark is not None and mark is getattr(view, "__code__", None)
+
+
 def exempt(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse]:
     """Exempt a view from login, CSRF tokens, transactions and the site's cache, and let the middleware answer it."""
 
@@ -110,7 +125,7 @@ def exempt(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse]
         return response
 
     exempt_view.login_required = False  # type: ignore[attr-defined]  # as ``login_not_required`` of Django 5.1 does
-    exempt_view.answered_by_middleware = True  # type: ignore[attr-defined]
+    let_middleware_answer(exempt_view)
     # Private: ``transaction.non_atomic_requests`` takes the aliases one by one, and settings are not read at import.
     exempt_view._non_atomic_requests = AnyAlias()  # type: ignore[attr-defined]
     return exempt_view

@@ -24,7 +24,7 @@ from status.access import carries_user, has_allowed_host, looked_up, settled_acc
 from status.api.views import ReportView, is_ping
 from status.conf import PAGE_POLICY, conf
 from status.engine.coroutines import SerialExecutor, use_for_database_work
-from status.http import UserLookup
+from status.http import UserLookup, is_for_middleware
 from status.logs import log_once
 from status.mounts import Mount, mounts_of, resolvers
 from status.registry import registry
@@ -258,6 +258,8 @@ def find_place(request: HttpRequest) -> Place | None:
     """Return what the path is about where it is one of the app's. Does not need to know the host."""
     if request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.META:
         return None  # a CORS preflight, which the project answers: https://fetch.spec.whatwg.org/#cors-preflight-fetch
+    if hasattr(request, "status_lookup"):
+        return None  # on its way through the project's stack already, where the middleware stands a second time
     if hasattr(request, "urlconf"):  # a middleware in front has chosen
         return place_in(get_resolver(request.urlconf), request.path_info)
     places = [place_in(resolver, request.path_info) for resolver in resolvers()]
@@ -299,6 +301,6 @@ def _resolve(resolver: URLResolver, mounts: tuple[Mount, ...], path: str, langua
             match = resolver.resolve(f"{path}/")
     else:
         raise Resolver404
-    if not hasattr(match.func, "answered_by_middleware"):
+    if not is_for_middleware(match.func):
         raise Resolver404
     return Place(match.func, {**getattr(match.func, "asked", {}), **match.kwargs}, language)

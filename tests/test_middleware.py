@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import gc
 import sys
 import threading
@@ -19,6 +18,8 @@ import django
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.conf.urls.i18n import i18n_patterns
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.mixins import LoginRequiredMixin
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.test import (
@@ -42,6 +43,7 @@ from status.formats import FORMATS, Format
 from status.http import exempt
 from status.middleware import StatusMiddleware, place_of
 from status.mounts import mounts_of
+from status.views import PageView
 
 DOOR = "status.middleware.StatusMiddleware"
 BEHIND = [
@@ -202,6 +204,21 @@ def session_that_hangs(get_response: Callable[..., Any]) -> Callable[..., Any]:
 over = threading.Event()
 
 
+class MixedView(LoginRequiredMixin, ReportView):
+    pass
+
+
+class MixedPage(LoginRequiredMixin, PageView):
+    pass
+
+
+BEHIND_LOGIN = Urls(
+    path("decorated", login_required(ReportView.as_view(resource="health"))),
+    path("mixed", MixedView.as_view(resource="health")),
+    path("page", MixedPage.as_view()),
+)
+
+
 @override_settings(
     MIDDLEWARE=[DOOR, f"{__name__}.unreachable"],
     STATUS_PROVIDERS={"health": HEALTH, "stats": [("number", lambda: 1)]},
@@ -326,23 +343,32 @@ class MountTests(DoorTestCase):
     def test_view_that_a_monitoring_agent_wraps(self):
         """FAULTS A25"""
 
-        @functools.wraps(report)
-        def wrapped(request: HttpRequest, **kwargs: Any) -> HttpResponse:
-            return report(request, **kwargs)
-
-        class Proxy:  # as that of wrapt, which New Relic uses
+        class Proxy:  # as that of wrapt, which Datadog and New Relic use
             def __getattr__(self, name: str) -> Any:
                 return getattr(report, name)
 
             def __call__(self, *args: Any, **kwargs: Any) -> HttpResponse:
                 return report(*args, **kwargs)
 
-        for view in (wrapped, Proxy()):
-            urls = Urls(path("healthz", view, {"resource": "health"}), path("livez", view, PING))
-            with override_settings(ROOT_URLCONF=urls):
-                self.assertEqual(self.assertAnswers("/healthz").json()["fine"], True)
-                # Without a look at who asks, which would lead past the door.
-                self.assertAnswers("/livez", HTTP_COOKIE="sessionid=x")
+        urls = Urls(path("healthz", Proxy(), {"resource": "health"}), path("livez", Proxy(), PING))
+        with override_settings(ROOT_URLCONF=urls):
+            self.assertEqual(self.assertAnswers("/healthz").json()["fine"], True)
+            # Without a look at who asks, which would lead past the door.
+            self.assertAnswers("/livez", HTTP_COOKIE="sessionid=x")
+
+    def test_view_that_wants_a_login_is_left_to_the_project(self):
+        """FAULTS A2: it never answers where the project would not."""
+        with override_settings(ROOT_URLCONF=BEHIND_LOGIN, MIDDLEWARE=[DOOR, *BEHIND]):
+            for address in ("/decorated", "/mixed", "/page"):
+                for cookie in ("", "sessionid=x"):
+                    response = self.client.get(address, HTTP_COOKIE=cookie)
+                    self.assertRedirects(response, f"/accounts/login/?next={address}", fetch_redirect_response=False)
+
+    async def test_view_that_wants_a_login_is_left_to_the_project_on_an_event_loop(self):
+        """FAULTS A2: it never answers where the project would not."""
+        with override_settings(ROOT_URLCONF=BEHIND_LOGIN, MIDDLEWARE=[DOOR, *BEHIND]):
+            for address in ("/decorated", "/mixed", "/page"):
+                self.assertEqual((await self.async_client.get(address)).status_code, 302, address)
 
     def test_mounted_with_more_arguments(self):
         """FAULTS A7"""
@@ -488,6 +514,10 @@ class CookieTests(DoorTestCase):
         with override_settings(MIDDLEWARE=[DOOR, f"{__name__}.staff"]):
             self.assertIn("Server-Timing", self.assertAnswers("/status/api/health", REMOTE_USER="root"))
             self.assertNotIn("Server-Timing", self.assertAnswers("/status/api/health"))
+
+    def test_staff_see_details_where_the_middleware_stands_twice(self):
+        with override_settings(MIDDLEWARE=[DOOR, f"{__name__}.staff", DOOR]):
+            self.assertIn("Server-Timing", self.assertAnswers("/status/api/health", HTTP_COOKIE="sessionid=x"))
 
     @override_settings(TIME_ZONE="UTC")
     def test_each_reader_has_a_time_zone_of_its_own(self):

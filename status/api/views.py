@@ -24,7 +24,7 @@ from status.exceptions import StatusError
 from status.formats import Format
 from status.formats.metrics import server_timing
 from status.formats.negotiation import NotAcceptable, choose
-from status.http import StatusResponse, exempt, url_path
+from status.http import StatusResponse, exempt, is_for_middleware, let_middleware_answer, url_path
 from status.registry import Selection, UnknownName, registry
 from status.report import Report
 
@@ -94,7 +94,23 @@ class StatusView(View):
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponse]:
         """Return the view, exempt from what stands between a probe and its answer."""
-        return exempt(super().as_view(**initkwargs))
+        view = exempt(super().as_view(**initkwargs))
+        if cls.decides_itself():
+            view.answered_by_middleware = None  # type: ignore[attr-defined]
+        return view
+
+    @classmethod
+    def decides_itself(cls) -> bool:
+        """Return whether a class of the project's, such as one with ``LoginRequiredMixin``, sees to requests itself.
+
+        It may need the project's stack for that. By the code, which a monitoring agent's proxy passes on.
+        """
+        base = next(one for one in cls.__mro__ if one.__module__.startswith("status."))
+        codes = [
+            [getattr(getattr(one, name, None), "__code__", None) for name in ("setup", "dispatch", *METHODS)]
+            for one in (cls, base)
+        ]
+        return codes[0] != codes[1]
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return 405."""
@@ -124,6 +140,8 @@ class ReportView(StatusView):
 
         # The middleware looks at it, and calls ``aget`` on an event loop.
         asking_view.asked = asked  # type: ignore[attr-defined]
+        if is_for_middleware(view):
+            let_middleware_answer(asking_view)
         return asking_view
 
     def get(
