@@ -328,7 +328,9 @@ def urlconf_warnings() -> Iterator[CheckMessage]:
         return
     for name, value in conf.everything():
         # As those of django-hosts, django-tenants and django-subdomains are called.
-        if name.endswith(("URLCONF", "URLCONFS", "HOSTCONF")) and value and value != settings.ROOT_URLCONF:
+        if not name.endswith(("URLCONF", "URLCONFS", "HOSTCONF")) or name == "STATUS_URLCONFS":
+            continue
+        if value and value != settings.ROOT_URLCONF:
             message = f"STATUS_URLCONFS should name the urlconfs that {name} leads to, where they mount the app."
             hint = "The middleware knows ROOT_URLCONF alone. Name them, or silence this if the app is in that one only."
             yield Warning(message, hint, id="status.W017")

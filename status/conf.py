@@ -308,7 +308,12 @@ class Conf:
             if isinstance(setting, Setting):
                 value = self.read(setting.name, setting.default)
                 if not setting.valid(value):
-                    problems.append(Problem(setting.name, setting.expected, found(value), setting.hint))
+                    what = found(value)
+                    if isinstance(value, (list, tuple, set, frozenset)):
+                        # Often of a variable that is missing: [os.environ.get("STATUS_TOKEN")].
+                        odd = sorted({type(item).__name__ for item in value if not isinstance(item, str)})
+                        what += f" with items of the type {', '.join(odd)}" if odd else ""
+                    problems.append(Problem(setting.name, setting.expected, what, setting.hint))
         return problems
 
     def _settings(self) -> Any:

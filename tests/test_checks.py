@@ -75,7 +75,7 @@ class ErrorTests(ChecksTestCase):
             ("STATUS_SHOW_DETAILS", "sometimes", "STATUS_SHOW_DETAILS should be"),
             ("STATUS_SHOW_DETAILS", ["always"], "STATUS_SHOW_DETAILS should be"),
             ("STATUS_TOKENS", TOKEN, "STATUS_TOKENS should be a list of tokens, not a str."),
-            ("STATUS_TOKENS", [TOKEN, None], "STATUS_TOKENS should be a list of tokens, not a list."),
+            ("STATUS_TOKENS", [TOKEN, None], "not a list with items of the type NoneType."),
             ("STATUS_NETWORKS", "10.0.0.0/8", "STATUS_NETWORKS should be a list of networks, not a str."),
             ("STATUS_TRUSTED_PROXIES", "10.0.0.1", "STATUS_TRUSTED_PROXIES should be a list of networks, not a str."),
             ("STATUS_PERMISSION", 5, "STATUS_PERMISSION should be a callable"),

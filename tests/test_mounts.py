@@ -247,6 +247,7 @@ class AddressCheckTests(ChecksTestCase):
             self.assertFindsNothing(**{name: value})
             self.assertFindsNothing(MIDDLEWARE=stack, STATUS_URLCONFS=["tests.urls"], **{name: value})
         self.assertFindsNothing(MIDDLEWARE=stack, PUBLIC_SCHEMA_URLCONF=settings.ROOT_URLCONF)
+        self.assertFinds("E001", "with items of the type int.", MIDDLEWARE=stack, STATUS_URLCONFS=("urls", 3))
 
 
 class NameTests(ChecksTestCase):
