@@ -705,6 +705,8 @@ class CallCommandTests(SimpleTestCase):
         for words, options, code in (
             (["nope"], {}, 2),
             (["--for", "3"], {}, 2),
+            (["ping"], {"format": "xml"}, 2),
+            (["ping"], {"output_format": 3}, 2),
             (["health/"], {"url": refused}, 1),
         ):
             with self.subTest(words), self.assertRaises(CommandError) as raised:

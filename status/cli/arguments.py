@@ -125,6 +125,9 @@ class Options(NamedTuple):
                 option = "--for" if name == "wait_for" else f"--{name.replace('_', '-')}"
                 where = "goes with wait only" if verb is None else f"does not go with {verb}"
                 raise CannotAsk(f"{option} {where}")
+        formats = (HUMAN, *FORMATS)
+        if typed.get("format", HUMAN) not in formats:  # of ``call_command``, which argparse has not seen
+            raise CannotAsk(f"format should be one of {', '.join(formats)}, not {typed['format']!a}")
         if len(names) > 1:
             raise CannotAsk(f"one name at a time, not {len(names)}; --check chooses several providers")
         return cls(verb, names[0] if names else None, **typed)
