@@ -113,7 +113,8 @@ class ProviderAPIView:
 
         asked = provider_name, provider
         homes = (check.resource for check in registry.select().checks if (check.name, check.source) == asked)
-        resource = next(homes, "health")
+        home = next(homes, None)
+        resource = home or "health"
         try:
             check = bind("ProviderAPIView", resource, (provider_name, provider, provider_args, provider_kwargs))
         except Mistake as mistake:  # it fails, and the urlconf of the project does not
@@ -123,7 +124,8 @@ class ProviderAPIView:
             def get_selection(self, *args: Any) -> Selection:
                 return Selection((check,), (resource,), resource, provider_name)
 
-        return OneProviderView.as_view(resource=resource, provider=provider_name)
+        # One that no setting names has the rights of its resource, and is not the ping of that resource by its name.
+        return OneProviderView.as_view(resource=resource, provider=home and provider_name)
 
 
 class Settings:

@@ -432,6 +432,7 @@ class NameTests(UpgradeTestCase):
                 re_path(r"^own$", one.as_view(**own)),
                 re_path(r"^bad$", one.as_view(provider_name="mixed", provider=lambda: {"bad": False})),
                 re_path(r"^shop$", one.as_view(**shop)),
+                re_path(r"^pingo$", one.as_view(**{**own, "provider_name": "ping"})),
                 re_path(r"^mistake$", one.as_view("name", "tests.classic_providers.given", 5)),
             )
             for stack in ([], [DOOR]):
@@ -443,6 +444,9 @@ class NameTests(UpgradeTestCase):
                     self.assertEqual(self.client.get("/bad").status_code, 503)
                     self.assertIn("should be a list of arguments", self.client.get("/mistake").json()["error"])
                     self.assertEqual(self.client.get("/shop").json()["version"], "1.10")
+                    self.assertEqual(self.client.get("/pingo").json(), {"args": [1], "kwargs": {}})
+                    with override_settings(STATUS_PUBLIC=("shop",)):
+                        self.assertEqual(self.client.get("/pingo").status_code, 403)
                     with override_settings(STATUS_PUBLIC=("health",)):
                         self.assertEqual(self.client.get("/own").status_code, 200)
                         self.assertEqual(self.client.get("/shop").status_code, 403)
