@@ -346,6 +346,14 @@ class AddressTests(SimpleTestCase):
             self.assertEqual(self.client.get("/status/api/ready").json(), {"mine": True})
             self.assertEqual(self.client.get("/status/api/startup").status_code, 403)
 
+    def test_unknown_names_with_slashes_are_404_as_json(self):
+        for address in ("/status/api/health/a/b", "/status/api/health/a/b/", "/status/api/nope/a/b/c"):
+            for stack in ([DOOR, *settings.MIDDLEWARE], settings.MIDDLEWARE):
+                with self.subTest(address=address, door=stack[0] == DOOR), override_settings(MIDDLEWARE=stack):
+                    response = self.client.get(address, headers={"host": "10.1.2.3"} if stack[0] == DOOR else None)
+                    self.assertEqual(response.status_code, 404)
+                    self.assertIn("There is no", response.json()["error"])
+
     def test_routes_are_readable(self):
         """FAULTS A19: monitoring agents group requests by them."""
         for address, route in (
@@ -398,7 +406,7 @@ class AddressTests(SimpleTestCase):
         """FAULTS E13."""
         with override_settings(STATUS_PROVIDERS=many(1_000), ROOT_URLCONF=Urls("s/", "status.urls")):
             self.assertEqual(reverse("status:api_health_n999"), "/s/api/health/n999")
-            for address in ("/s/api/health/ping/x", "/s/other", "/other"):
+            for address in ("/s/apis/health/ping", "/s/other", "/other"):
                 with self.assertRaises(Resolver404) as caught:
                     resolve(address)
                 self.assertLess(len(caught.exception.args[0]["tried"]), 20)

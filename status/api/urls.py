@@ -75,14 +75,16 @@ def addresses(prefix: str, resource: str) -> list[URLPattern | URLResolver]:
     """Return the addresses below ``prefix``, each with its slash and without: monitoring agents name these routes."""
     # Without a prefix, ``reverse()`` should find those of ``Names``.
     resource_name, provider_name = ("api_resource", "api_provider") if prefix else (None, None)
+    # Below a prefix every path is the app's, and what is not there is told in JSON.
+    slashed = "path" if prefix else "status_slashed"
     return [
         path(prefix, report),
         path(f"{prefix}{resource}/", report),
         path(f"{prefix}{resource}", report, name=resource_name),
         path(f"{prefix}{resource}/<str:provider>/", report),
         path(f"{prefix}{resource}/<str:provider>", report, name=provider_name),
-        path(f"{prefix}{resource}/<status_slashed:provider>/", report),
-        path(f"{prefix}{resource}/<status_slashed:provider>", report, name=provider_name),
+        path(f"{prefix}{resource}/<{slashed}:provider>/", report),
+        path(f"{prefix}{resource}/<{slashed}:provider>", report, name=provider_name),
     ]
 
 
