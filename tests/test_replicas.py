@@ -113,6 +113,15 @@ class PostgresTests(PostgresTestCase):
         with mock.patch("status.providers.django.replicas._look_at_standby", lambda connection: Lag(**next(looks))):
             self.assertEqual(self.lag(), {"ok": True, "lag": 0.0})
 
+    def test_a_lag_of_weeks_is_written_out_and_a_clock_ahead_is_no_lag(self) -> None:
+        for told, lag, warnings in (
+            (1_209_600.0, 1_209_600.0, {"replica": "1,209,600 s behind its primary"}),
+            (-3.0, 0.0, {}),
+        ):
+            with mock.patch("status.providers.django.replicas._look_at_standby", return_value=Lag(told)):
+                result = run(self.check(aliases="replica"))
+            self.assertEqual((result.answer["replica"]["lag"], result.warnings), (lag, warnings))
+
 
 @tag("fault")
 class PostgresFaultTests(PostgresTestCase):

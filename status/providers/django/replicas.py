@@ -71,8 +71,9 @@ class ReplicaCheck(DatabaseCheck):
         lag: Lag = super().ask_alias(alias)
         if lag.seconds is None:
             raise Unavailable(lag.trouble)
-        seconds = round(lag.seconds, 1)
-        said = "; ".join(filter(None, (f"{seconds:g} s behind its primary", lag.trouble)))
+        seconds = round(max(0.0, lag.seconds), 1)  # the clock of the primary may be ahead
+        behind = f"{seconds:,.1f}".removesuffix(".0")
+        said = "; ".join(filter(None, (f"{behind} s behind its primary", lag.trouble)))
         warn, fail = (limit is not None and seconds > limit for limit in (options["warn_lag"], options["fail_lag"]))
         return Answer(
             {"ok": not fail, "lag": seconds},
