@@ -164,6 +164,12 @@ class DnsTests(NetworkTestCase):
         result = self.ask(name="shop.example", expected=["10.0.0.1", "10.0.0.2", "10.0.0.3"])
         self.assertFails(result, "shop.example", "does not lead to 10.0.0.3")
 
+    def test_address_beyond_those_that_an_answer_names_is_judged(self):
+        addresses = [f"10.0.0.{number}" for number in range(100, 125)]
+        self.found(*addresses)
+        result = self.ask(name="shop.example", expected=addresses[:-1])
+        self.assertFails(result, "shop.example", "leads to 10.0.0.124, which is not expected")
+
     def test_spelling_of_an_address_does_not_matter(self):
         self.found("2001:db8::1")
         self.assertPasses(self.ask(name="shop.example", expected="2001:0DB8:0:0:0:0:0:1"))

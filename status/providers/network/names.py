@@ -40,13 +40,13 @@ class Name(Measurement):
     ) -> Answer:
         began = monotonic()
         try:
-            found = {str(told[4][0]) for told in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
+            found = {str(ip_address(told[4][0])) for told in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
         except TROUBLE as error:
             return refused(name, words_of(error))
         addresses = sorted(found)[:MAX_ADDRESSES]
         if expected is not None:
             wanted = {str(ip_address(address)) for address in listed(expected)}
-            wrong = [f"leads to {address}, which is not expected" for address in addresses if address not in wanted]
+            wrong = [f"leads to {address}, which is not expected" for address in sorted(found - wanted)[:MAX_ADDRESSES]]
             wrong += [f"does not lead to {address}" for address in sorted(wanted - found)]
             if wrong:
                 return Answer({name: {"ok": False, "addresses": addresses}}, {name: "; ".join(wrong)})
