@@ -193,7 +193,7 @@ def holds(response: HTTPResponse, text: str) -> bool:
         raise Unavailable("answers compressed although asked not to, so that the text cannot be looked for")
     try:
         wanted = text.encode(response.headers.get_content_charset("utf-8"))
-    except (LookupError, UnicodeError):
+    except (LookupError, ValueError):  # an encoding that is none, a text that it cannot hold
         wanted = text.encode("utf-8", "replace")
     read, tail = 0, b""
     while read < MAX_BODY_BYTES and (chunk := response.read1(CHUNK_BYTES)):
@@ -201,6 +201,8 @@ def holds(response: HTTPResponse, text: str) -> bool:
         if wanted in tail:
             return True
         tail = tail[-len(wanted) :]
+    if read < MAX_BODY_BYTES and response.length:  # read1() says nothing of what is missing
+        raise Unavailable("breaks off the answer before its end, and the text is not in what came")
     return False
 
 
