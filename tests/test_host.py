@@ -70,6 +70,10 @@ class DiskTests(MeasuringTestCase):
         self.assertWarned(self.ask(warn_bytes=10 * GIB, warn_percent=None), "/", "8.5 GiB free, less than 10 GiB")
         self.assertPasses(self.ask(warn_percent=8, warn_bytes=8 * GIB))
 
+    def test_a_number_that_reads_like_its_threshold_is_told_to_be_less(self):
+        self.usage(100, 90.04, 9.96)
+        self.assertWarned(self.ask(), "/", "10 % free, a little less than 10 %")
+
     def test_less_fails_where_the_entry_says_so(self):
         self.usage(100, 96, 4)
         self.assertFails(self.ask(fail_percent=5), "/", "4 % free, less than 5 %")

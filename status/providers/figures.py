@@ -55,7 +55,8 @@ class Figure(NamedTuple):
     def against(self, limit: float | None) -> str:
         """Return what is said of a number on the wrong side of ``limit``."""
         side = "more" if self.upward else "less"
-        return f"{self.written(self.value)} {self.what}, {side} than {self.written(limit or 0)}"
+        value, threshold = self.written(self.value), self.written(limit or 0)
+        return f"{value} {self.what}, {'a little ' if value == threshold else ''}{side} than {threshold}"
 
 
 def percent(value: float) -> str:
