@@ -86,7 +86,8 @@ class Setting:
 def found(value: Any) -> str:
     """Return what a setting holds in words that show no secret: its type; the value only of numbers and switches."""
     if value is not None and not isinstance(value, (bool, int, float)):
-        return f"a {type(value).__name__}"
+        empty = isinstance(value, (str, bytes, list, tuple, dict, set, frozenset)) and not value
+        return f"{'an empty' if empty else 'a'} {type(value).__name__}"
     try:
         return repr(value)
     except ValueError:  # Python declines to print more than 4,300 digits

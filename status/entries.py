@@ -228,7 +228,7 @@ class Mistake(StatusError):
 def bind(where: str, resource: str, entry: Any) -> Check:
     """Return the ``Check`` for one entry of the settings. ``where`` is how messages call it. Raises ``Mistake``."""
     if not isinstance(entry, (list, tuple)) or not 2 <= len(entry) <= 5:
-        length = f" of {len(entry)}" if isinstance(entry, (list, tuple)) else ""
+        length = f" of {len(entry)}" if entry and isinstance(entry, (list, tuple)) else ""
         hint = "Add a trailing comma if a tuple with one entry was meant, and give each entry a name and a provider."
         raise Mistake(Problem(where, ENTRY, found(entry) + length, hint))
     name, source, args, kwargs, options = [*entry, None, None, None][:5]

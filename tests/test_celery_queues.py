@@ -96,6 +96,7 @@ class QueueTests(CeleryTestCase):
         for kwargs, words in (
             ({"warn_length": -1}, "The argument warn_length of the entry should be a whole number, 0 or more, not -1."),
             ({"queues": 1}, "The argument queues of the entry should be a list of names, or one name, not 1."),
+            ({"queues": []}, "should be a list of names, or one name, not an empty list."),
             ({"length": 1}, "got an unexpected keyword argument 'length'"),
         ):
             self.assertIn(words, ask(queues, **kwargs).error)
@@ -198,7 +199,14 @@ class WorkerTests(CeleryTestCase):
 
     def test_a_wrong_argument_is_told(self) -> None:
         expected = "a list of node names or patterns, or a dict of them and a number each"
-        for value, found in (("w", "a str"), ({"w": "1"}, "a dict"), ([1], "a list"), (1, "1")):
+        for value, found in (
+            ("w", "a str"),
+            ([], "an empty list"),
+            ({}, "an empty dict"),
+            ({"w": "1"}, "a dict"),
+            ([1], "a list"),
+            (1, "1"),
+        ):
             error = ask(workers, workers=value).error
             self.assertEqual(error, f"The argument workers of the entry should be {expected}, not {found}.")
         self.assertIn("minimum of the entry should be a whole number", ask(workers, minimum=True).error)

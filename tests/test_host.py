@@ -116,7 +116,7 @@ class DiskTests(MeasuringTestCase):
 
     def test_wrong_arguments_are_refused(self):
         paths = "an absolute path, or a list of them"
-        odd = {"a str": "uploads", "a list": [], "None": None, "7": 7, "a bytes": b"/srv", "a dict": {}}
+        odd = {"a str": "uploads", "an empty list": [], "None": None, "7": 7, "a bytes": b"/srv", "an empty dict": {}}
         self.assertKind("paths", paths, odd)
         self.assertKind("paths", paths, {"a list": ["/srv", "srv"], "a str": "/srv\0"})
         for name in ("warn_percent", "fail_percent"):

@@ -128,6 +128,7 @@ class MigrationTests(MigrationsTestCase):
     def test_a_wrong_argument_is_told(self) -> None:
         for kwargs, words in (
             ({"aliases": 1}, "The argument aliases of the entry should be a list of names, or one name, not 1."),
+            ({"aliases": []}, "should be a list of names, or one name, not an empty list."),
             ({"alias": "new"}, "got an unexpected keyword argument 'alias'. It takes aliases."),
         ):
             self.assertIn(words, str(run(self.check(**kwargs)).error))

@@ -138,7 +138,7 @@ class MistakeTests(SimpleTestCase):
         (None, "[1] should be (name, provider", "not None."),
         (5, "[1] should be (name, provider", "not 5."),
         ({"a": 1}, "[1] should be (name, provider", "not a dict."),
-        ((), "[1] should be (name, provider", "not a tuple of 0."),
+        ((), "[1] should be (name, provider", "not an empty tuple."),
         (("one",), "[1] should be (name, provider", "not a tuple of 1."),
         (("a", PING, (), {}, {}, 6), "[1] should be (name, provider", "not a tuple of 6."),
         ((5, PING), "[1][0] should be a name made of letters", "not 5."),

@@ -14,8 +14,12 @@ def is_count(value: Any) -> bool:
 
 
 def is_list_of_text(value: Any) -> bool:
-    """Return whether ``value`` is a list, tuple or set of text."""
-    return isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(item, str) for item in value)
+    """Return whether ``value`` is a list, tuple or set of text. An empty one would ask nothing, and be well."""
+    return (
+        bool(value)
+        and isinstance(value, (list, tuple, set, frozenset))
+        and all(isinstance(item, str) for item in value)
+    )
 
 
 COUNT = Kind("a whole number, 0 or more", is_count)

@@ -19,7 +19,7 @@ QUIET_SECONDS = 0.25
 
 def _is_workers(value: Any) -> bool:
     if isinstance(value, Mapping):
-        return all(isinstance(name, str) and is_count(count) for name, count in value.items())
+        return bool(value) and all(isinstance(name, str) and is_count(count) for name, count in value.items())
     return is_list_of_text(value)
 
 
