@@ -32,6 +32,8 @@ from status.cli.arguments import VERBS
 from status.conf import DJANGO_PROVIDERS, LOWER_IN_CLASSIC, conf, found
 from status.mounts import Mount, mounts_of
 from status.providers.base import Unavailable
+from status.providers.celery.queues import QueueCheck
+from status.providers.celery.workers import WorkerCheck
 from status.providers.django.caches import MEMORY_CACHES
 from status.providers.django.databases import NO_ENGINE, DatabaseCheck
 from status.registry import registry
@@ -181,9 +183,12 @@ def provider_warnings() -> Iterator[CheckMessage]:
             id="status.W007",
         )
     problem = hint = ""
-    if conf.celery_workers and importlib.util.find_spec("celery") is None:
+    entries = [check for check in checks if isinstance(check.provider, (QueueCheck, WorkerCheck))]
+    asking = "STATUS_CELERY_WORKERS names workers" if conf.celery_workers else ""
+    asking = asking or (f"{entries[0].resource}/{entries[0].name} asks Celery" if entries else "")
+    if asking and importlib.util.find_spec("celery") is None:
         problem, hint = "celery is not installed", "pip install django-status[celery]"
-    elif conf.celery_workers and not conf.celery_app:
+    elif asking and not conf.celery_app:
         # Late: celery is imported only where workers are named.
         from celery.app import default_app
 
@@ -191,7 +196,7 @@ def provider_warnings() -> Iterator[CheckMessage]:
             problem = "there is no default Celery app to ask them with"
             hint = 'Set STATUS_CELERY_APP = "proj.celery:app", or import your app in the __init__ of the project.'
     if problem:
-        yield Warning(f"STATUS_CELERY_WORKERS names workers, and {problem}.", hint, id="status.W008")
+        yield Warning(f"{asking}, and {problem}.", hint, id="status.W008")
 
 
 def name_warnings() -> Iterator[CheckMessage]:

@@ -266,6 +266,12 @@ class WarningTests(ChecksTestCase):
     def test_probes_that_are_redirected(self) -> None:
         self.assertFinds("W010", "SECURE_SSL_REDIRECT should not hit probes", SECURE_SSL_REDIRECT=True)
         self.assertFindsNothing(SECURE_SSL_REDIRECT=True, MIDDLEWARE=[checks.MIDDLEWARE, *settings.MIDDLEWARE])
+            for name in ("queues", "workers"):
+                providers = {"health": [("one", f"status.providers.celery.health.{name}")]}
+                words = "health/one asks Celery, and there is no default Celery app"
+                self.assertFinds("W008", words, STATUS_PROVIDERS=providers)
+            providers = {"health": [("one", "status.providers.celery.health.celery")]}
+            self.assertFindsNothing(STATUS_PROVIDERS=providers)
 
     def test_resource_that_is_not_there(self) -> None:
         for setting in ("STATUS_PUBLIC", "STATUS_INFORMATIONAL"):
