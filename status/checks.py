@@ -34,6 +34,7 @@ from status.mounts import Mount, mounts_of
 from status.providers.base import Unavailable
 from status.providers.celery.queues import QueueCheck
 from status.providers.celery.workers import WorkerCheck
+from status.providers.django.aliases import AliasCheck
 from status.providers.django.caches import MEMORY_CACHES
 from status.providers.django.databases import NO_ENGINE, DatabaseCheck
 from status.registry import registry
@@ -224,6 +225,23 @@ def argument_warnings() -> Iterator[CheckMessage]:
             message = f"should be given arguments that it knows: it ignores {', '.join(check.ignored)[:200]}."
             hint = f"It takes {', '.join(check.provider.arguments or ()) or 'none'}, by name. Remove the others."
             yield Warning(f"{check.resource}/{check.name} {message}", hint, id="status.W013")
+        if check.mistake is None and isinstance(check.provider, AliasCheck):
+            words = _alias_mistake(check.provider, check.args, check.kwargs)
+            if words:
+                hint = f"Until then the check fails. Correct {check.name!r} in the settings."
+                yield Warning(f"{check.resource}/{check.name}: {words}", hint, id="status.W013")
+
+
+def _alias_mistake(provider: AliasCheck, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Return what is wrong with the aliases of an entry, empty where nothing is."""
+    try:
+        unknown = provider.unknown(*args, **kwargs)
+    except Unavailable as failure:
+        return str(failure)
+    except Exception:  # it happens again in the run, which reports it
+        return ""
+    named = ", ".join(ascii(str(name)[:40]) for name in unknown[:3])
+    return f"{named} should be configured in {provider.setting}." if unknown else ""
 
 
 def entry_warnings() -> Iterator[CheckMessage]:

@@ -181,6 +181,24 @@ class ErrorTests(ChecksTestCase):
         self.assertEqual(found.hint, "Until then the check fails. Correct 'code' in the settings.")
         self.assertEqual((answer.status_code, answer.json()), (503, {"ok": False, "error": wrong}))
 
+    def test_aliases_that_are_not_configured(self) -> None:
+        for provider, aliases, words in (
+            ("databases", ["default", "nope"], "health/one: 'nope' should be configured in DATABASES."),
+            ("caches", "nope", "health/one: 'nope' should be configured in CACHES."),
+            ("storages", ["nope", "n\n"], "health/one: 'nope', 'n\\n' should be configured in STORAGES."),
+            ("mail", "nope", "health/one: 'nope' should be configured in MAILERS"),
+            ("replicas", None, "health/one: No database is a replica"),
+            ("replicas", ["default"], None),
+            ("databases", [{}], None),
+            ("databases", 1, None),
+        ):
+            entry = ("one", f"status.providers.django.health.{provider}", None, {"aliases": aliases})
+            with self.subTest(provider=provider, aliases=aliases):
+                if words is None:
+                    self.assertFindsNothing(STATUS_PROVIDERS={"health": [entry]})
+                else:
+                    self.assertFinds("W013", words, STATUS_PROVIDERS={"health": [entry]})
+
 
 class WarningTests(ChecksTestCase):
     def test_project_that_did_what_the_readme_says_is_ready_for_deployment(self) -> None:
@@ -248,6 +266,12 @@ class WarningTests(ChecksTestCase):
         with mock.patch.object(_state, "default_app", None):
             self.assertFinds("W008", "no default Celery app", STATUS_CELERY_WORKERS=["celery@a"])
             self.assertFindsNothing(STATUS_CELERY_WORKERS=["celery@a"], STATUS_CELERY_APP="tests.celery_app:app")
+            for name in ("queues", "workers"):
+                providers = {"health": [("one", f"status.providers.celery.health.{name}")]}
+                words = "health/one asks Celery, and there is no default Celery app"
+                self.assertFinds("W008", words, STATUS_PROVIDERS=providers)
+            providers = {"health": [("one", "status.providers.celery.health.celery")]}
+            self.assertFindsNothing(STATUS_PROVIDERS=providers)
         with mock.patch.object(_state, "default_app", object()):
             self.assertFindsNothing(STATUS_CELERY_WORKERS=["celery@a"])
 
@@ -266,12 +290,6 @@ class WarningTests(ChecksTestCase):
     def test_probes_that_are_redirected(self) -> None:
         self.assertFinds("W010", "SECURE_SSL_REDIRECT should not hit probes", SECURE_SSL_REDIRECT=True)
         self.assertFindsNothing(SECURE_SSL_REDIRECT=True, MIDDLEWARE=[checks.MIDDLEWARE, *settings.MIDDLEWARE])
-            for name in ("queues", "workers"):
-                providers = {"health": [("one", f"status.providers.celery.health.{name}")]}
-                words = "health/one asks Celery, and there is no default Celery app"
-                self.assertFinds("W008", words, STATUS_PROVIDERS=providers)
-            providers = {"health": [("one", "status.providers.celery.health.celery")]}
-            self.assertFindsNothing(STATUS_PROVIDERS=providers)
 
     def test_resource_that_is_not_there(self) -> None:
         for setting in ("STATUS_PUBLIC", "STATUS_INFORMATIONAL"):

@@ -205,7 +205,7 @@ class BackendTests(MailTestCase):
     def test_what_cannot_be_asked_is_told(self) -> None:
         self.use("no.such.Backend")
         self.assertFails("ModuleNotFoundError")
-        self.assertEqual(run(self.check(aliases="nope")).reasons, {"nope": "not configured in MAILERS"})
+        self.assertEqual(run(self.check(aliases="nope")).reasons, {"nope": f"not configured in {MailCheck.setting}"})
 
     def test_each_mailer_is_asked(self) -> None:
         """Django 6.1 has several; before, the setting means nothing."""

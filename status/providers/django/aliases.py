@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
@@ -32,6 +32,12 @@ class AliasCheck(Composite):
 
     #: Django's ``connections`` or ``caches``.
     handler: Any
+    #: What names the aliases.
+    setting: str
+
+    def known(self) -> Collection[str]:
+        """Return every alias that can be asked."""
+        return list(self.handler.settings)
 
     def configured(self) -> Iterable[str]:
         """Return the aliases that are asked where the entry names none."""
@@ -59,8 +65,14 @@ class AliasCheck(Composite):
             return self.configured()
         return listed(chosen)
 
+    def unknown(self, aliases: Iterable[str] | str | None = None, **options: Any) -> list[str]:
+        """Return the aliases of an entry that are not configured. Raises ``Unavailable`` where there is none to ask."""
+        return [alias for alias in self.aliases(aliases) if alias not in self.known()]
+
     def ask(self, name: str, **options: Any) -> Any:
         try:
+            if name not in self.known():
+                raise Unavailable(f"not configured in {self.setting}")
             if _on_event_loop():
                 call = start_call(partial(self._ask_and_close, name, options), f"status-{self.label}-{name}")
                 value = call.result()

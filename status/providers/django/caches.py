@@ -51,6 +51,7 @@ class CacheCheck(AliasCheck):
 
     label = "caches"
     handler = cache_handler
+    setting = "CACHES"
 
     def waits(self, alias: str) -> bool:
         return cache_handler.settings.get(alias, {}).get("BACKEND") not in MEMORY_CACHES
@@ -63,8 +64,6 @@ class CacheCheck(AliasCheck):
             import_module("redis")  # Django imports it with the first question
 
     def ask_alias(self, alias: str, **options: Any) -> Any:
-        if alias not in cache_handler.settings:
-            raise Unavailable("not configured in CACHES")
         backend, entry = _backend_of(alias), cache_handler.settings[alias]
         is_file = issubclass(backend, FileBasedCache)
         if issubclass(backend, DummyCache) or (is_file and not is_made(entry.get("LOCATION", ""))):

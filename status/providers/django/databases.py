@@ -49,6 +49,7 @@ class DatabaseCheck(AliasCheck):
 
     label = "databases"
     handler = connections
+    setting = "DATABASES"
 
     def asks_natively(self, name: str) -> bool:
         # The locks of a pool are the pages' too, and its driver knows gevent.
@@ -67,8 +68,6 @@ class DatabaseCheck(AliasCheck):
         _ask_database(connection)
 
     def ask_alias(self, alias: str, **options: Any) -> Any:
-        if alias not in connections.settings:
-            raise Unavailable("not configured in DATABASES")
         if connections.settings[alias]["ENGINE"] == NO_ENGINE:
             raise Unavailable("no ENGINE in DATABASES")
         connection, own_thread = connections[alias], in_worker()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import smtplib
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
@@ -39,8 +39,12 @@ class MailCheck(AliasCheck):
     """
 
     label = "mail"
+    setting = "MAILERS" if mailers is not None else "MAILERS, which Django 6.1 brings: before, there is only default"
     arguments = None
     kinds = MappingProxyType({"aliases": NAMES})
+
+    def known(self) -> Collection[str]:
+        return list(_configured())
 
     def configured(self) -> Iterable[str]:
         return list(_configured())
@@ -49,9 +53,7 @@ class MailCheck(AliasCheck):
         import_string(_configured()[alias])
 
     def ask_alias(self, alias: str, **options: Any) -> Any:
-        path = _configured().get(alias)
-        if path is None:
-            raise Unavailable("not configured in MAILERS")
+        path = _configured()[alias]
         backend_class = import_string(path)
         if backend_class.open is BaseEmailBackend.open or issubclass(backend_class, filebased.EmailBackend):
             return Answer(True, warnings={alias: f"{path} opens no connection: nothing was asked"})

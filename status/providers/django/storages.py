@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Any
@@ -38,6 +38,7 @@ class StorageCheck(AliasCheck):
     """
 
     label = "storages"
+    setting = "STORAGES"
     arguments = None
     kinds = MappingProxyType({"aliases": NAMES, "read_only": SWITCH})
 
@@ -45,6 +46,9 @@ class StorageCheck(AliasCheck):
         super().__init__()
         #: Alias -> when files were last looked for that others left behind.
         self._swept: dict[str, float] = {}
+
+    def known(self) -> Collection[str]:
+        return list(storages.backends)
 
     def configured(self) -> Iterable[str]:
         return [alias for alias in storages.backends if alias != STATICFILES]
@@ -60,8 +64,6 @@ class StorageCheck(AliasCheck):
 
     def ask_alias(self, alias: str, **options: Any) -> Any:
         read_only = options["read_only"]
-        if alias not in storages.backends:
-            raise Unavailable("not configured in STORAGES")
         storage: Any = storages[alias]
         if isinstance(storage, FileSystemStorage):
             setting = "STATIC_ROOT" if alias == STATICFILES else "MEDIA_ROOT"

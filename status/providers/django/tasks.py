@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -29,19 +29,21 @@ class TaskCheck(AliasCheck):
     """
 
     label = "tasks"
+    setting = "TASKS"
     arguments = None
     kinds = MappingProxyType({"aliases": NAMES})
 
-    def configured(self) -> Iterable[str]:
+    def known(self) -> Collection[str]:
         return list(_tasks().task_backends.settings)
+
+    def configured(self) -> Iterable[str]:
+        return self.known()
 
     def import_backend(self, alias: str) -> None:
         import_string(_tasks().task_backends.settings[alias]["BACKEND"])
 
     def ask_alias(self, alias: str, **options: Any) -> Any:
         tasks = _tasks()
-        if alias not in tasks.task_backends.settings:
-            raise Unavailable("not configured in TASKS")
         backend = tasks.task_backends[alias]
         errors = [message for message in backend.check() if message.level >= ERROR and not message.is_silenced()]
         if errors:
