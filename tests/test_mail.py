@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
+import smtplib
 import socket
 import ssl
 import sys
@@ -158,7 +160,7 @@ class ServerTests(MailTestCase):
             self.use(host="127.0.0.1", port=listener.getsockname()[1])
             thread = threading.Thread(target=lambda: listener.accept()[0].close())
             thread.start()
-            self.assertFails("SMTPServerDisconnected")
+            self.assertFails("broke off the connection (SMTPServerDisconnected)")
             thread.join()
 
     def test_a_server_that_never_says_a_word_is_told_within_the_deadline(self) -> None:
@@ -206,6 +208,23 @@ class BackendTests(MailTestCase):
         self.use("no.such.Backend")
         self.assertFails("ModuleNotFoundError")
         self.assertEqual(run(self.check(aliases="nope")).reasons, {"nope": f"not configured in {MailCheck.setting}"})
+
+    def test_trouble_on_the_way_is_told_in_words(self) -> None:
+        self.use(host="no.invalid", port=25)
+        for error, words in (
+            (socket.gaierror(socket.EAI_NONAME, "s3cret"), "its name cannot be looked up (gaierror)"),
+            (ConnectionResetError(errno.ECONNRESET, "s3cret"), "broke off the connection (ConnectionResetError)"),
+            (OSError(errno.EHOSTUNREACH, "s3cret"), f"cannot be connected to: {os.strerror(errno.EHOSTUNREACH)}"),
+            (smtplib.SMTPException("s3cret"), "SMTPException"),
+        ):
+            with self.subTest(words), mock.patch("socket.create_connection", side_effect=error):
+                self.assertFails(words)
+
+    def test_where_there_is_no_mailer_nothing_is_well(self) -> None:
+        with mock.patch("status.providers.django.mail._configured", dict):
+            result = run(self.check())
+        self.assertEqual(result.state, "fail")
+        self.assertRegex(result.error, "^There is none to ask in MAILERS")
 
     def test_each_mailer_is_asked(self) -> None:
         """Django 6.1 has several; before, the setting means nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import smtplib
 import ssl
 import time
@@ -111,3 +112,9 @@ def _describe(error: Exception) -> str:
     if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):  # smtplib calls it disconnected
         return "did not answer in time (TimeoutError)"
     return class_of(error)
+    if isinstance(error, socket.gaierror):
+        return "its name cannot be looked up (gaierror)"
+    if isinstance(error, (ConnectionError, smtplib.SMTPServerDisconnected)):
+        return f"broke off the connection ({type(error).__name__})"
+    if isinstance(error, OSError) and error.errno:
+        return f"cannot be connected to: {os.strerror(error.errno)}"
