@@ -164,6 +164,10 @@ class ChoiceTests(StoragesTestCase):
             results = engine.run([write, read])
         self.assertEqual([result.answer for result in results], [{"default": False}, {"default": True}])
 
+    def test_where_there_is_no_storage_nothing_is_well(self) -> None:
+        with mock.patch("status.providers.django.storages.storages", StorageHandler({})):
+            self.assertEqual(run(self.check()).error, "There is none to ask in STORAGES.")
+
     def test_what_cannot_be_asked_is_told(self) -> None:
         self.use("no.such.Storage")
         self.assertFails("InvalidStorageError (ModuleNotFoundError)")

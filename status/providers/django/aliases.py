@@ -34,12 +34,14 @@ class AliasCheck(Composite):
     handler: Any
     #: What names the aliases.
     setting: str
+    #: Whether an entry that names no aliases may find none: then nothing is wrong, and nothing is asked.
+    may_be_none = True
 
     def known(self) -> Collection[str]:
         """Return every alias that can be asked."""
         return list(self.handler.settings)
 
-    def configured(self) -> Iterable[str]:
+    def configured(self) -> Collection[str]:
         """Return the aliases that are asked where the entry names none."""
         return list(self.handler.settings)
 
@@ -61,9 +63,12 @@ class AliasCheck(Composite):
 
     def aliases(self, chosen: Iterable[str] | str | None) -> Iterable[str]:
         """Return the aliases to ask, each once. Raises TypeError where ``chosen`` holds no names."""
-        if chosen is None:
-            return self.configured()
-        return listed(chosen)
+        if chosen is not None:
+            return listed(chosen)
+        aliases = self.configured()
+        if not aliases and not self.may_be_none:
+            raise Unavailable(f"There is none to ask in {self.setting}.")
+        return aliases
 
     def unknown(self, aliases: Iterable[str] | str | None = None, **options: Any) -> list[str]:
         """Return the aliases of an entry that are not configured. Raises ``Unavailable`` where there is none to ask."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -55,7 +55,7 @@ class DatabaseCheck(AliasCheck):
         # The locks of a pool are the pages' too, and its driver knows gevent.
         return name in connections.settings and "pool" not in connections.settings[name]["OPTIONS"]
 
-    def configured(self) -> Iterable[str]:
+    def configured(self) -> Collection[str]:
         return [
             alias for alias, entry in connections.settings.items() if entry["ENGINE"] != NO_ENGINE or is_used(alias)
         ]

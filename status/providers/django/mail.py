@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import smtplib
+import socket
 import ssl
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
@@ -41,13 +42,14 @@ class MailCheck(AliasCheck):
 
     label = "mail"
     setting = "MAILERS" if mailers is not None else "MAILERS, which Django 6.1 brings: before, there is only default"
+    may_be_none = False
     arguments = None
     kinds = MappingProxyType({"aliases": NAMES})
 
     def known(self) -> Collection[str]:
         return list(_configured())
 
-    def configured(self) -> Iterable[str]:
+    def configured(self) -> Collection[str]:
         return list(_configured())
 
     def import_backend(self, alias: str) -> None:
@@ -111,10 +113,10 @@ def _describe(error: Exception) -> str:
         return "refused the connection (ConnectionRefusedError)"
     if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):  # smtplib calls it disconnected
         return "did not answer in time (TimeoutError)"
-    return class_of(error)
     if isinstance(error, socket.gaierror):
         return "its name cannot be looked up (gaierror)"
     if isinstance(error, (ConnectionError, smtplib.SMTPServerDisconnected)):
         return f"broke off the connection ({type(error).__name__})"
     if isinstance(error, OSError) and error.errno:
         return f"cannot be connected to: {os.strerror(error.errno)}"
+    return class_of(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -53,7 +53,7 @@ class ReplicaCheck(DatabaseCheck):
     metrics = MappingProxyType({"lag": "gauge"})
     kinds = MappingProxyType({"aliases": NAMES, "warn_lag": SECONDS, "fail_lag": SECONDS})
 
-    def configured(self) -> Iterable[str]:
+    def configured(self) -> Collection[str]:
         aliases = [alias for alias, entry in connections.settings.items() if entry["TEST"]["MIRROR"]]
         if not aliases:
             raise Unavailable(

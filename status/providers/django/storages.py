@@ -39,6 +39,7 @@ class StorageCheck(AliasCheck):
 
     label = "storages"
     setting = "STORAGES"
+    may_be_none = False
     arguments = None
     kinds = MappingProxyType({"aliases": NAMES, "read_only": SWITCH})
 
@@ -50,7 +51,7 @@ class StorageCheck(AliasCheck):
     def known(self) -> Collection[str]:
         return list(storages.backends)
 
-    def configured(self) -> Iterable[str]:
+    def configured(self) -> Collection[str]:
         return [alias for alias in storages.backends if alias != STATICFILES]
 
     def parts(self, aliases: Iterable[str] | str | None = None, read_only: bool = False) -> list[Part]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -30,13 +30,14 @@ class TaskCheck(AliasCheck):
 
     label = "tasks"
     setting = "TASKS"
+    may_be_none = False
     arguments = None
     kinds = MappingProxyType({"aliases": NAMES})
 
     def known(self) -> Collection[str]:
         return list(_tasks().task_backends.settings)
 
-    def configured(self) -> Iterable[str]:
+    def configured(self) -> Collection[str]:
         return self.known()
 
     def import_backend(self, alias: str) -> None:
