@@ -61,6 +61,9 @@ class SystemChecksTests(ComponentsTestCase):
 
     def test_what_it_does_not_take_is_told(self) -> None:
         self.assertEqual(self.ask(tags="nope").error, "There are no system checks with the tag 'nope'.")
+        self.assertEqual(
+            self.ask(tags="database").error, "Checks that ask databases are left out. Remove the tag database."
+        )
         wrong = "The argument deploy of the entry should be True or False, not 1."
         self.assertEqual(self.ask(deploy=1).error, wrong)
 
