@@ -155,13 +155,22 @@ class ServerTests(MailTestCase):
             with mock.patch.object(server, "handle_RSET", return_value="421 s3cret: too busy", create=True):
                 self.assertFails("refused (SMTP 421)")
 
-    def test_a_server_that_hangs_up(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.use(host="127.0.0.1", port=listener.getsockname()[1])
-            thread = threading.Thread(target=lambda: listener.accept()[0].close())
-            thread.start()
-            self.assertFails("broke off the connection (SMTPServerDisconnected)")
-            thread.join()
+    def test_a_server_that_hangs_up_or_talks_something_else(self) -> None:
+        for said, words in (
+            (b"", "broke off the connection (SMTPServerDisconnected)"),
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n", "answers what is not SMTP"),
+        ):
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                self.use(host="127.0.0.1", port=listener.getsockname()[1])
+
+                def talk(listener: socket.socket = listener, said: bytes = said) -> None:
+                    with listener.accept()[0] as connection:
+                        connection.sendall(said)
+
+                thread = threading.Thread(target=talk)
+                thread.start()
+                self.assertFails(words)
+                thread.join()
 
     def test_a_server_that_never_says_a_word_is_told_within_the_deadline(self) -> None:
         with services.silent() as port:
@@ -214,11 +223,15 @@ class BackendTests(MailTestCase):
         for error, words in (
             (socket.gaierror(socket.EAI_NONAME, "s3cret"), "its name cannot be looked up (gaierror)"),
             (ConnectionResetError(errno.ECONNRESET, "s3cret"), "broke off the connection (ConnectionResetError)"),
-            (OSError(errno.EHOSTUNREACH, "s3cret"), f"cannot be connected to: {os.strerror(errno.EHOSTUNREACH)}"),
+            (OSError(errno.EHOSTUNREACH, "s3cret"), f"{os.strerror(errno.EHOSTUNREACH)} (OSError)"),
             (smtplib.SMTPException("s3cret"), "SMTPException"),
         ):
             with self.subTest(words), mock.patch("socket.create_connection", side_effect=error):
                 self.assertFails(words)
+
+    def test_a_host_that_is_not_set(self) -> None:
+        self.use(host="", port=25)
+        self.assertFails("its host is not set")
 
     def test_where_there_is_no_mailer_nothing_is_well(self) -> None:
         with mock.patch("status.providers.django.mail._configured", dict):

@@ -27,6 +27,8 @@ from status.providers.kinds import NAMES
 WAIT_PART = 0.4
 #: What SMTP answers before STARTTLS or a login. https://www.rfc-editor.org/rfc/rfc3207#section-4
 AUTHENTICATION_REQUIRED = 530
+#: What smtplib calls an answer that does not begin with a number.
+NO_CODE = -1
 #: The handler of the mailers of Django 6.1; before, there is one mail server, in the settings EMAIL_...
 mailers = getattr(mail, "mailers", None)
 
@@ -65,6 +67,8 @@ class MailCheck(AliasCheck):
             backend.open()
             backend.close()
             return None
+        if not backend.host:  # smtplib connects to nobody then
+            raise Unavailable("its host is not set")
         seconds = ((deadline() or time.monotonic() + conf.timeout) - time.monotonic()) * WAIT_PART
         backend.timeout = min(backend.timeout or seconds, seconds)
         backend.fail_silently = False
@@ -103,6 +107,8 @@ def _describe(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return f"refused the login (SMTP {error.smtp_code})"
     if isinstance(error, smtplib.SMTPResponseException):
+        if error.smtp_code == NO_CODE:
+            return "answers what is not SMTP"
         wants = "wants TLS or a login first" if error.smtp_code == AUTHENTICATION_REQUIRED else "refused"
         return f"{wants} (SMTP {error.smtp_code})"
     if isinstance(error, smtplib.SMTPNotSupportedError):
@@ -118,5 +124,5 @@ def _describe(error: Exception) -> str:
     if isinstance(error, (ConnectionError, smtplib.SMTPServerDisconnected)):
         return f"broke off the connection ({type(error).__name__})"
     if isinstance(error, OSError) and error.errno:
-        return f"cannot be connected to: {os.strerror(error.errno)}"
+        return f"{os.strerror(error.errno)} ({type(error).__name__})"
     return class_of(error)
