@@ -96,20 +96,21 @@ def found(value: Any) -> str:
 
 def is_timeout(value: Any) -> bool:
     """Return whether ``value`` is a number of seconds that a thread can wait for."""
-    return is_max_age(value) and 0 < value <= threading.TIMEOUT_MAX
+    return is_number(value) and 0 < value <= threading.TIMEOUT_MAX
 
 
-def is_max_age(value: Any) -> bool:
-    """Return whether ``value`` is a finite number of seconds, 0 or more."""
+def is_number(value: Any) -> bool:
+    """Return whether ``value`` is a finite number, 0 or more."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
 
 
-def _is_names(value: Any) -> bool:
+def is_names(value: Any) -> bool:
+    """Return whether ``value`` is a list, tuple or set of text."""
     return isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(item, str) for item in value)
 
 
 def _is_list_of_text(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and _is_names(value)
+    return isinstance(value, (list, tuple)) and is_names(value)
 
 
 class Conf:
@@ -131,7 +132,7 @@ class Conf:
         "STATUS_MAX_AGE",
         0,
         "a number of seconds, 0 or more",
-        is_max_age,
+        is_number,
         "Give the seconds an answer may be reused, for example 5; 0 asks anew each time.",
     )
     error_code = Setting(
@@ -145,14 +146,14 @@ class Conf:
         "STATUS_INFORMATIONAL",
         ("stats",),
         "a list of resource names",
-        _is_names,
+        is_names,
         'Write a tuple with its comma: ("stats",).',
     )
     celery_workers = Setting(
         "STATUS_CELERY_WORKERS",
         (),
         "a list of Celery node names",
-        _is_names,
+        is_names,
         'Write a tuple with its comma: ("celery@web1",).',
     )
     celery_app = Setting(
@@ -166,7 +167,7 @@ class Conf:
         "STATUS_PUBLIC",
         None,
         "a list of resource names",
-        lambda value: value is None or _is_names(value),
+        lambda value: value is None or is_names(value),
         'Name the resources that strangers may ask for, for example ("health",); () closes all but ping.',
     )
     show_details = Setting(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from status.conf import Problem, conf, found, is_max_age, is_timeout
+from status.conf import Problem, conf, found, is_number, is_timeout
 from status.exceptions import StatusError
 from status.logs import FailureLog
 from status.providers.base import Composite, Part, Provider, Unavailable, as_provider
@@ -38,7 +38,7 @@ ENTRY = "(name, provider, args, kwargs, options), the last three optional"
 
 OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "timeout": ("a positive number of seconds", is_timeout),
-    "max_age": ("a number of seconds, 0 or more", is_max_age),
+    "max_age": ("a number of seconds, 0 or more", is_number),
     "critical": ("True or False", lambda value: isinstance(value, bool)),
     "metrics": ('a dict of name -> "gauge"', lambda value: is_metrics(value)),
 }

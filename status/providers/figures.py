@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from status.providers.base import Answer, Kind, Provider
+from status.providers.base import Answer, Provider
 from status.report import is_sound
-
-
-def is_number(value: Any) -> bool:
-    """Return whether ``value`` is a finite number, 0 or more."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
-
-
-def is_path(value: Any) -> bool:
-    """Return whether ``value`` is an absolute path as text."""
-    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
-    return isinstance(path, str) and os.path.isabs(path) and "\0" not in path
-
-
-#: A threshold: None means that there is none.
-PERCENT = Kind("a number from 0 to 100, or None", lambda value: value is None or (is_number(value) and value <= 100))
-AMOUNT = Kind("a number, 0 or more, or None", lambda value: value is None or is_number(value))
-SWITCH = Kind("True or False", lambda value: isinstance(value, bool))
-TEXT = Kind("a text that is not empty", lambda value: isinstance(value, str) and value != "")
-PATH = Kind("an absolute path", is_path)
 
 
 class Figure(NamedTuple):

@@ -9,7 +9,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
@@ -18,19 +18,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from status.providers.base import Answer, Composite, Finding, Kind, Part, Unavailable
-from status.providers.figures import (
-    AMOUNT,
-    PATH,
-    PERCENT,
-    SWITCH,
-    Figure,
-    Measurement,
-    gauges,
-    judge,
-    percent,
-    refused,
-    size,
-)
+from status.providers.figures import Figure, Measurement, gauges, judge, percent, refused, size
+from status.providers.kinds import AMOUNT, PERCENT, SWITCH, is_path, listed, one_or_more
 
 #: Thresholds of what is left, for checks of something that runs out.
 LEFT = {"warn_percent": PERCENT, "fail_percent": PERCENT}
@@ -63,7 +52,7 @@ class Disk(Measurement, Composite):
     metrics = gauges("free_bytes", "free_percent", "free_inodes", "free_inodes_percent")
     kinds = MappingProxyType(
         {
-            "paths": Kind("an absolute path, or a list of them", lambda value: all(map(PATH.valid, listed(value)))),
+            "paths": Kind("an absolute path, or a list of them", one_or_more(is_path)),
             **LEFT,
             "warn_bytes": AMOUNT,
             "fail_bytes": AMOUNT,
@@ -292,11 +281,6 @@ class Files(Measurement):
         return judge(
             "process", answer, [Figure(share, "of the file descriptors left", percent, warn_percent, fail_percent)]
         )
-
-
-def listed(paths: Any) -> Iterable[Any]:
-    """Return the paths of an entry, which may name but one."""
-    return paths if isinstance(paths, (list, tuple)) and paths else [paths]
 
 
 def entries(text: str) -> dict[str, int]:

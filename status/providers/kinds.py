@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from typing import Any
 
-from status.conf import is_max_age
+from status.conf import is_names, is_number
 from status.providers.base import Kind
 
 
@@ -13,21 +15,26 @@ def is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def is_list_of_text(value: Any) -> bool:
-    """Return whether ``value`` is a list, tuple or set of text. An empty one would ask nothing, and be well."""
-    return (
-        bool(value)
-        and isinstance(value, (list, tuple, set, frozenset))
-        and all(isinstance(item, str) for item in value)
-    )
+def is_path(value: Any) -> bool:
+    """Return whether ``value`` is an absolute path as text."""
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    return isinstance(path, str) and os.path.isabs(path) and "\0" not in path
 
 
+def listed(value: Any) -> list[Any]:
+    """Return the items of a list, tuple or set, or the one value that stands in the place of a list."""
+    return list(value) if isinstance(value, (list, tuple, set, frozenset)) else [value]
+
+
+def one_or_more(valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return what tells whether a value is valid, or a list that is not empty of valid ones."""
+    return lambda value: bool(listed(value)) and all(map(valid, listed(value)))
+
+
+#: Thresholds: None means that there is none.
+AMOUNT = Kind("a number, 0 or more, or None", lambda value: value is None or is_number(value))
+PERCENT = Kind("a number from 0 to 100, or None", lambda value: value is None or (is_number(value) and value <= 100))
+SECONDS = Kind("a number of seconds, 0 or more, or None", AMOUNT.valid)
 COUNT = Kind("a whole number, 0 or more", is_count)
-NAMES = Kind("a list of names, or one name", lambda value: isinstance(value, str) or is_list_of_text(value))
-SECONDS = Kind("a number of seconds, 0 or more, or None", lambda value: value is None or is_max_age(value))
+NAMES = Kind("a list of names, or one name", one_or_more(lambda value: isinstance(value, str)))
 SWITCH = Kind("True or False", lambda value: isinstance(value, bool))
-
-
-def listed(names: Any) -> list[str]:
-    """Return ``NAMES`` as a list, each once."""
-    return [names] if isinstance(names, str) else list(dict.fromkeys(names))

@@ -14,7 +14,6 @@ from django.db import connections
 
 from status.conf import conf
 from status.providers.base import Composite, Part, Unavailable, deadline
-from status.providers.kinds import listed
 from status.threads import start_call
 
 
@@ -64,7 +63,7 @@ class AliasCheck(Composite):
     def aliases(self, chosen: Iterable[str] | str | None) -> Iterable[str]:
         """Return the aliases to ask, each once. Raises TypeError where ``chosen`` holds no names."""
         if chosen is not None:
-            return listed(chosen)
+            return [chosen] if isinstance(chosen, str) else list(dict.fromkeys(chosen))
         aliases = self.configured()
         if not aliases and not self.may_be_none:
             raise Unavailable(f"There is none to ask in {self.setting}.")

@@ -9,7 +9,8 @@ from contextlib import closing
 from types import MappingProxyType
 
 from status.providers.base import Answer, Kind, Unavailable
-from status.providers.figures import AMOUNT, Figure, Measurement, gauges, is_path, judge, refused
+from status.providers.figures import Figure, Measurement, gauges, judge, refused
+from status.providers.kinds import AMOUNT, is_path
 from status.providers.network.ports import HOST, PORT, TROUBLE, connect, endpoint, give_up, is_host, left, words_of
 
 CA_FILE = Kind("the absolute path of a file, or None", lambda value: value is None or is_path(value))

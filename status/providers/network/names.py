@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from time import monotonic
 from types import MappingProxyType
-from typing import Any
 
 from status.providers.base import Answer, Kind
-from status.providers.figures import AMOUNT, Measurement, refused
+from status.providers.figures import Measurement, refused
+from status.providers.kinds import AMOUNT, listed, one_or_more
 from status.providers.network.ports import HOST, TROUBLE, is_address, judge_time, words_of
 
 #: Addresses that an answer tells.
@@ -29,7 +29,7 @@ class Name(Measurement):
             "name": HOST,
             "expected": Kind(
                 "an IP address, or a list of them, or None",
-                lambda value: value is None or all(map(is_address, listed(value))),
+                lambda value: value is None or one_or_more(is_address)(value),
             ),
             "warn_seconds": AMOUNT,
         }
@@ -51,8 +51,3 @@ class Name(Measurement):
             if wrong:
                 return Answer({name: {"ok": False, "addresses": addresses}}, {name: "; ".join(wrong)})
         return judge_time(name, {"addresses": addresses}, began, warn_seconds)
-
-
-def listed(addresses: Any) -> Sequence[Any]:
-    """Return the addresses of an entry, which may name but one."""
-    return addresses if isinstance(addresses, (list, tuple)) and addresses else [addresses]

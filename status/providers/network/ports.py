@@ -14,7 +14,8 @@ from typing import Any
 
 from status.conf import conf
 from status.providers.base import Answer, Kind, Unavailable, deadline
-from status.providers.figures import AMOUNT, Figure, Measurement, judge, refused, seconds
+from status.providers.figures import Figure, Measurement, judge, refused, seconds
+from status.providers.kinds import AMOUNT
 
 #: The part of the time that is left for the words about what did not come in time.
 MARGIN = 0.05

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from status.providers.base import Answer, Kind, Unavailable
-from status.providers.figures import AMOUNT, Measurement, refused
+from status.providers.figures import Measurement, refused
+from status.providers.kinds import AMOUNT, listed, one_or_more
 from status.providers.network.certificates import CA_FILE, context_of
 from status.providers.network.ports import TROUBLE, connect, endpoint, give_up, judge_time, left, words_of
 
@@ -41,7 +42,7 @@ class Web(Measurement):
     kinds = MappingProxyType(
         {
             "url": Kind("an http or https address in ASCII", lambda value: is_url(value, PORTS)),
-            "status": Kind("an HTTP status, or a list of them", lambda value: all(map(is_status, listed(value)))),
+            "status": Kind("an HTTP status, or a list of them", one_or_more(lambda value: is_status(value))),
             "text": Kind("a text that is not empty, or None", lambda value: isinstance(value, str) and value != ""),
             "warn_seconds": AMOUNT,
             "headers": Kind("a dict of header names and values, or None", lambda value: is_headers(value)),
@@ -242,11 +243,6 @@ def login_of(parts: SplitResult) -> str:
         return ""
     login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
     return f"Basic {b64encode(login.encode()).decode()}"
-
-
-def listed(status: Any) -> Sequence[Any]:
-    """Return the statuses of an entry, which may name but one."""
-    return status if isinstance(status, (list, tuple)) and status else [status]
 
 
 def is_status(value: Any) -> bool:
