@@ -11,11 +11,10 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from status.providers.base import Answer, Composite, Finding, Kind, Part, Unavailable
 from status.providers.figures import Figure, Measurement, gauges, judge, percent, refused, size
@@ -28,16 +27,6 @@ MEMORY_FILES = (
     ("memory.max", "memory.current", "inactive_file"),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
-
-
-class Limits(NamedTuple):
-    """The thresholds of one entry of ``host.disk``."""
-
-    warn_percent: float | None = 10
-    fail_percent: float | None = None
-    warn_bytes: float | None = None
-    fail_bytes: float | None = None
-    inodes: bool = False
 
 
 class Disk(Measurement, Composite):
@@ -60,10 +49,6 @@ class Disk(Measurement, Composite):
         }
     )
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._disks: dict[tuple[str, Limits], DiskPart] = {}
-
     def parts(
         self,
         paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = "/",
@@ -74,55 +59,54 @@ class Disk(Measurement, Composite):
         fail_bytes: float | None = None,
         inodes: bool = False,
     ) -> list[Part]:
-        limits = Limits(warn_percent, fail_percent, warn_bytes, fail_bytes, inodes)
-        names = dict.fromkeys(os.fspath(path) for path in listed(paths))
-        return [self._disks.setdefault((name, limits), DiskPart("disk", name, self, limits=limits)) for name in names]
+        limits: dict[str, Any] = {
+            "warn_percent": warn_percent,
+            "fail_percent": fail_percent,
+            "warn_bytes": warn_bytes,
+            "fail_bytes": fail_bytes,
+            "inodes": inodes,
+        }
+        return [self.part(path, **limits) for path in dict.fromkeys(map(os.fspath, listed(paths)))]
 
-    def compose(self, findings: Mapping[str, Finding]) -> Answer:
-        value: dict[str, Any] = {}
-        reasons: dict[str, str] = {}
-        warnings: dict[str, str] = {}
-        for name, finding in findings.items():
-            one = refused(name, finding.reason) if finding.reason else Answer(*finding.value)
-            value.update(one.value)
-            reasons.update(one.reasons)
-            warnings.update(one.warnings)
-        return Answer(value, reasons, warnings)
-
-
-@dataclass(eq=False)
-class DiskPart(Part):
-    """One path of an entry, with the thresholds that stand there."""
-
-    limits: Limits = field(default_factory=Limits)
-
-    def run(self) -> list[Any]:
-        """Return the three parts of an ``Answer`` about the path: of an ``Answer``, ``compose`` would get the value."""
+    def ask(self, name: str, **options: Any) -> Answer:
         try:
-            return list(look_at(self.name, self.limits))
+            answer = look_at(name, **options)
         except FileNotFoundError as error:
             raise Unavailable("there is no such path") from error
         except OSError as error:  # the words of the operating system name neither path nor secret
             raise Unavailable(f"cannot be looked at: {error.strerror}") from error
+        return answer._replace(value=answer.value[name])
+
+    def compose(self, findings: Mapping[str, Finding]) -> Answer:
+        answer = super().compose(findings)
+        return answer._replace(value={path: found or {"ok": False} for path, found in answer.value.items()})
 
 
-def look_at(path: str, limits: Limits) -> Answer:
+def look_at(
+    path: str,
+    *,
+    warn_percent: float | None,
+    fail_percent: float | None,
+    warn_bytes: float | None,
+    fail_bytes: float | None,
+    inodes: bool,
+) -> Answer:
     """Return the answer about the file system that ``path`` is on. Raises OSError."""
     total, used, free = shutil.disk_usage(path)
     share = 100 * free / ((used + free) or 1)
     answer = {"free_bytes": free, "free_percent": round(share, 1), "total_bytes": total}
     figures = [
-        Figure(share, "free", percent, limits.warn_percent, limits.fail_percent),
-        Figure(free, "free", size, limits.warn_bytes, limits.fail_bytes),
+        Figure(share, "free", percent, warn_percent, fail_percent),
+        Figure(free, "free", size, warn_bytes, fail_bytes),
     ]
-    if limits.inodes:
+    if inodes:
         if not hasattr(os, "statvfs"):
             raise Unavailable("inodes are not counted on this system")
         told = os.statvfs(path)
         if told.f_files:  # file systems that make them as they need them tell of none
-            inodes = 100 * told.f_favail / told.f_files
-            answer.update(free_inodes=told.f_favail, free_inodes_percent=round(inodes, 1))
-            figures.append(Figure(inodes, "of the inodes free", percent, limits.warn_percent, limits.fail_percent))
+            left = 100 * told.f_favail / told.f_files
+            answer.update(free_inodes=told.f_favail, free_inodes_percent=round(left, 1))
+            figures.append(Figure(left, "of the inodes free", percent, warn_percent, fail_percent))
     return judge(path, answer, figures)
 
 
