@@ -40,13 +40,14 @@ OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "timeout": ("a positive number of seconds", is_timeout),
     "max_age": ("a number of seconds, 0 or more", is_number),
     "critical": ("True or False", lambda value: isinstance(value, bool)),
-    "metrics": ('a dict of name -> "gauge"', lambda value: is_metrics(value)),
+    "metrics": (
+        'a dict of name -> "gauge"',
+        lambda value: (
+            isinstance(value, Mapping)
+            and all(isinstance(name, str) and kind == "gauge" for name, kind in value.items())
+        ),
+    ),
 }
-
-
-def is_metrics(value: Any) -> bool:
-    """Return whether ``value`` names numbers of an answer, each with the one type that metrics know for them."""
-    return isinstance(value, Mapping) and all(isinstance(name, str) and kind == "gauge" for name, kind in value.items())
 
 
 class Check:

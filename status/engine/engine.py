@@ -241,8 +241,15 @@ class Engine:
             for task in new:
                 if synchronous or in_place(task.one):
                     here.append(task)
-                else:
-                    self._submit(task)
+                    continue
+                at_end: Callable[[], object] = task.provider.close
+                if task.one is not task.check:
+                    # A provider holds its parts, and a thread that holds it would keep both.
+                    at_end = partial(_close_provider, ref(task.provider))
+                try:
+                    task.flight.submit(task.execution, partial(self._work, task), at_end)
+                except RuntimeError:
+                    task.flight.end(task.execution, Outcome.failed(NO_THREAD))
             for task in here:
                 self._work_here(task)
         except BaseException:
@@ -269,15 +276,6 @@ class Engine:
             if executions[name] is not task.execution:
                 new.pop()
         return Asked(check, executions)
-
-    def _submit(self, task: Task) -> None:
-        at_end: Callable[[], object] = task.provider.close
-        if task.one is not task.check:  # a provider holds its parts, and a thread that holds it would keep both
-            at_end = partial(_close_provider, ref(task.provider))
-        try:
-            task.flight.submit(task.execution, partial(self._work, task), at_end)
-        except RuntimeError:
-            task.flight.end(task.execution, Outcome.failed(NO_THREAD))
 
     def _work(self, task: Task, call: Call) -> None:
         """Execute in a worker thread. Its database connections live by Django's rules for a request."""
