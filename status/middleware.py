@@ -120,7 +120,7 @@ class Detour:
         vars(self.stranger).pop("user", None)
         self.response: HttpResponseBase | None = None
 
-    def steps(self, start: Callable[[HttpRequest], Future[Any]]) -> Steps:
+    def steps(self, start: Callable[[HttpRequest], Future[Any]]) -> Steps[None]:
         """Yield what to wait for, and how many seconds; then ``response`` is there, or ``stranger`` is to be answered.
 
         start: sends the request on and returns the future of its response.

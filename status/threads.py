@@ -270,21 +270,29 @@ async def await_future(future: Future[Any], seconds: float | None) -> bool:
     return future.done()
 
 
-#: What to wait for in turn, and how many seconds.
-Steps = Generator[tuple[Future[Any], float | None], None, None]
+#: A generator of what to wait for in turn, and how many seconds. It returns what came of it.
+Steps = Generator[tuple[Future[Any], float | None], None, T]
 
 
-def wait_for_each(steps: Steps) -> None:
-    """Wait for each of ``steps``, and close them whatever is raised into this thread."""
+def wait_for_each(steps: Steps[T]) -> T:
+    """Wait for each of ``steps``, return what they do, and close them whatever is raised into this thread."""
     with closing(steps):
-        for future, seconds in steps:
+        while True:
+            try:
+                future, seconds = next(steps)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
             wait(future, seconds)
 
 
-async def await_each(steps: Steps) -> None:
+async def await_each(steps: Steps[T]) -> T:
     """Do the same on an event loop, without blocking it, also where the caller is cancelled."""
     with closing(steps):
-        for future, seconds in steps:
+        while True:
+            try:
+                future, seconds = next(steps)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
             await await_future(future, seconds)
 
 
@@ -372,21 +380,17 @@ class LimitedCalls:
 
     def call(self, function: Callable[[], T], default: T) -> T:
         """Return what ``function`` answers, or ``default`` where it raises, hangs, or gets no place or thread."""
-        answers = [default]
-        wait_for_each(self._call(function, answers))
-        return answers[-1]
+        return wait_for_each(self._steps(function, default))
 
     async def acall(self, function: Callable[[], T], default: T) -> T:
         """Do the same as ``call`` on an event loop, without blocking it."""
-        answers = [default]
-        await await_each(self._call(function, answers))
-        return answers[-1]
+        return await await_each(self._steps(function, default))
 
-    def _call(self, function: Callable[[], T], answers: list[T]) -> Steps:
-        """Yield what to wait for and how long, and append the answer that came in time."""
+    def _steps(self, function: Callable[[], T], default: T) -> Steps[T]:
+        """Yield what to wait for and how long; return the answer that came in time, else ``default``."""
         permit = self.enter()
         if permit is None:
-            return
+            return default
         call: Future[T] | None = None
         try:
             yield permit.taken, permit.left
@@ -397,8 +401,7 @@ class LimitedCalls:
             if call is None:
                 permit.leave()
         if call is None:
-            return
+            return default
         call.add_done_callback(lambda done: permit.leave())
         yield call, permit.left
-        if call.done():
-            call_safely(lambda: answers.append(call.result()))
+        return call.result() if call.done() and call.exception() is None else default
