@@ -24,9 +24,9 @@ from django.utils.module_loading import import_string
 
 from status.conf import conf
 from status.http import UserLookup
+from status.limited_calls import LimitedCalls
 from status.logs import log_once
 from status.registry import READY, STARTUP, registry
-from status.threads import LimitedCalls
 
 #: Open to everyone whatever ``STATUS_PUBLIC`` says: liveness probes carry no token.
 ALWAYS_OPEN = ("health", "ping")

@@ -25,10 +25,11 @@ from status.api.views import ReportView, is_ping
 from status.conf import PAGE_POLICY, conf
 from status.engine.coroutines import SerialExecutor, use_for_database_work
 from status.http import UserLookup, is_for_middleware
+from status.limited_calls import Permit, Steps, await_each, wait_for_each
 from status.logs import log_once
 from status.mounts import Mount, mounts_of, resolvers
 from status.registry import registry
-from status.threads import Permit, Steps, await_each, running_future, settle, start_call, wait_for_each
+from status.threads import running_future, settle, start_call
 
 FAILED = "What stands behind the middleware failed, so whoever is logged in is anonymous here"
 HANGS = "What stands behind the middleware does not answer, so whoever is logged in is anonymous here"

@@ -29,6 +29,7 @@ LEVELS = {
     "status.redaction": 1,
     "status.logs": 1,
     "status.threads": 1,
+    "status.limited_calls": 1,
     "status.serialization": 1,
     "status.signals": 1,
     "status.http": 1,
