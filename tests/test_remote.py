@@ -27,7 +27,8 @@ from status.cli.arguments import CannotAsk
 from status.cli.client import TOKEN_HEADER, ServerResponse, redirect_target
 from status.cli.command import Wait
 from status.cli.output import Terminal, human_text
-from status.cli.target import api_url, read_report
+from status.cli.reading import read_report
+from status.cli.target import api_url
 from status.formats import FORMATS, nagios
 from status.http import HEADERS
 from status.providers.base import Answer as Reasons
