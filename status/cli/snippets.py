@@ -66,30 +66,17 @@ def _placeholders(api: str, name: str | None) -> dict[str, str | int]:
     timeout = math.ceil(max(check.timeout for check in judged if check.resource == resource)) + NETWORK_SECONDS
     all_timeout = math.ceil(max(check.timeout for check in every)) + NETWORK_SECONDS
     interval = max(30, all_timeout)  # Prometheus wants no less than the timeout
-    parts = urlsplit(api)
-    address, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme]
-    bracketed = f"[{address}]" if ":" in address else address
-    host, url = name or bracketed, api.removesuffix("api")
+    server = _server(api, name)
     found = shutil.which("django_status")
     # With its path, as cron, systemd and Nagios do not search for it.
     program = found if found and UNQUOTED.fullmatch(found) else "/usr/local/bin/django_status"
-    verify = f" ssl verify required ca-file @system-ca sni str({host}) check-sni {host} verifyhost {host}"
     return {
-        "ask": f"{program} {resource}/ -t {timeout} --url {url} --header Host:{host}",
-        "url": url,
-        "mount": parts.path.removesuffix("api"),
-        "metrics": parts.path,
-        "live": f"{parts.path}/{live.resource}/{live.name}",
+        **server,
+        "ask": f"{program} {resource}/ -t {timeout} --url {server['url']} --header Host:{server['host']}",
+        "live": f"{server['metrics']}/{live.resource}/{live.name}",
         "live_name": f"{live.resource}/{live.name}",
-        "ready": f"{parts.path}/{resource}",
+        "ready": f"{server['metrics']}/{resource}",
         "resource": resource,
-        "scheme": parts.scheme,
-        "SCHEME": parts.scheme.upper(),
-        "address": address,
-        "host": host,
-        "port": port,
-        "server": f"{bracketed}:{port}",
-        "ssl": verify if parts.scheme == "https" else "",
         "program": program,
         "timeout": timeout,
         "all_timeout": all_timeout,
@@ -98,4 +85,25 @@ def _placeholders(api: str, name: str | None) -> dict[str, str | int]:
         "twice": 2 * interval,
         "zabbix_timeout": min(30, timeout + 3),  # the most that the agent takes
         "patience": timeout + 3,  # for a command that starts first and has a timeout of its own
+    }
+
+
+def _server(api: str, name: str | None) -> dict[str, str | int]:
+    """Return the address ``api`` as a whole and in parts. The arguments are those of ``_placeholders``."""
+    parts = urlsplit(api)
+    address, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme]
+    bracketed = f"[{address}]" if ":" in address else address
+    host = name or bracketed
+    verify = f" ssl verify required ca-file @system-ca sni str({host}) check-sni {host} verifyhost {host}"
+    return {
+        "url": api.removesuffix("api"),
+        "mount": parts.path.removesuffix("api"),
+        "metrics": parts.path,
+        "scheme": parts.scheme,
+        "SCHEME": parts.scheme.upper(),
+        "address": address,
+        "host": host,
+        "port": port,
+        "server": f"{bracketed}:{port}",
+        "ssl": verify if parts.scheme == "https" else "",
     }
