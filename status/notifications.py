@@ -23,7 +23,7 @@ from status.entries import Check
 from status.logs import call_safely, logger
 from status.registry import registry
 from status.report import Result, State
-from status.threads import PerProcess, close_connections, start_call, wait
+from status.threads import PerProcess, close_connections, start_call
 
 
 class Told(NamedTuple):
@@ -88,18 +88,6 @@ class Teller:
                 self._told[key] = Told(result.state, monotonic())
             call_safely(self.tell, told.state, result)
             close_connections()
-
-    def flush(self, timeout: float) -> bool:
-        """Wait ``timeout`` seconds at most until everything is told. Return whether it is."""
-        thread = self._thread
-        return (thread is None or wait(thread, timeout)) and not self._untold
-
-    def forget(self) -> None:
-        """Know no state any more, and leave untold what was not told yet."""
-        with self._changed:
-            self._told.clear()
-            self._untold.clear()
-            self._changed.notify()
 
 
 def observe(check: Check, result: Result) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from django.test.runner import DiscoverRunner, ParallelTestSuite, RemoteTestResult, RemoteTestRunner
 
 from tests import processes
+from tests.tellers import forget
 
 #: Tags of tests that take long; they run when asked for by tag.
 LONG_TAGS = {"benchmark", "fault", "neighbours", "soak"}
@@ -208,7 +209,7 @@ def left_behind(before: frozenset[str]) -> list[str]:
         sys.modules["status.engine"].engine.close()
     if "status.notifications" in sys.modules:  # a change that waits for its minute keeps a thread
         for teller in sys.modules["status.notifications"].tellers.get():
-            teller.forget()
+            forget(teller)
     deadline = time.monotonic() + GRACE
     while (new := alive() - before) and time.monotonic() < deadline:
         # A process or thread may hang on an object that only the collector finds.

@@ -31,6 +31,7 @@ from status.report import Result
 from status.signals import status_changed
 from tests import services
 from tests.reports import result
+from tests.tellers import flush, forget
 from tests.test_docs import blocks, section
 
 #: Django 6 takes plain addresses, and Django 5 only pairs.
@@ -42,14 +43,14 @@ def check_of(seen: Result) -> Check:
     return Check(seen.resource, seen.name, "status.providers.health.ping")
 
 
-def flush(timeout: float = 1.0) -> bool:
+def all_told(timeout: float = 1.0) -> bool:
     """Wait until everything is told, for ``timeout`` seconds at most each for the log and the signal."""
-    return all(teller.flush(timeout) for teller in notifications.tellers.get())
+    return all(flush(teller, timeout) for teller in notifications.tellers.get())
 
 
-def forget() -> None:
+def forget_all() -> None:
     for teller in notifications.tellers.get():
-        teller.forget()
+        forget(teller)
 
 
 class ChangesTestCase(SimpleTestCase):
@@ -57,10 +58,10 @@ class ChangesTestCase(SimpleTestCase):
     interval = 0.0
 
     def setUp(self) -> None:
-        forget()
-        self.addCleanup(forget)
+        forget_all()
+        self.addCleanup(forget_all)
         # Before the states are forgotten: nothing of one test is told in the next.
-        self.addCleanup(flush)
+        self.addCleanup(all_told)
         self.enter(mock.patch.object(notifications.Teller, "interval", self.interval))
 
     def enter(self, context: Any) -> None:
@@ -73,7 +74,7 @@ class ChangesTestCase(SimpleTestCase):
         for item in seen:
             observe(check_of(item), item)
             if not self.interval:
-                flush()
+                all_told()
 
     def see_at_once(self, *seen: Result) -> None:
         for item in seen:
@@ -84,7 +85,7 @@ class ChangesTestCase(SimpleTestCase):
         with self.assertLogs("status", "DEBUG") as logs:
             logging.getLogger("status").debug("start")
             self.see(*seen)
-            self.assertTrue(flush())
+            self.assertTrue(all_told())
         return [line.replace(":status:", " ") for line in logs.output[1:]]
 
     def receive(self, receiver: Callable[..., Any]) -> None:
@@ -116,7 +117,7 @@ class LogTests(ChangesTestCase):
     def test_recovery_is_told_at_the_level_of_its_failure(self):
         """FAULTS A31: else a log of errors alone says for ever that it fails."""
         for failing, level in ((result(**FAILING), "ERROR"), (result(critical=False, **FAILING), "WARNING")):
-            forget()
+            forget_all()
             lines = self.logged(failing, result())
             self.assertEqual([line.partition(" ")[0] for line in lines], [level, level])
             self.assertEqual(lines[1], f"{level} health/databases recovered")
@@ -172,9 +173,9 @@ class LogTests(ChangesTestCase):
         logger.addHandler(handler)
         self.addCleanup(logger.removeHandler, handler)
         self.see_at_once(result(answer=False))
-        self.assertFalse(flush(0.05))
+        self.assertFalse(all_told(0.05))
         release.set()
-        self.assertTrue(flush())
+        self.assertTrue(all_told())
 
 
 class OncePerMinuteTests(ChangesTestCase):
@@ -186,19 +187,19 @@ class OncePerMinuteTests(ChangesTestCase):
         well, failing = result(), result(answer=False)
         with self.assertLogs("status") as logs:
             self.see(well, failing)
-            self.assertTrue(flush())
+            self.assertTrue(all_told())
             self.see(*[well, failing] * 100)
-            self.assertTrue(flush())
+            self.assertTrue(all_told())
         self.assertEqual(len(logs.output), 1)
 
     def test_a_state_that_lasts_is_told_when_the_minute_is_over_though_nobody_asks_again(self):
         well, failing = result(), result(answer=False)
         with self.assertLogs("status", "INFO") as logs, mock.patch.object(notifications.Teller, "interval", 0.2):
             self.see(well, failing)
-            self.assertTrue(flush())
+            self.assertTrue(all_told())
             told_at = time.monotonic()
             self.see(well)
-            self.assertTrue(flush(10))
+            self.assertTrue(all_told(10))
             self.assertGreater(time.monotonic() - told_at, 0.15)
         self.assertEqual(len(logs.output), 2)
         self.assertIn("recovered", logs.output[-1])
@@ -208,10 +209,10 @@ class OncePerMinuteTests(ChangesTestCase):
         self.receive(lambda **news: told.set() if news["name"] == "caches" else None)
         with self.assertLogs("status"):
             self.see(result(answer=False))
-            self.assertTrue(flush())
+            self.assertTrue(all_told())
             self.see(result(), result(name="caches", answer=False))
             self.assertTrue(told.wait(5))
-        self.assertFalse(flush(0))
+        self.assertFalse(all_told(0))
 
     def test_what_is_told_last_is_true_whatever_happens(self):
         dice = random.Random(16)
@@ -229,7 +230,7 @@ class OncePerMinuteTests(ChangesTestCase):
                     ]
                 )
                 teller.see(last[name])
-            self.assertTrue(teller.flush(30))
+            self.assertTrue(flush(teller, 30))
         for name, seen in last.items():
             changes = [(at, old, new.state) for at, old, new in told if new.name == name]
             self.assertEqual(changes[-1][2], seen.state)
@@ -250,7 +251,7 @@ class SignalTests(ChangesTestCase):
         self.receive(lambda **news: told.append(news))
         well, failing = result(), result(**FAILING)
         self.see(failing, well, well)
-        self.assertTrue(flush())
+        self.assertTrue(all_told())
         self.assertEqual(
             [(news["resource"], news["name"], news["old"], news["new"]) for news in told],
             [
@@ -271,11 +272,11 @@ class SignalTests(ChangesTestCase):
             self.see_at_once(result(answer=False))
             self.assertTrue(started.wait(5))
             for seen in (result(), result(answer=False)):
-                self.assertTrue(log.flush(5))
+                self.assertTrue(flush(log, 5))
                 self.see_at_once(seen)
-            self.assertTrue(log.flush(5))
+            self.assertTrue(flush(log, 5))
         self.assertEqual(len(logs.output), 3)
-        self.assertFalse(flush(0))
+        self.assertFalse(all_told(0))
 
     def test_what_receivers_raise_is_logged_and_the_next_is_told(self):
         told: list[str] = []
@@ -288,7 +289,7 @@ class SignalTests(ChangesTestCase):
         logging.disable(logging.NOTSET)
         with self.assertLogs("django.dispatch", "ERROR") as logs, self.assertLogs("status"):
             self.see(result(answer=False))
-            self.assertTrue(flush())
+            self.assertTrue(all_told())
         self.assertIn("no mail today", logs.output[0])
         self.assertEqual(told, ["fail"])
 
@@ -301,7 +302,7 @@ class SignalTests(ChangesTestCase):
 
         self.receive(receiver)
         self.see(result(answer=False), result())
-        self.assertTrue(flush())
+        self.assertTrue(all_told())
         self.assertEqual(told, ["fail", "pass"])
 
     def test_only_the_newest_state_of_a_check_waits_for_a_slow_receiver(self):
@@ -320,7 +321,7 @@ class SignalTests(ChangesTestCase):
             self.see_at_once(result(name="first"), result(name="first", answer=False), result(name="second"))
         self.see_at_once(result(name="first"), result(name="second", answer=False))
         release.set()
-        self.assertTrue(flush(5))
+        self.assertTrue(all_told(5))
         self.assertEqual(told[0], ("first", "fail"))
         self.assertEqual(sorted(told[1:]), [("first", "pass"), ("second", "fail")])
 
@@ -336,7 +337,7 @@ class SignalTests(ChangesTestCase):
         self.receive(receiver)
         with services.use_databases(self, file=database):
             self.see(result(answer=False))
-            self.assertTrue(flush())
+            self.assertTrue(all_told())
         connection, opened = used
         self.assertIsNotNone(opened)
         self.assertIsNone(connection.connection)
@@ -344,7 +345,7 @@ class SignalTests(ChangesTestCase):
     def test_threads_end_when_nothing_is_left_to_tell(self):
         self.receive(lambda **news: None)
         self.see(result(answer=False))
-        self.assertTrue(flush())
+        self.assertTrue(all_told())
         for thread in threading.enumerate():
             if thread.name == "status-notifications":
                 thread.join(5)
@@ -355,9 +356,9 @@ class SignalTests(ChangesTestCase):
         self.receive(lambda **news: told.append(news["name"]))
         with mock.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")):
             self.see_at_once(result(answer=False))
-            self.assertFalse(flush(0))
+            self.assertFalse(all_told(0))
         self.see(result(answer=False))
-        self.assertTrue(flush())
+        self.assertTrue(all_told())
         self.assertEqual(told, ["databases"])
 
     @override_settings(STATUS_SYNCHRONOUS=True)
@@ -389,10 +390,10 @@ class SignalTests(ChangesTestCase):
             told.clear()
             release.set()
             self.see_at_once(result(name="parent", answer=False), result(name="child", answer=False))
-            os._exit(0 if flush(5) and told == ["parent", "child"] else 1)
+            os._exit(0 if all_told(5) and told == ["parent", "child"] else 1)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
         release.set()
-        self.assertTrue(flush(5))
+        self.assertTrue(all_told(5))
         self.assertEqual(told, ["parent", "waits"])
 
     @override_settings(ADMINS=ADMINS)
@@ -405,7 +406,7 @@ class SignalTests(ChangesTestCase):
         pasted["ready"]()
         gc.collect()
         self.see(result(**FAILING), result(), result(error="timed out after 2 s"))
-        self.assertTrue(flush())
+        self.assertTrue(all_told())
         self.assertEqual(
             [(message.subject, message.body) for message in mail.outbox],
             [
@@ -447,7 +448,7 @@ class ProbeNoiseTests(ChangesTestCase):
     def settle(self) -> None:
         """Wait until what was observed is told: the observers come after the answer."""
         engine.close()
-        self.assertTrue(flush())
+        self.assertTrue(all_told())
 
     def test_a_deliberate_503_is_logged_once_and_by_the_status_logger_alone(self):
         with self.assertLogs("status") as logs, self.assertNoLogs("django"):
@@ -469,7 +470,7 @@ class ProbeNoiseTests(ChangesTestCase):
             # New checks each time: one that fails again within the minute is not logged again.
             providers = {"health": [("a", partial(connect))], "stats": [("b", partial(connect))]}
             down = True
-            forget()
+            forget_all()
             with override_settings(STATUS_PROVIDERS=providers), self.assertLogs("status", level) as logs:
                 for _ in range(5):
                     self.client.get("/api")
@@ -514,9 +515,10 @@ class StandaloneTests(SimpleTestCase):
             "logging.basicConfig(format='%(levelname)s %(message)s')\n"
             "from status import notifications\n"
             "from tests.reports import result\n"
+            "from tests.tellers import flush\n"
             "notifications.observe(result(), result())\n"
             "notifications.observe(result(), result(error='timed out after 2 s'))\n"
-            "assert all(teller.flush(5) for teller in notifications.tellers.get())\n"
+            "assert all(flush(teller, 5) for teller in notifications.tellers.get())\n"
             "print('django.conf' in sys.modules)\n"
         )
         environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
