@@ -27,7 +27,7 @@ from django.urls import NoReverseMatch, Resolver404, get_resolver, get_script_pr
 from django.utils.module_loading import import_string
 
 from status.access import HASHED, MIN_TOKEN, UNIX, is_digest, networks, secret_keys
-from status.classic import NAMES
+from status.classic import NEW_NAMES
 from status.cli.arguments import VERBS
 from status.conf import DJANGO_PROVIDERS, LOWER_IN_CLASSIC, conf, found
 from status.mounts import Mount, mounts_of
@@ -253,8 +253,8 @@ def entry_warnings() -> Iterator[CheckMessage]:
 def path_warnings() -> Iterator[CheckMessage]:
     """Yield dotted paths of 2.0 and 2.1, which still work."""
     for check in registry.select().checks:
-        if isinstance(check.source, str) and check.source in NAMES:
-            message = f"{check.resource}/{check.name} should name {NAMES[check.source]}, not {check.source}."
+        if isinstance(check.source, str) and check.source in NEW_NAMES:
+            message = f"{check.resource}/{check.name} should name {NEW_NAMES[check.source]}, not {check.source}."
             yield Warning(message, "The old path is deprecated. Write the new one in the settings.", id="status.W023")
 
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any
 
 #: What stood where -> where it is now.
-NAMES = {
+NEW_NAMES = {
     "status.default_app_config": "status.classic.default_app_config",
     "status.apps.Status": "status.apps.StatusConfig",
     "status.api.views.RootAPIView": "status.api.views.ReportView",
@@ -37,7 +37,7 @@ default_app_config = "status.apps.Status"
 
 def find(module: str, name: str) -> Any:
     """Return what ``module.name`` was in 2.x. Raises AttributeError for any other name, as a module does."""
-    where, _, attribute = NAMES.get(f"{module}.{name}", "").rpartition(".")
+    where, _, attribute = NEW_NAMES.get(f"{module}.{name}", "").rpartition(".")
     if not where:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     deprecate(f"{module}.{name}", INSTEAD[attribute] if where == __name__ else f"{where}.{attribute}")

@@ -160,10 +160,10 @@ def submit(name: str, kind: str = BEAT, **facts: JSON) -> Future[None]:
     store = Store.configured()
     if store is None:
         raise StoreFailed(NO_STORE)
-    return writers.get().submit(store, {key_of(kind, name): told_now(**facts)})
+    return writers.get().submit(store, {key_of(kind, name): record_now(**facts)})
 
 
-def told_now(**facts: JSON) -> JSON:
+def record_now(**facts: JSON) -> JSON:
     """Return what is kept of a beat, a start or an expectation."""
     return {"at": time.time(), "host": socket.gethostname(), "ok": True, **facts}
 
@@ -237,7 +237,7 @@ class heartbeat:
         return arun if iscoroutinefunction(function) else run  # type: ignore[return-value]
 
 
-class Told(NamedTuple):
+class Record(NamedTuple):
     """A beat, a start or an expectation that was found in the store.
 
     at: when, seconds since the epoch by the clock of ``host``.
@@ -250,7 +250,7 @@ class Told(NamedTuple):
     took: float | None
 
     @classmethod
-    def of(cls, value: JSON) -> Told | None:
+    def of(cls, value: JSON) -> Record | None:
         """Return what a value of the store tells; None for one of another shape, as another version may write it."""
         at = value.get("at") if isinstance(value, dict) else None
         if not isinstance(value, dict) or not isinstance(at, (int, float)):
@@ -281,7 +281,7 @@ def answer() -> Answer:
     keys = {(kind, name): key_of(kind, name) for name in periods for kind in (BEAT, START, EXPECTED)}
     try:
         found = store.read(keys.values())
-        told = {named: Told.of(found.get(key)) for named, key in keys.items()}
+        told = {named: Record.of(found.get(key)) for named, key in keys.items()}
         for name, period in periods.items():
             beat, start = told[BEAT, name], told[START, name]
             if beat is not None:
@@ -298,7 +298,7 @@ def answer() -> Answer:
     return Answer({name: name not in reasons for name in (*periods, *problems)}, reasons, ages=ages)
 
 
-def trouble_of(beat: Told, period: float) -> str | None:
+def trouble_of(beat: Record, period: float) -> str | None:
     """Return why a heartbeat whose last beat this is does not do well; None where it does."""
     age = time.time() - beat.at
     if not beat.ok:
@@ -311,13 +311,13 @@ def trouble_of(beat: Told, period: float) -> str | None:
     return None
 
 
-def trouble_of_silence(store: Store, name: str, expected: Told | None, period: float) -> str | None:
+def trouble_of_silence(store: Store, name: str, expected: Record | None, period: float) -> str | None:
     """Return why a heartbeat that was never heard does not do well; None in the first period that it is expected.
 
     When it was first expected is kept in the store, so that restarts do not begin anew. Raises ``StoreFailed``.
     """
     if expected is None:
-        store.keep({key_of(EXPECTED, name): told_now()})
+        store.keep({key_of(EXPECTED, name): record_now()})
         return None
     silent = time.time() - expected.at
     if silent <= period + expected.slack:

@@ -27,7 +27,7 @@ from django.urls import include, path, reverse
 
 from status import heartbeat, heartbeats, logs
 from status.engine import engine
-from status.heartbeats import BEAT, Writer, in_words, told_now, writers
+from status.heartbeats import BEAT, Writer, in_words, record_now, writers
 from status.history import history
 from status.providers.health import heartbeats as provider
 from status.store import Store, StoreFailed, encode, key_of
@@ -674,4 +674,4 @@ class TaskTests(HeartbeatTestCase):
 
 class ToldTests(SimpleTestCase):
     def test_what_is_kept_is_small(self):
-        self.assertLess(len(encode(key_of(BEAT, "mails"), told_now(took=1.23456))), 250)
+        self.assertLess(len(encode(key_of(BEAT, "mails"), record_now(took=1.23456))), 250)

@@ -172,7 +172,7 @@ class Tree(MeasuringTestCase):
 
 
 class MemoryTests(Tree):
-    measure = host.Memory
+    measure = host.MemoryCheck
     subject = "memory"
 
     def v2(self, limit: object, usage: int, inactive: int = 0, group: str = "") -> None:
@@ -267,7 +267,7 @@ class MemoryTests(Tree):
 
 
 class LoadTests(Tree):
-    measure = host.Load
+    measure = host.LoadCheck
     answer = {"ok": True, "load_1": 7.5, "load_5": 6.0, "load_15": 2.25, "cores": 4, "load_per_core": 1.5}
 
     def group(self, quota: str, waiting: float, group: str = "") -> None:

@@ -30,7 +30,7 @@ from django.utils.module_loading import import_string
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from status.classic import NAMES
+from status.classic import NEW_NAMES
 from status.cli.arguments import SNIPPETS
 from status.engine import engine
 from status.formats import FORMATS
@@ -411,7 +411,7 @@ class NameTests(UpgradeTestCase):
 
     def test_other_names_are_not_there(self):
         """FAULTS C3"""
-        for module in ("status", *{name.rpartition(".")[0] for name in NAMES}, "status.settings"):
+        for module in ("status", *{name.rpartition(".")[0] for name in NEW_NAMES}, "status.settings"):
             missing = f"{module!r} has no attribute 'x'"
             with self.subTest(module=module), self.assertRaisesMessage(AttributeError, missing):
                 _ = importlib.import_module(module).x
@@ -490,7 +490,7 @@ class NameTests(UpgradeTestCase):
             for check in registry[resource].values():
                 with self.assertWarns(DeprecationWarning):
                     check.load()
-                module, _, attribute = NAMES[check.source].rpartition(".")
+                module, _, attribute = NEW_NAMES[check.source].rpartition(".")
                 self.assertIs(check.provider, getattr(importlib.import_module(module), attribute))
         found = [message.msg for message in run_checks(tags=["status"]) if message.id == "status.W023"]
         self.assertEqual(len(found), 5)

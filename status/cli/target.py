@@ -42,7 +42,7 @@ class Local:
     def listing(self, name: str | None) -> Mapping[str, Mapping[str, str | None]]:
         """Return the addresses by resource and provider; None where they have none. Raises CannotAsk."""
         presets, path = registry.presets(), mounted_path()
-        names = listed(*resolve(name, registry, presets), {**registry, **presets})
+        names = providers_of(*resolve(name, registry, presets), {**registry, **presets})
         return {
             home: {each: None if path is None else path + path_of(home, each) for each in providers}
             for home, providers in names.items()
@@ -136,7 +136,7 @@ class Instance:
                     raise self._refusal(response)
         return {
             home: {each: f"{self.url}{path_of(home, each)}" for each in providers}
-            for home, providers in listed(resource, provider, names).items()
+            for home, providers in providers_of(resource, provider, names).items()
         }
 
     def report(self, options: Options, patience: float | None = None) -> Report:
@@ -245,7 +245,7 @@ def resolve(name: str | None, names: Mapping[str, Collection[str]], presets: Col
     return homes[0], name
 
 
-def listed(
+def providers_of(
     resource: str | None, provider: str | None, names: Mapping[str, Collection[str]]
 ) -> Mapping[str, Collection[str]]:
     """Return what was asked for of ``names``, the providers by resource. Raises CannotAsk for an unknown name."""

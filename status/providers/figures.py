@@ -38,12 +38,12 @@ class Figure(NamedTuple):
         return f"{value} {self.what}, {'a little ' if value == threshold else ''}{side} than {threshold}"
 
 
-def percent(value: float) -> str:
+def in_percent(value: float) -> str:
     """Return a share in words."""
     return f"{value:.1f}".removesuffix(".0") + " %"
 
 
-def size(value: float) -> str:
+def in_bytes(value: float) -> str:
     """Return bytes in words."""
     units = ["bytes", "KiB", "MiB", "GiB", "TiB"]
     while value >= 1024 and len(units) > 1:
@@ -51,7 +51,7 @@ def size(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0") + f" {units[0]}"
 
 
-def seconds(value: float) -> str:
+def in_seconds(value: float) -> str:
     """Return a time in words."""
     return f"{value:.3g} s"
 
@@ -71,7 +71,7 @@ def judge(component: str, answer: dict[str, Any], figures: Iterable[Figure]) -> 
     )
 
 
-def refused(component: str, reason: str) -> Answer:
+def failed(component: str, reason: str) -> Answer:
     """Return the answer of a component that could not be measured or reached."""
     return Answer({component: {"ok": False}}, {component: reason})
 

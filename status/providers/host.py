@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from status.providers.base import Answer, Composite, Finding, Kind, Part, Unavailable
-from status.providers.figures import Figure, Measurement, gauges, judge, percent, refused, size
+from status.providers.figures import Figure, Measurement, failed, gauges, in_bytes, in_percent, judge
 from status.providers.kinds import AMOUNT, PERCENT, SWITCH, is_path, listed, one_or_more
 
 #: Thresholds of what is left, for checks of something that runs out.
@@ -29,7 +29,7 @@ MEMORY_FILES = (
 )
 
 
-class Disk(Measurement, Composite):
+class DiskCheck(Measurement, Composite):
     """Answer ``{path: {"ok": bool, "free_bytes": ..., "free_percent": ..., "total_bytes": ...}}``.
 
     Free is what a user without special rights may still write; percent as ``df`` counts. Each path is looked at in a
@@ -96,8 +96,8 @@ def look_at(
     share = 100 * free / ((used + free) or 1)
     answer = {"free_bytes": free, "free_percent": round(share, 1), "total_bytes": total}
     figures = [
-        Figure(share, "free", percent, warn_percent, fail_percent),
-        Figure(free, "free", size, warn_bytes, fail_bytes),
+        Figure(share, "free", in_percent, warn_percent, fail_percent),
+        Figure(free, "free", in_bytes, warn_bytes, fail_bytes),
     ]
     if inodes:
         if not hasattr(os, "statvfs"):
@@ -106,7 +106,7 @@ def look_at(
         if told.f_files:  # file systems that make them as they need them tell of none
             left = 100 * told.f_favail / told.f_files
             answer.update(free_inodes=told.f_favail, free_inodes_percent=round(left, 1))
-            figures.append(Figure(left, "of the inodes free", percent, warn_percent, fail_percent))
+            figures.append(Figure(left, "of the inodes free", in_percent, warn_percent, fail_percent))
     return judge(path, answer, figures)
 
 
@@ -144,7 +144,7 @@ class OfSystem(Measurement):
             yield from (top / group for group in (own, *own.parents))
 
 
-class Memory(OfSystem):
+class MemoryCheck(OfSystem):
     """Answer ``{"container" or "host": {"ok": bool, "available_bytes": ..., "available_percent": ..., ...}}``.
 
     That of the container is told where a limit below the machine's memory applies, in cgroup v2 or v1. The pages of
@@ -174,8 +174,8 @@ class Memory(OfSystem):
         share = 100 * available / (total or 1)
         answer = {"available_bytes": available, "available_percent": round(share, 1), "total_bytes": total}
         figures = (
-            Figure(share, "available", percent, warn_percent, fail_percent),
-            Figure(available, "available", size, warn_bytes, fail_bytes),
+            Figure(share, "available", in_percent, warn_percent, fail_percent),
+            Figure(available, "available", in_bytes, warn_bytes, fail_bytes),
         )
         return judge(where, answer, figures)
 
@@ -188,7 +188,7 @@ class Memory(OfSystem):
                 yield max(0, most - int((group / usage).read_text()) + cached), most
 
 
-class Load(OfSystem):
+class LoadCheck(OfSystem):
     """Answer ``{"host": {"ok": bool, "load_1": ..., "load_5": ..., "load_15": ..., "cores": ..., ...}}``.
 
     Judged is the average of five minutes for each processor of the machine. Linux keeps no such average for a
@@ -219,7 +219,9 @@ class Load(OfSystem):
         if not quotas:
             return told
         quota, share = min(quotas)
-        waiting = Figure(share, "of the time waiting for a processor", percent, warn_waiting, fail_waiting, upward=True)
+        waiting = Figure(
+            share, "of the time waiting for a processor", in_percent, warn_waiting, fail_waiting, upward=True
+        )
         inner = judge("container", {"cores": quota, "waiting_percent": share}, [waiting])
         return Answer(
             {**told.value, **inner.value}, {**told.reasons, **inner.reasons}, {**told.warnings, **inner.warnings}
@@ -235,7 +237,7 @@ class Load(OfSystem):
                     yield int(quota) / int(period), float(pressure[1])
 
 
-class Files(Measurement):
+class FilesCheck(Measurement):
     """Answer ``{"process": {"ok": bool, "open": ..., "limit": ..., "left_percent": ...}}``: open file descriptors.
 
     Sockets and pipes are among them. The limit is the soft one, at which opening fails.
@@ -256,14 +258,14 @@ class Files(Measurement):
             used = len(os.listdir("/dev/fd")) - 1  # that which reads the directory
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
-                return refused("process", f"no file descriptor is left of {limit}")
+                return failed("process", f"no file descriptor is left of {limit}")
             raise Unavailable(f"This system does not tell: /dev/fd cannot be read ({error.strerror}).") from error
         if limit == resource.RLIM_INFINITY:
             return judge("process", {"open": used}, [])
         share = 100 * max(0, limit - used) / (limit or 1)
         answer = {"open": used, "limit": limit, "left_percent": round(share, 1)}
         return judge(
-            "process", answer, [Figure(share, "of the file descriptors left", percent, warn_percent, fail_percent)]
+            "process", answer, [Figure(share, "of the file descriptors left", in_percent, warn_percent, fail_percent)]
         )
 
 
@@ -273,7 +275,7 @@ def entries(text: str) -> dict[str, int]:
     return {name: int(number) for name, number in found}
 
 
-disk = Disk()
-memory = Memory()
-load = Load()
-files = Files()
+disk = DiskCheck()
+memory = MemoryCheck()
+load = LoadCheck()
+files = FilesCheck()

@@ -5,12 +5,12 @@ What is asked stands in the settings, and nowhere else: no caller of this app ca
 
 from __future__ import annotations
 
-from status.providers.network.certificates import Certificate
-from status.providers.network.names import Name
-from status.providers.network.ports import Port
-from status.providers.network.web import Web
+from status.providers.network.certificates import CertificateCheck
+from status.providers.network.names import NameCheck
+from status.providers.network.ports import PortCheck
+from status.providers.network.web import WebCheck
 
-tcp = Port()
-dns = Name()
-tls = Certificate()
-http = Web()
+tcp = PortCheck()
+dns = NameCheck()
+tls = CertificateCheck()
+http = WebCheck()

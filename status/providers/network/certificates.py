@@ -9,7 +9,7 @@ from contextlib import closing
 from types import MappingProxyType
 
 from status.providers.base import Answer, Kind, Unavailable
-from status.providers.figures import Figure, Measurement, gauges, judge, refused
+from status.providers.figures import Figure, Measurement, failed, gauges, judge
 from status.providers.kinds import AMOUNT, is_path
 from status.providers.network.ports import HOST, PORT, TROUBLE, connect, endpoint, give_up, is_host, left, words_of
 
@@ -17,7 +17,7 @@ CA_FILE = Kind("the absolute path of a file, or None", lambda value: value is No
 SECONDS_PER_DAY = 86_400
 
 
-class Certificate(Measurement):
+class CertificateCheck(Measurement):
     """Answer ``{"host:port": {"ok": bool, "days_left": ..., "expires": ...}}``.
 
     The certificate has to be valid now, for the name that is asked, and from an authority that this machine trusts, or
@@ -56,7 +56,7 @@ class Certificate(Measurement):
                 with context.wrap_socket(plain, server_hostname=server_name or host) as connection:
                     expires = ssl.cert_time_to_seconds(str((connection.getpeercert() or {})["notAfter"]))
         except TROUBLE as error:
-            return refused(target, words_of(error))
+            return failed(target, words_of(error))
         days = (expires - time.time()) / SECONDS_PER_DAY
         written = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expires))
         figure = Figure(days, "left of its certificate", in_days, warn_days, fail_days)

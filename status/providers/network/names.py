@@ -9,7 +9,7 @@ from time import monotonic
 from types import MappingProxyType
 
 from status.providers.base import Answer, Kind
-from status.providers.figures import Measurement, refused
+from status.providers.figures import Measurement, failed
 from status.providers.kinds import AMOUNT, listed, one_or_more
 from status.providers.network.ports import HOST, TROUBLE, is_address, judge_time, words_of
 
@@ -17,7 +17,7 @@ from status.providers.network.ports import HOST, TROUBLE, is_address, judge_time
 MAX_ADDRESSES = 20
 
 
-class Name(Measurement):
+class NameCheck(Measurement):
     """Answer ``{name: {"ok": bool, "addresses": [...], "seconds": ...}}``, as this machine looks names up.
 
     ``expected`` are the addresses that the name has to lead to, all of them and no other.
@@ -42,7 +42,7 @@ class Name(Measurement):
         try:
             found = {str(ip_address(told[4][0])) for told in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
         except TROUBLE as error:
-            return refused(name, words_of(error))
+            return failed(name, words_of(error))
         addresses = sorted(found)[:MAX_ADDRESSES]
         if expected is not None:
             wanted = {str(ip_address(address)) for address in listed(expected)}

@@ -14,7 +14,7 @@ from typing import Any
 
 from status.conf import conf
 from status.providers.base import Answer, Kind, Unavailable, deadline
-from status.providers.figures import Figure, Measurement, judge, refused, seconds
+from status.providers.figures import Figure, Measurement, failed, in_seconds, judge
 from status.providers.kinds import AMOUNT
 
 #: The part of the time that is left for the words about what did not come in time.
@@ -55,7 +55,7 @@ SYSTEM_ERRORS = {
 }
 
 
-class Port(Measurement):
+class PortCheck(Measurement):
     """Answer ``{"host:port": {"ok": bool, "seconds": ...}}``: whether somebody accepts connections there.
 
     The connection is closed at once; nothing is sent.
@@ -69,7 +69,7 @@ class Port(Measurement):
         try:
             connect(host, port, give_up()).close()
         except TROUBLE as error:
-            return refused(target, words_of(error))
+            return failed(target, words_of(error))
         return judge_time(target, {}, began, warn_seconds)
 
 
@@ -96,7 +96,7 @@ def endpoint(host: str, port: int) -> str:
 def judge_time(target: str, answer: dict[str, Any], began: float, warn_seconds: float | None) -> Answer:
     """Return the answer of a target that was asked at ``began`` (monotonic), and is well but perhaps slow."""
     took = monotonic() - began
-    slow = Figure(took, "until it answered", seconds, warn_seconds, upward=True)
+    slow = Figure(took, "until it answered", in_seconds, warn_seconds, upward=True)
     return judge(target, {**answer, "seconds": round(took, 6)}, [slow])
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from status.providers.base import Answer, Kind, Unavailable
-from status.providers.figures import Measurement, refused
+from status.providers.figures import Measurement, failed
 from status.providers.kinds import AMOUNT, listed, one_or_more
 from status.providers.network.certificates import CA_FILE, context_of
 from status.providers.network.ports import TROUBLE, connect, endpoint, give_up, judge_time, left, words_of
@@ -31,7 +31,7 @@ HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
-class Web(Measurement):
+class WebCheck(Measurement):
     """Answer ``{"https://host": {"ok": bool, "status": ..., "seconds": ...}}``.
 
     The address is asked once, with GET. Redirects are followed on the same server only. No proxy is used but the one of
@@ -63,11 +63,11 @@ class Web(Measurement):
         ca_file: str | os.PathLike[str] | None = None,
     ) -> Answer:
         target, began, expected = origin(urlsplit(url)), monotonic(), listed(status)
-        question = Question(expected, text, headers or {}, urlsplit(proxy) if proxy else None, ca_file, give_up())
+        request = Request(expected, text, headers or {}, urlsplit(proxy) if proxy else None, ca_file, give_up())
         try:
-            answered, has_text = ask(url, question)
+            answered, has_text = fetch(url, request)
         except TROUBLE as error:
-            return refused(target, words_of(error))
+            return failed(target, words_of(error))
         wrong = [] if answered in expected else [f"answers {answered}, not {' or '.join(map(str, expected))}"]
         wrong += [] if has_text else [f"the text is not in the first {MAX_BODY_BYTES:,} bytes of the answer"]
         if wrong:
@@ -75,7 +75,7 @@ class Web(Measurement):
         return judge_time(target, {"status": answered}, began, warn_seconds)
 
 
-class Question(NamedTuple):
+class Request(NamedTuple):
     """What is asked of an address, and how.
 
     until: when to give up, on the clock of ``time.monotonic()``.
@@ -89,28 +89,28 @@ class Question(NamedTuple):
     until: float
 
 
-def ask(url: str, question: Question) -> tuple[int, bool]:
+def fetch(url: str, request: Request) -> tuple[int, bool]:
     """Return the status that answers, and whether the text is there. Follows redirects on the same server."""
     for _ in range(MAX_REDIRECTS + 1):
         parts = urlsplit(url)
-        with closing(open_connection(parts, question)) as opened:
+        with closing(open_connection(parts, request)) as opened:
             connection = HTTPConnection(str(parts.hostname))
-            connection.sock = Limited(opened, question.until)
+            connection.sock = Limited(opened, request.until)
             place = parts._replace(scheme="", netloc="", fragment="", path=parts.path or "/")
-            if question.proxy is not None and parts.scheme == "http":
+            if request.proxy is not None and parts.scheme == "http":
                 place = place._replace(scheme=parts.scheme, netloc=host_of(parts))
-            connection.request("GET", place.geturl(), headers=headers_for(parts, question))
+            connection.request("GET", place.geturl(), headers=headers_for(parts, request))
             with connection.getresponse() as response:
                 location = response.getheader("Location")
-                if response.status in question.expected or response.status not in REDIRECTS or not location:
-                    return response.status, question.text is None or holds(response, question.text)
+                if response.status in request.expected or response.status not in REDIRECTS or not location:
+                    return response.status, request.text is None or holds(response, request.text)
         url = redirected(parts, location)
     raise Unavailable(f"redirects more than {MAX_REDIRECTS} times")
 
 
-def open_connection(parts: SplitResult, question: Question) -> socket.socket:
+def open_connection(parts: SplitResult, request: Request) -> socket.socket:
     """Return a connection to the server, by the proxy where there is one, with TLS where the address wants it."""
-    until, proxy = question.until, question.proxy
+    until, proxy = request.until, request.proxy
     host, port = str(parts.hostname), port_of(parts)
     first = parts if proxy is None else proxy
     connection = connect(str(first.hostname), port_of(first), until)
@@ -119,7 +119,7 @@ def open_connection(parts: SplitResult, question: Question) -> socket.socket:
             if proxy is not None:
                 open_tunnel(connection, endpoint(host, port), proxy, until)
             connection.settimeout(left(until))
-            connection = context_of(question.ca_file).wrap_socket(connection, server_hostname=host)
+            connection = context_of(request.ca_file).wrap_socket(connection, server_hostname=host)
     except BaseException:
         connection.close()
         raise
@@ -172,7 +172,7 @@ class LimitedFile(io.RawIOBase):
         return self.limited.connection.recv_into(buffer)
 
 
-def headers_for(parts: SplitResult, question: Question) -> dict[str, str]:
+def headers_for(parts: SplitResult, request: Request) -> dict[str, str]:
     """Return the headers of a request; those of the entry win."""
     headers = {
         "host": host_of(parts),
@@ -183,9 +183,9 @@ def headers_for(parts: SplitResult, question: Question) -> dict[str, str]:
     }
     if login := login_of(parts):
         headers["authorization"] = login
-    if question.proxy is not None and parts.scheme == "http" and (login := login_of(question.proxy)):
+    if request.proxy is not None and parts.scheme == "http" and (login := login_of(request.proxy)):
         headers["proxy-authorization"] = login
-    return {**headers, **{name.lower(): value for name, value in question.headers.items()}}
+    return {**headers, **{name.lower(): value for name, value in request.headers.items()}}
 
 
 def holds(response: HTTPResponse, text: str) -> bool:
