@@ -237,7 +237,7 @@ class AddressCheckTests(ChecksTestCase):
 
     def test_setting_that_names_other_urlconfs(self) -> None:
         """FAULTS A8"""
-        stack = [checks.MIDDLEWARE, *settings.MIDDLEWARE]
+        stack = [checks.access.MIDDLEWARE, *settings.MIDDLEWARE]
         for name, value in (
             ("PUBLIC_SCHEMA_URLCONF", "public.urls"),
             ("ROOT_HOSTCONF", "hosts"),
@@ -268,7 +268,7 @@ class NameTests(ChecksTestCase):
 
     def test_command_of_another_app(self) -> None:
         """FAULTS A27"""
-        with mock.patch.object(checks, "get_commands", return_value={"status": "shop"}):
+        with mock.patch.object(checks.addresses, "get_commands", return_value={"status": "shop"}):
             self.assertFinds("W019", "manage.py status should be the command of this app, and it is that of shop.")
             with mock.patch.object(apps, "get_containing_app_config", return_value=None):
                 self.assertFindsNothing()
