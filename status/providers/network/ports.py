@@ -22,7 +22,23 @@ MARGIN = 0.05
 #: What a check by the network may meet with, and that ``words_of`` knows.
 TROUBLE = (OSError, HTTPException, UnicodeError, Unavailable)
 
-HOST = Kind("a host name or an IP address", lambda value: is_host(value))
+
+def is_address(value: Any) -> bool:
+    """Return whether ``value`` is an IP address as text."""
+    try:
+        return isinstance(value, str) and bool(ip_address(value))
+    except ValueError:
+        return False
+
+
+def is_host(value: Any) -> bool:
+    """Return whether ``value`` may be a host: a text without what separates hosts from anything else."""
+    if not isinstance(value, str) or not value.isprintable() or set(value) & set(" /@?#[]"):
+        return False
+    return 0 < len(value) <= 253 and (":" not in value or is_address(value))
+
+
+HOST = Kind("a host name or an IP address", is_host)
 PORT = Kind(
     "a number from 1 to 65535",
     lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65535,
@@ -71,21 +87,6 @@ class PortCheck(Measurement):
         except TROUBLE as error:
             return failed(target, words_of(error))
         return judge_time(target, {}, began, warn_seconds)
-
-
-def is_address(value: Any) -> bool:
-    """Return whether ``value`` is an IP address as text."""
-    try:
-        return isinstance(value, str) and bool(ip_address(value))
-    except ValueError:
-        return False
-
-
-def is_host(value: Any) -> bool:
-    """Return whether ``value`` may be a host: a text without what separates hosts from anything else."""
-    if not isinstance(value, str) or not value.isprintable() or set(value) & set(" /@?#[]"):
-        return False
-    return 0 < len(value) <= 253 and (":" not in value or is_address(value))
 
 
 def endpoint(host: str, port: int) -> str:

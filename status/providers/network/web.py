@@ -31,6 +31,30 @@ HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
+def is_status(value: Any) -> bool:
+    """Return whether ``value`` is an HTTP status."""
+    return isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599
+
+
+def is_url(value: Any, schemes: Sequence[str] | Mapping[str, int]) -> bool:
+    """Return whether ``value`` is an address with a host, and one of the schemes."""
+    if not (isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value):
+        return False
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def is_headers(value: Any) -> bool:
+    """Return whether ``value`` is a dict of what HTTP allows as names and values of headers."""
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and HEADER_NAME.fullmatch(name) and isinstance(text, str) and HEADER_VALUE.fullmatch(text)
+        for name, text in value.items()
+    )
+
+
 class WebCheck(Measurement):
     """Answer ``{"https://host": {"ok": bool, "status": ..., "seconds": ...}}``.
 
@@ -42,10 +66,10 @@ class WebCheck(Measurement):
     kinds = MappingProxyType(
         {
             "url": Kind("an http or https address in ASCII", lambda value: is_url(value, PORTS)),
-            "status": Kind("an HTTP status, or a list of them", one_or_more(lambda value: is_status(value))),
+            "status": Kind("an HTTP status, or a list of them", one_or_more(is_status)),
             "text": Kind("a text that is not empty, or None", lambda value: isinstance(value, str) and value != ""),
             "warn_seconds": AMOUNT,
-            "headers": Kind("a dict of header names and values, or None", lambda value: is_headers(value)),
+            "headers": Kind("a dict of header names and values, or None", is_headers),
             "proxy": Kind("an http address in ASCII, or None", lambda value: is_url(value, ("http",))),
             "ca_file": CA_FILE,
         }
@@ -243,25 +267,3 @@ def login_of(parts: SplitResult) -> str:
         return ""
     login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
     return f"Basic {b64encode(login.encode()).decode()}"
-
-
-def is_status(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599
-
-
-def is_url(value: Any, schemes: Sequence[str] | Mapping[str, int]) -> bool:
-    """Return whether ``value`` is an address with a host, and one of the schemes."""
-    if not (isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value):
-        return False
-    try:
-        parts = urlsplit(value)
-        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def is_headers(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(name, str) and HEADER_NAME.fullmatch(name) and isinstance(text, str) and HEADER_VALUE.fullmatch(text)
-        for name, text in value.items()
-    )
