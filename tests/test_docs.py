@@ -132,6 +132,13 @@ class ContributorTests(SimpleTestCase):
         self.assertGreater(len(named), 30)
         self.assertEqual([name for name in named if not (PACKAGE / name).exists()], [])
 
+    def test_what_the_architecture_leads_to_is_there(self):
+        told = re.findall(r"``(?:\w+\.)?(\w+)`` in ``([\w/]+\.py)``", self.layout)
+        self.assertGreater(len(told), 4)
+        for name, file in told:
+            with self.subTest(name):
+                self.assertRegex((PACKAGE / file).read_text(), rf"(def|class) {name}\b")
+
     def test_architecture_names_every_module_and_package(self):
         packages = {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
         modules = {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py"}
