@@ -7,6 +7,7 @@ default, and ``manage.py check`` reports it.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -104,6 +105,11 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
 
 
+def is_whole(value: Any, least: int = 0, most: float = math.inf) -> bool:
+    """Return whether ``value`` is a whole number from ``least`` to ``most``."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
 def is_names(value: Any) -> bool:
     """Return whether ``value`` is a list, tuple or set of text."""
     return isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(item, str) for item in value)
@@ -139,7 +145,7 @@ class Conf:
         "STATUS_ERROR_CODE",
         503,
         "an HTTP status between 200 and 599",
-        lambda value: isinstance(value, int) and not isinstance(value, bool) and 200 <= value <= 599,
+        lambda value: is_whole(value, 200, 599),
         "Use 503, or 200 for the classic behaviour.",
     )
     informational = Setting(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -242,6 +243,11 @@ def one_line(text: str) -> str:
     """Return text that stays in its line: unprintable characters become ``_``; cut at ``MAX_LENGTH`` characters."""
     printable = _UNPRINTABLE.sub("_", text[: MAX_LENGTH + 1])
     return printable if len(printable) <= MAX_LENGTH else f"{printable[: MAX_LENGTH - 1]}…"
+
+
+def iso(timestamp: float) -> str:
+    """Return seconds since the epoch as a time in UTC: ``2026-11-26T08:00:00Z``."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(timestamp))
 
 
 def is_sound(value: JSON) -> bool:

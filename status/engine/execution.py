@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from status.engine.coroutines import run_awaitable
 from status.entries import Check
 from status.providers.base import Answer, Finding, Part, Unavailable, running_until
-from status.report import Result, failure
+from status.report import Result, failure, iso
 from status.serialization import JSON, NotPlain, to_plain
 from status.threads import Call, call_here
 
@@ -92,7 +92,7 @@ class Execution:
         late = timed_out(self.timeout)
         if asked < self.deadline:
             return late
-        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.trouble_since))
+        since = iso(self.trouble_since)
         return f"{late}, still running since {since}"
 
     def finding(self, asked: float) -> Finding:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext, gettext_lazy, ngettext, ngettext_l
 from status.history import Slot, since
 from status.pages import charts, units
 from status.pages.tree import leaf, leaves, tree
-from status.report import Report, Result, components
+from status.report import Report, Result, components, iso
 from status.serialization import JSON
 
 #: The order on a page: what needs attention comes first.
@@ -95,7 +95,7 @@ class Card:
         self.began = since(slots) if slots and slots[-1].state == result.state else None
         self.since_iso = self.since_clock = self.lasting = ""
         if self.began is not None:
-            self.since_iso, self.since_clock = units.iso(self.began), units.clock(self.began)
+            self.since_iso, self.since_clock = iso(self.began), units.clock(self.began)
             self.lasting = units.elapsed(now - self.began)
         #: How long ago the first outcome of the strip was.
         span = units.elapsed(now - slots[0].start) if slots else ""
@@ -220,7 +220,7 @@ class Page:
         self.kind, self.root = kind, root
         #: The name of the template.
         self.template = kind
-        self.updated_iso, self.updated_clock = units.iso(now), units.clock(now)
+        self.updated_iso, self.updated_clock = iso(now), units.clock(now)
         self.cards = []
         for result in report.results:
             # The page of facts tells nothing about the past.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime
 
 from django.utils import formats
 from django.utils import timezone as django_timezone
@@ -79,8 +79,3 @@ def clock(timestamp: float) -> str:
     """Return seconds since 1970 as the time of day in the project's time zone: ``18:02:11 UTC``."""
     local = datetime.fromtimestamp(int(timestamp), django_timezone.get_current_timezone())
     return f"{local:%H:%M:%S} {local.tzname()}"
-
-
-def iso(timestamp: float) -> str:
-    """Return seconds since 1970 as HTML's ``datetime`` attribute wants them."""
-    return datetime.fromtimestamp(int(timestamp), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

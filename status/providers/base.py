@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from inspect import signature
+from time import monotonic
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from status.conf import found
+from status.conf import conf, found
 from status.exceptions import StatusError
 from status.logs import FailureLog
 
@@ -310,6 +311,12 @@ def deadline() -> float | None:
     A provider that asks several services reads it to answer for those that came in time.
     """
     return getattr(_run, "deadline", None)
+
+
+def seconds_left() -> float:
+    """Return the seconds until the run in this thread is to be over; ``STATUS_TIMEOUT`` outside a run."""
+    end = deadline()
+    return float(conf.timeout) if end is None else end - monotonic()
 
 
 def runs_here(check: Any) -> bool:

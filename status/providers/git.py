@@ -19,9 +19,8 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from status.conf import conf
 from status.exceptions import StatusError
-from status.providers.base import deadline
+from status.providers.base import seconds_left
 
 if TYPE_CHECKING:
     from git import Repo
@@ -207,8 +206,7 @@ def wait_until_settled(stamps: dict[str, Stamp]) -> bool:
 @contextmanager
 def _asking(checkout: Checkout) -> Iterator[Callable[..., str]]:
     """Yield ``_run_git`` for a checkout, in time for the run in this thread. Raises ``GitFailed``."""
-    now = monotonic()
-    until = now + GIT_SHARE * ((deadline() or now + conf.timeout) - now)
+    until = monotonic() + GIT_SHARE * seconds_left()
     # Quiet means that a missing git is told by the first question.
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     # Late, and in the thread of the check: importing GitPython takes 60 ms and runs "git version", which may hang.

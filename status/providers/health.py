@@ -15,6 +15,7 @@ from status.conf import conf
 from status.providers import git
 from status.providers.base import Answer, Provider
 from status.providers.code import read_code, running_code
+from status.report import iso
 
 
 class Ping(Provider):
@@ -53,7 +54,7 @@ class RunningCode(Provider):
             what = now.reason or "a branch without commits"
             warnings["checkout"] = f"running {running.head.commit[:7]}, on disk is {what}"
         elif head.commit != running.head.commit:
-            since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now.changed_at()))
+            since = iso(now.changed_at() or time.time())
             warnings["checkout"] = f"running {running.head.commit[:7]}, on disk is {head.commit[:7]} since {since}"
         return Answer({"checkout": True}, warnings=warnings)
 

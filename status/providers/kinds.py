@@ -6,13 +6,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from status.conf import is_names, is_number
+from status.conf import is_names, is_number, is_whole
 from status.providers.base import Kind
-
-
-def is_count(value: Any) -> bool:
-    """Return whether ``value`` is a whole number, 0 or more."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def is_path(value: Any) -> bool:
@@ -35,6 +30,6 @@ def one_or_more(valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
 AMOUNT = Kind("a number, 0 or more, or None", lambda value: value is None or is_number(value))
 PERCENT = Kind("a number from 0 to 100, or None", lambda value: value is None or (is_number(value) and value <= 100))
 SECONDS = Kind("a number of seconds, 0 or more, or None", AMOUNT.valid)
-COUNT = Kind("a whole number, 0 or more", is_count)
+COUNT = Kind("a whole number, 0 or more", is_whole)
 NAMES = Kind("a list of names, or one name", one_or_more(lambda value: isinstance(value, str)))
 SWITCH = Kind("True or False", lambda value: isinstance(value, bool))

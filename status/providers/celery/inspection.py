@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from status.conf import conf
 from status.logs import FailureLog
-from status.providers.base import Answer, Provider, Unavailable, deadline
+from status.providers.base import Answer, Provider, Unavailable, seconds_left
 from status.threads import PerProcess
 
 #: Seconds before the deadline at which the replies are told that have come, and the same as a part of short deadlines.
@@ -54,10 +54,8 @@ class BrokerProvider(Provider):
         Raises ``Unavailable`` where there is nobody to ask.
         """
         broker = import_broker()
-        app, started = broker.celery_app(self.remote_control), monotonic()
-        end = deadline() or started + float(conf.timeout)
-        until = end - min(RESERVE_SECONDS, (end - started) * RESERVE_PART)
-        seconds = round(end - started, 1)
+        app, seconds = broker.celery_app(self.remote_control), seconds_left()
+        until = monotonic() + seconds - min(RESERVE_SECONDS, seconds * RESERVE_PART)
         kept = _take_idle(app)
         for attempt in (kept, None) if kept else (None,):
             try:
@@ -79,10 +77,10 @@ class BrokerProvider(Provider):
                     idle.get().append(connection)
                 else:
                     connection.close()
-                return Contact(seconds, connection.driver)
+                return Contact(round(seconds, 1), connection.driver)
         trouble = describe_failure(failure)
         self.failures.failed(trouble, failure)
-        return Contact(seconds, trouble=trouble)
+        return Contact(round(seconds, 1), trouble=trouble)
 
     def close(self) -> None:
         with suppress(IndexError):

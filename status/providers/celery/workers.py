@@ -8,10 +8,10 @@ from time import monotonic
 from types import MappingProxyType
 from typing import Any
 
-from status.conf import is_names
+from status.conf import is_names, is_whole
 from status.providers.base import Answer, Kind, verdicts
 from status.providers.celery.inspection import BrokerProvider, import_transport, node_of, silence
-from status.providers.kinds import COUNT, is_count
+from status.providers.kinds import COUNT
 
 #: Seconds without another reply after which those that are there are counted. Workers that have nothing else to do
 #: reply within some ten milliseconds.
@@ -20,7 +20,7 @@ QUIET_SECONDS = 0.25
 
 def _is_workers(value: Any) -> bool:
     if isinstance(value, Mapping):
-        return bool(value) and all(isinstance(name, str) and is_count(count) for name, count in value.items())
+        return bool(value) and all(isinstance(name, str) and is_whole(count) for name, count in value.items())
     return bool(value) and is_names(value)
 
 

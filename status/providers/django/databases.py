@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
@@ -22,8 +21,7 @@ from django.db import (
     router,
 )
 
-from status.conf import conf
-from status.providers.base import Unavailable, deadline
+from status.providers.base import Unavailable, seconds_left
 from status.providers.django.aliases import AliasCheck, in_worker
 
 #: Django's stand-in for an entry of DATABASES that names no ENGINE.
@@ -116,7 +114,7 @@ def _await_pool(connection: Any) -> None:
     pool: Any = getattr(connection, "pool", None)
     if not hasattr(pool, "getconn"):
         return
-    seconds = (deadline() or time.monotonic() + conf.timeout) - time.monotonic()
+    seconds = seconds_left()
     try:
         pool.open()
         pool.putconn(pool.getconn(timeout=seconds * POOL_PART))

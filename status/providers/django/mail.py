@@ -6,7 +6,6 @@ import os
 import smtplib
 import socket
 import ssl
-import time
 from collections.abc import Collection
 from contextlib import suppress
 from types import MappingProxyType
@@ -18,8 +17,7 @@ from django.core.mail.backends import filebased, smtp
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.module_loading import import_string
 
-from status.conf import conf
-from status.providers.base import Answer, Unavailable, deadline
+from status.providers.base import Answer, Unavailable, seconds_left
 from status.providers.django.aliases import AliasCheck, class_of
 from status.providers.kinds import NAMES
 
@@ -69,7 +67,7 @@ class MailCheck(AliasCheck):
             return None
         if not backend.host:  # smtplib connects to nobody then
             raise Unavailable("its host is not set")
-        seconds = ((deadline() or time.monotonic() + conf.timeout) - time.monotonic()) * WAIT_PART
+        seconds = seconds_left() * WAIT_PART
         backend.timeout = min(backend.timeout or seconds, seconds)
         backend.fail_silently = False
         try:

@@ -12,6 +12,7 @@ from status.providers.base import Answer, Kind, Unavailable
 from status.providers.figures import Figure, Measurement, failed, gauges, judge
 from status.providers.kinds import AMOUNT, is_path
 from status.providers.network.ports import HOST, PORT, TROUBLE, connect, endpoint, give_up, is_host, left, words_of
+from status.report import iso
 
 CA_FILE = Kind("the absolute path of a file, or None", lambda value: value is None or is_path(value))
 SECONDS_PER_DAY = 86_400
@@ -58,7 +59,7 @@ class CertificateCheck(Measurement):
         except TROUBLE as error:
             return failed(target, words_of(error))
         days = (expires - time.time()) / SECONDS_PER_DAY
-        written = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expires))
+        written = iso(expires)
         figure = Figure(days, "left of its certificate", in_days, warn_days, fail_days)
         return judge(target, {"days_left": round(days, 1), "expires": written}, [figure])
 

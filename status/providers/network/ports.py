@@ -12,8 +12,8 @@ from time import monotonic
 from types import MappingProxyType
 from typing import Any
 
-from status.conf import conf
-from status.providers.base import Answer, Kind, Unavailable, deadline
+from status.conf import is_whole
+from status.providers.base import Answer, Kind, Unavailable, seconds_left
 from status.providers.figures import Figure, Measurement, failed, in_seconds, judge
 from status.providers.kinds import AMOUNT
 
@@ -39,10 +39,7 @@ def is_host(value: Any) -> bool:
 
 
 HOST = Kind("a host name or an IP address", is_host)
-PORT = Kind(
-    "a number from 1 to 65535",
-    lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65535,
-)
+PORT = Kind("a number from 1 to 65535", lambda value: is_whole(value, 1, 65535))
 
 NAME_ERRORS = {
     socket.EAI_NONAME: "the name is not known",
@@ -103,9 +100,7 @@ def judge_time(target: str, answer: dict[str, Any], began: float, warn_seconds: 
 
 def give_up() -> float:
     """Return when to give up, on the clock of ``time.monotonic()``: a moment before the deadline of this run."""
-    now = monotonic()
-    end = deadline() or now + conf.timeout
-    return end - (end - now) * MARGIN
+    return monotonic() + seconds_left() * (1 - MARGIN)
 
 
 def left(until: float) -> float:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
+from status.conf import is_whole
 from status.providers.base import Answer, Kind, Unavailable
 from status.providers.figures import Measurement, failed
 from status.providers.kinds import AMOUNT, listed, one_or_more
@@ -29,11 +30,6 @@ REDIRECTS = (301, 302, 303, 307, 308)
 PORTS = {"http": HTTP_PORT, "https": HTTPS_PORT}
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-
-
-def is_status(value: Any) -> bool:
-    """Return whether ``value`` is an HTTP status."""
-    return isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599
 
 
 def is_url(value: Any, schemes: Sequence[str] | Mapping[str, int]) -> bool:
@@ -66,7 +62,7 @@ class WebCheck(Measurement):
     kinds = MappingProxyType(
         {
             "url": Kind("an http or https address in ASCII", lambda value: is_url(value, PORTS)),
-            "status": Kind("an HTTP status, or a list of them", one_or_more(is_status)),
+            "status": Kind("an HTTP status, or a list of them", one_or_more(lambda value: is_whole(value, 100, 599))),
             "text": Kind("a text that is not empty, or None", lambda value: isinstance(value, str) and value != ""),
             "warn_seconds": AMOUNT,
             "headers": Kind("a dict of header names and values, or None", is_headers),
