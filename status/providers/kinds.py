@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from status.conf import is_names, is_number, is_whole
+from status.conf import is_number, is_whole
 from status.providers.base import Kind
 
 
