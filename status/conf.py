@@ -110,6 +110,11 @@ def is_whole(value: Any, least: int = 0, most: float = math.inf) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
+def is_absolute_path(text: str) -> bool:
+    """Return whether the text is a path that means the same in every working directory."""
+    return os.path.isabs(text) and text.isprintable()
+
+
 def is_names(value: Any) -> bool:
     """Return whether ``value`` is a list, tuple or set of text."""
     return isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(item, str) for item in value)
@@ -234,6 +239,13 @@ class Conf:
         "a dict of name -> seconds",
         lambda value: isinstance(value, Mapping),
         'Write {"backup": 24 * 3600}: the name of each job, and the seconds within which it comes again.',
+    )
+    drain_file = Setting(
+        "STATUS_DRAIN_FILE",
+        None,
+        "the absolute path of a file, or None",
+        lambda value: value is None or (isinstance(value, (str, Path)) and is_absolute_path(str(value))),
+        'Name a file in a directory that the project may write to, for example "/run/shop/draining".',
     )
     page_policy = Setting(
         "STATUS_PAGE_POLICY",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from status.conf import DJANGO_PROVIDERS, STANDALONE_PROVIDERS, Conf, Problem, conf, found
 from status.entries import ENTRY, PUNCTUATION, RESOURCE, Check, Misconfigured, Mistake, bind, remark, shown
 from status.exceptions import StatusError
-from status.providers.health import Ping
+from status.providers.health import Drain, Ping
 
 #: Resources that are there without configuration, and no part of the whole: whether the process answers, whether what
 #: is under ``health`` is well, and whether the databases are as the code wants them. The settings may have resources of
@@ -18,6 +18,8 @@ from status.providers.health import Ping
 LIVE, READY, STARTUP = "live", "ready", "startup"
 PRESETS = (LIVE, READY, STARTUP)
 LIVE_CHECKS = {"ping": Check(LIVE, "ping", Ping.path)}
+#: Part of ``ready`` besides what is under ``health``, where ``STATUS_DRAIN_FILE`` is set.
+DRAIN_CHECK = Check(READY, "drain", Drain())
 STARTUP_CHECKS = {"migrations": Check(STARTUP, "migrations", "status.providers.django.health.migrations")}
 
 
@@ -84,10 +86,14 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         configured = self.current().resources
         presets: dict[str, Mapping[str, Check]] = {LIVE: LIVE_CHECKS}
         if "health" in configured:
-            presets[READY] = configured["health"]
+            presets[READY] = self._ready(configured["health"])
         if self.conf.in_django:
             presets[STARTUP] = STARTUP_CHECKS
         return {name: checks for name, checks in presets.items() if name not in configured}
+
+    def _ready(self, health: Mapping[str, Check]) -> Mapping[str, Check]:
+        """Return the checks of ``ready``, made of those of ``health``."""
+        return health if self.conf.drain_file is None else {**health, DRAIN_CHECK.name: DRAIN_CHECK}
 
     def current(self) -> Configured:
         """Return what the settings mean now; built anew when they differ from the last time."""
@@ -122,12 +128,16 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         Raises ``UnknownName`` for any name that is not configured.
         """
         configured = self.current().resources
-        resources = {name: checks for name, checks in configured.items() if among is None or name in among}
+        resources: dict[str, Mapping[str, Check]] = {
+            name: checks for name, checks in configured.items() if among is None or name in among
+        }
         if self.is_live(resource):
             resources = {LIVE: LIVE_CHECKS}
         asked = resource
         if resource == READY and READY not in configured:
             resource = "health"
+            if resource in resources:
+                resources["health"] = self._ready(resources["health"])
         elif resource == STARTUP and STARTUP not in configured and self.conf.in_django:
             resources = {STARTUP: STARTUP_CHECKS} if among is None or "health" in among else {}
         if resource is not None:
@@ -141,8 +151,11 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         for name in (*only, *skip):
             if name not in known:
                 raise UnknownName("provider", name, known)
-        checks = [check for check in checks if (not only or check.name in only) and check.name not in skip]
-        return Selection(tuple(checks), tuple(resources), resource, provider)
+        # Whoever asks for a part of ``ready`` sends requests to all of the process.
+        chosen = {*only, *([DRAIN_CHECK.name] if DRAIN_CHECK in checks else ())} if only else known
+        checks = [check for check in checks if check.name in chosen and check.name not in skip]
+        names = dict.fromkeys([*resources, *(check.resource for check in checks)])
+        return Selection(tuple(checks), tuple(names), resource, provider)
 
 
 class Configured:

@@ -343,6 +343,18 @@ class StoreTests(ChecksTestCase):
             self.assertFinds("W033", message, STATUS_CHECK_PROVIDERS={name: [("ping", PING)]})
 
 
+class ProcessTests(ChecksTestCase):
+    def test_a_file_that_drains_nothing(self) -> None:
+        ping = [("ping", PING)]
+        for providers in ({"ready": ping, "health": ping}, {"shop": ping}):
+            message = "STATUS_DRAIN_FILE should come with the built-in ready"
+            self.assertFinds("W034", message, STATUS_DRAIN_FILE="/run/draining", STATUS_PROVIDERS=providers)
+        self.assertFindsNothing(STATUS_DRAIN_FILE="/run/draining")
+        self.assertFinds(
+            "E001", "STATUS_DRAIN_FILE should be the absolute path of a file", STATUS_DRAIN_FILE="draining"
+        )
+
+
 class IdTests(SimpleTestCase):
     def test_each_id_belongs_to_one_check(self) -> None:
         source = "\n".join(path.read_text() for path in Path(checks.__file__).parent.glob("*.py"))

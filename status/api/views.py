@@ -25,12 +25,15 @@ from status.formats import Format
 from status.formats.metrics import server_timing
 from status.formats.negotiation import NotAcceptable, choose
 from status.http import StatusResponse, exempt, is_for_middleware, let_middleware_answer, url_path
-from status.registry import Selection, UnknownName, registry
+from status.providers.health import DRAINING
+from status.registry import DRAIN_CHECK, Selection, UnknownName, registry
 from status.report import Report
 
 PONG = b'{"pong": true}'
 METHODS = ["get", "head", "options"]
 BEAT_METHODS = ["post"]
+#: What ``ready`` answers while this process drains, whatever ``STATUS_ERROR_CODE`` says.
+DRAINING_CODE = 503
 
 
 def problem(status: int, **body: object) -> StatusResponse:
@@ -231,9 +234,12 @@ class ReportView(StatusView):
     def render_report(self, report: Report, question: Question, access: Access) -> HttpResponse:
         """Return the report in the format that was asked for, as far as the caller may see it."""
         format = question.format
-        failing = report.failing and not format.always_ok
+        code = question.error_code if report.failing else 200
+        checks = question.selection.checks
+        if DRAIN_CHECK in checks and report.results[checks.index(DRAIN_CHECK)].error == DRAINING:
+            code = DRAINING_CODE
         content = format.render(report, access.details).encode()
-        response = StatusResponse(content, format.content_type, question.error_code if failing else 200)
+        response = StatusResponse(content, format.content_type, 200 if format.always_ok else code)
         if access.details:
             response["Server-Timing"] = server_timing(report)
         return response
@@ -253,7 +259,9 @@ class ReportView(StatusView):
         for check in selection.checks:
             way = f"/{escape_uri_path(f'{check.resource}/{check.name}')}" if mounted else f"?check={quote(check.name)}"
             addresses[check.resource][check.name] = root + way
-        document = addresses if selection.resource is None else addresses[selection.resource]
+        document: object = addresses
+        if selection.resource is not None:
+            document = {name: address for named in addresses.values() for name, address in named.items()}
         return allow(StatusResponse(json.dumps(document), "application/json"))
 
 

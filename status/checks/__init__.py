@@ -19,6 +19,7 @@ from status.checks.entries import (
     entry_warnings,
     name_warnings,
     path_warnings,
+    process_warnings,
     provider_mistakes,
     provider_warnings,
     store_warnings,
@@ -35,6 +36,7 @@ MISTAKES = (
     urlconf_warnings,
     name_clash_warnings,
     store_warnings,
+    process_warnings,
     reserved_warnings,
 )
 RISKS = (access_warnings, middleware_warnings, provider_warnings, name_warnings)

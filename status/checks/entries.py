@@ -21,7 +21,7 @@ from status.providers.celery.workers import WorkerCheck
 from status.providers.django.aliases import AliasCheck
 from status.providers.django.caches import MEMORY_CACHES
 from status.providers.django.databases import NO_ENGINE, DatabaseCheck
-from status.registry import registry
+from status.registry import READY, registry
 
 #: Seconds after which gunicorn and Kubernetes have given up before the answer comes.
 LONG_TIMEOUT = 10
@@ -158,6 +158,14 @@ def store_warnings() -> Iterator[CheckMessage]:
     if what:
         message = f'STATUS_STORE should name a cache that all processes share; CACHES["{alias[:40]}"] is {what}.'
         yield Warning(message, hint, id="status.W032")
+
+
+def process_warnings() -> Iterator[CheckMessage]:
+    """Yield a file that drains nothing."""
+    if conf.drain_file is not None and READY not in registry.presets():
+        message = "STATUS_DRAIN_FILE should come with the built-in ready, and that is not there."
+        hint = "It needs the resource health, and no resource of yours called ready. Remove the setting, or mend that."
+        yield Warning(message, hint, id="status.W034")
 
 
 def database_warnings() -> Iterator[CheckMessage]:

@@ -20,6 +20,7 @@ VERBS = {
     "wait": "wait until a resource or provider is healthy, for start scripts",
     "snippet": "print configuration for other tools, with the addresses of this project",
     "beat": "tell that a job has run, for cron and shell scripts",
+    "drain": "have ready answer 503 on this host, before it is stopped, or no more",
 }
 #: What there is a snippet for, and what that is.
 SNIPPETS = {
@@ -84,7 +85,7 @@ class Options(NamedTuple):
     """What was typed. The fields after the first two are named as the long options, also in ``call_command``.
 
     verb: one of ``VERBS``, else None.
-    name: the resource or provider that was named, the kind of a snippet, or the name of a heartbeat.
+    name: the resource or provider that was named, the kind of a snippet, the name of a heartbeat, or on or off.
     """
 
     verb: str | None = None
@@ -192,6 +193,8 @@ def help_text(options: Options, prog: str, in_django: bool, resources: Mapping[s
         parser.add_argument("kind", metavar="KIND", help=", ".join(SNIPPETS))
     elif verb == "beat":
         parser.add_argument("name", metavar="NAME", help="as in STATUS_HEARTBEATS")
+    elif verb == "drain":
+        parser.add_argument("state", metavar="on|off", help="make or remove the file that STATUS_DRAIN_FILE names")
     elif verb == "wait" or name is None:
         parser.add_argument("name", nargs="?", metavar="NAME", help=choices)
     add_options(parser, verb)
@@ -240,6 +243,9 @@ def add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
         parser.add_argument("--list", help="show what there is a snippet for", **flag)
         return
     group = parser.add_argument_group("question")
+    if set(verbs) == {"drain"}:
+        group.add_argument("-q", "--quiet", help="print nothing unless there is trouble", **flag)
+        return
     group.add_argument("-q", "--quiet", help="print nothing unless there is trouble", **flag)
     if {None, "wait"} & set(verbs):
         group.add_argument("--check", action="append", metavar="NAME", help="run only this provider; repeatable")

@@ -82,6 +82,10 @@ def run(options: Options, terminal: Terminal) -> int:
     if options.verb == "snippet":
         terminal.write(listed_snippets() if options.list else snippet(options.name, options.url))
         return 0
+    if options.verb == "drain":
+        text = drain(options.name)
+        terminal.write("" if options.quiet else text)
+        return 0
     target = Local() if options.url is None else Instance(options)
     if options.verb == "beat":
         if options.name is None:
@@ -99,6 +103,30 @@ def run(options: Options, terminal: Terminal) -> int:
         terminal.write(text)
         return code
     return _watch(target, options, terminal, options.watch)
+
+
+def drain(state: str | None) -> str:
+    """Make or remove the file that ``STATUS_DRAIN_FILE`` names, and return what that means. Raises CannotAsk."""
+    if state not in ("on", "off"):
+        raise CannotAsk("drain takes on or off")
+    path = conf.drain_file
+    if path is None:
+        problems = [
+            f"{problem} {problem.hint}" for problem in conf.problems() if problem.setting == "STATUS_DRAIN_FILE"
+        ]
+        raise CannotAsk(
+            problems[0] if problems else "STATUS_DRAIN_FILE is not set: name a file that this host can make"
+        )
+    try:
+        with suppress(FileExistsError if state == "on" else FileNotFoundError):
+            if state == "on":
+                open(path, "x").close()
+            else:
+                os.remove(path)
+    except OSError as error:
+        what = "made" if state == "on" else "removed"
+        raise CannotAsk(f"STATUS_DRAIN_FILE {path} cannot be {what}: {error.strerror}") from error
+    return "draining: ready answers 503 on this host" if state == "on" else "not draining"
 
 
 def _ask_target(target: Target, options: Options, terminal: Terminal) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""Checks that it answers, that it runs the code that is on disk, and that what should run regularly does.
+"""Checks that it answers, takes requests and runs the code that is on disk, and that what should run regularly does.
 
 The store is imported late, as ``django_status ping`` answers without Django, and from here.
 """
@@ -13,9 +13,13 @@ from typing import Any
 
 from status.conf import conf
 from status.providers import git
-from status.providers.base import Answer, Provider
+from status.providers.base import Answer, Provider, Unavailable
 from status.providers.code import read_code, running_code
 from status.report import iso
+
+
+#: Why ``ready`` fails while this process drains.
+DRAINING = "draining"
 
 
 class Ping(Provider):
@@ -75,6 +79,23 @@ class Heartbeats(Provider):
         from status.heartbeats import answer
 
         return answer()
+
+
+class Drain(Provider):
+    """``{"accepting": true}``, and fails as "draining" while ``STATUS_DRAIN_FILE`` exists. Only in ``ready``."""
+
+    max_age = 0
+    arguments = MappingProxyType({})
+
+    def check(self) -> Answer:
+        try:
+            os.stat(conf.drain_file or "")
+        except (FileNotFoundError, NotADirectoryError):
+            return Answer({"accepting": True})
+        except OSError as error:
+            reason = f"STATUS_DRAIN_FILE cannot be looked at ({type(error).__name__}), so that nothing drains"
+            return Answer({"accepting": True}, warnings={"accepting": reason})
+        raise Unavailable(DRAINING)
 
 
 ping = Ping()
