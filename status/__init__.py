@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from status.asking import aask, ask, preload
     from status.heartbeats import heartbeat
+    from status.loops import touch
     from status.report import Report, Result
+    from status.serving import serve
 
 __version__ = "3.0.0"
 
-__all__ = ["Report", "Result", "aask", "ask", "heartbeat", "preload"]
+__all__ = ["Report", "Result", "aask", "ask", "heartbeat", "preload", "serve", "touch"]
 
 #: Name -> the module that defines it, imported when it is first used: settings files import this package.
 _EXPORTS = {
@@ -20,6 +22,8 @@ _EXPORTS = {
     "preload": "status.asking",
     "Report": "status.report",
     "Result": "status.report",
+    "serve": "status.serving",
+    "touch": "status.loops",
 }
 
 

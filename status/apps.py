@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import register
 
 from status import checks, notifications
+from status.conf import conf
 from status.engine import engine
 from status.history import history
 from status.providers.code import note_running_code
@@ -25,6 +27,37 @@ class StatusConfig(AppConfig):
         # Django calls this again where a test overrides INSTALLED_APPS.
         engine.observers += [one for one in (notifications.observe, history.observe) if one not in engine.observers]
         note_running_code()
+        if conf.serve and find_spec("celery") is not None:
+            serve_celery()
+
+
+def serve_celery() -> None:
+    """Have Celery workers and beat answer where ``STATUS_SERVE`` says, from their main processes."""
+    # Late: only such processes need it, or those of a project that says where to serve.
+    from celery import signals
+
+    signals.worker_init.connect(serve_worker, dispatch_uid="status")
+    signals.beat_init.connect(serve_beat, dispatch_uid="status")
+    signals.beat_embedded_init.connect(serve_beat, dispatch_uid="status")
+
+
+def serve_worker(**kwargs: object) -> None:
+    """Serve in the main process of a worker, before there are processes of its pool."""
+    serve_role("worker")
+
+
+def serve_beat(**kwargs: object) -> None:
+    """Serve in the scheduler, also where it is a part of a worker."""
+    serve_role("beat")
+
+
+def serve_role(role: str) -> None:
+    """Serve where ``STATUS_SERVE`` has an address for ``role``."""
+    if role in conf.serve:
+        # Late: most processes serve nothing.
+        from status.serving import serve
+
+        serve(conf.serve[role])
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +32,11 @@ STANDALONE_PROVIDERS: dict[str, list[Any]] = {
     "health": [("ping", "status.providers.health.ping")],
     "stats": [("code", "status.providers.stats.code")],
 }
+
+#: The kinds of Celery processes that ``STATUS_SERVE`` knows.
+ROLES = ("worker", "beat")
+#: What may stand there, and in ``status.serve()``.
+ADDRESS = 'an IP address and a port, such as "127.0.0.1:8090" or "[::1]:8090"'
 
 #: Settings that 2.3 read from plain modules, and in lower case only.
 LOWER_IN_CLASSIC = ("STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS", "STATUS_CELERY_WORKERS", "PROJECT_PATH", "BASE_DIR")
@@ -93,6 +99,19 @@ def found(value: Any) -> str:
         return repr(value)
     except ValueError:  # Python declines to print more than 4,300 digits
         return "a number too long to be shown"
+
+
+def host_and_port(address: Any) -> tuple[str, int] | None:
+    """Return the two parts of ``127.0.0.1:8090`` or ``[::1]:8090``; None for what is no such address."""
+    host, _, port = address.rpartition(":") if isinstance(address, str) else ("", "", "")
+    in_brackets = host.startswith("[") and host.endswith("]")
+    try:
+        version = ip_address(host[1:-1] if in_brackets else host).version
+    except ValueError:
+        return None
+    if (version == 6) != in_brackets or not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) < 65_536:
+        return None
+    return host.strip("[]"), int(port)
 
 
 def is_timeout(value: Any) -> bool:
@@ -247,6 +266,13 @@ class Conf:
         lambda value: value is None or (isinstance(value, (str, Path)) and is_absolute_path(str(value))),
         'Name a file in a directory that the project may write to, for example "/run/shop/draining".',
     )
+    serve = Setting(
+        "STATUS_SERVE",
+        {},
+        "a dict of role -> address",
+        lambda value: isinstance(value, Mapping),
+        'Write {"worker": "127.0.0.1:8090", "beat": "127.0.0.1:8091"}.',
+    )
     page_policy = Setting(
         "STATUS_PAGE_POLICY",
         PAGE_POLICY,
@@ -277,6 +303,23 @@ class Conf:
             else:
                 periods[name] = float(seconds)
         return periods, problems
+
+    def serve_problems(self) -> list[Problem]:
+        """Return the mistakes in entries of ``STATUS_SERVE``."""
+        problems, seen = [], dict[Any, str]()
+        for role, address in self.serve.items():
+            if role not in ROLES:
+                problems.append(Problem("STATUS_SERVE key", " or ".join(map(repr, ROLES)), found(role), "Correct it."))
+                continue
+            parsed = host_and_port(address)
+            where = f'STATUS_SERVE["{role}"]'
+            if parsed is None:
+                problems.append(Problem(where, ADDRESS, found(address), "Names are not looked up."))
+            elif parsed in seen:
+                hint = "Both may run on one host. Give each a port of its own."
+                problems.append(Problem(where, "another address than that of the other role", "the same", hint))
+            seen[parsed] = role
+        return problems
 
     @property
     def project_path(self) -> Path:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from status.conf import DJANGO_PROVIDERS, STANDALONE_PROVIDERS, Conf, Problem, conf, found
 from status.entries import ENTRY, PUNCTUATION, RESOURCE, Check, Misconfigured, Mistake, bind, remark, shown
 from status.exceptions import StatusError
-from status.providers.health import Drain, Ping
+from status.loops import touched
+from status.providers.health import Drain, Loops, Ping
 
 #: Resources that are there without configuration, and no part of the whole: whether the process answers, whether what
 #: is under ``health`` is well, and whether the databases are as the code wants them. The settings may have resources of
@@ -18,6 +19,8 @@ from status.providers.health import Drain, Ping
 LIVE, READY, STARTUP = "live", "ready", "startup"
 PRESETS = (LIVE, READY, STARTUP)
 LIVE_CHECKS = {"ping": Check(LIVE, "ping", Ping.path)}
+#: Part of ``live`` besides, in a process whose loops call ``touch()``.
+LOOPS_CHECK = Check(LIVE, "loops", Loops())
 #: Part of ``ready`` besides what is under ``health``, where ``STATUS_DRAIN_FILE`` is set.
 DRAIN_CHECK = Check(READY, "drain", Drain())
 STARTUP_CHECKS = {"migrations": Check(STARTUP, "migrations", "status.providers.django.health.migrations")}
@@ -84,7 +87,7 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
     def presets(self) -> dict[str, Mapping[str, Check]]:
         """Return those of ``PRESETS`` that there are, with their checks: not what the settings name so themselves."""
         configured = self.current().resources
-        presets: dict[str, Mapping[str, Check]] = {LIVE: LIVE_CHECKS}
+        presets: dict[str, Mapping[str, Check]] = {LIVE: live_checks()}
         if "health" in configured:
             presets[READY] = self._ready(configured["health"])
         if self.conf.in_django:
@@ -100,7 +103,7 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         conf = self.conf
         defaults = DJANGO_PROVIDERS if conf.in_django else STANDALONE_PROVIDERS
         providers, added = conf.read("STATUS_PROVIDERS", defaults), conf.read("STATUS_CHECK_PROVIDERS", {})
-        settings = (providers, added, conf.celery_workers, bool(conf.heartbeats))
+        settings = (providers, added, conf.celery_workers, bool(conf.heartbeats), bool(touched()))
         try:
             unchanged = bool(settings == self._seen)
         except Exception:  # an argument that cannot be compared, as arrays cannot
@@ -132,7 +135,7 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
             name: checks for name, checks in configured.items() if among is None or name in among
         }
         if self.is_live(resource):
-            resources = {LIVE: LIVE_CHECKS}
+            resources = {LIVE: live_checks()}
         asked = resource
         if resource == READY and READY not in configured:
             resource = "health"
@@ -166,6 +169,7 @@ class Configured:
     providers, added: ``STATUS_PROVIDERS`` and ``STATUS_CHECK_PROVIDERS`` as they are written.
     workers: ``STATUS_CELERY_WORKERS``.
     heartbeats: whether there are any in ``STATUS_HEARTBEATS``.
+    loops: whether any loop of this process calls ``touch()``.
     defaults: the set in force where ``providers`` cannot be used.
     """
 
@@ -175,6 +179,7 @@ class Configured:
         added: Any,
         workers: Sequence[str],
         heartbeats: bool,
+        loops: bool,
         defaults: Mapping[str, Any],
     ) -> None:
         self.resources: dict[str, dict[str, Check]] = {}
@@ -199,6 +204,9 @@ class Configured:
         if heartbeats:
             check = Check("health", "heartbeats", "status.providers.health.heartbeats")
             self.resources.setdefault("health", {}).setdefault("heartbeats", check)
+
+        if loops:
+            self.resources.setdefault("health", {}).setdefault("loops", Check("health", "loops", Loops()))
 
     def replaced(self, stand_ins: Mapping[tuple[str, str], Check]) -> Configured:
         """Return the same with other checks in the place of those of their resource and name."""
@@ -247,6 +255,11 @@ class Configured:
                     name = mistake.name if mistake.name and mistake.name not in taken else f"invalid-{position}"
                     self._refuse(mistake.problem, resource, name)
                 taken.add(name)
+
+
+def live_checks() -> Mapping[str, Check]:
+    """Return the checks of ``live``, which wait for nothing."""
+    return {**LIVE_CHECKS, LOOPS_CHECK.name: LOOPS_CHECK} if touched() else LIVE_CHECKS
 
 
 def _in_order(entries: Collection[Any]) -> Collection[Any]:

@@ -112,7 +112,7 @@ Exit code 0 as soon as nothing fails, here for three seconds without interruptio
 
 Exit code 0 once the beat is kept, 1 where it is lost, 2 for a name that is not in ``STATUS_HEARTBEATS``.
 
-**Drain.** ``manage.py status drain on`` has ``ready`` answer 503 on this host before a server is stopped, and ``drain off`` no
+**Drain.** ``manage.py status drain on`` has ``ready`` answer 503 on this host before a server stops, ``drain off`` no
 more; see `Processes <docs/processes.rst>`_. Exit code 2 where ``STATUS_DRAIN_FILE`` is not set or cannot be made.
 
 **Snippets.** ``manage.py status snippet KIND`` prints configuration that is ready to paste, with the addresses of your

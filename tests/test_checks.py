@@ -345,14 +345,29 @@ class StoreTests(ChecksTestCase):
 
 class ProcessTests(ChecksTestCase):
     def test_a_file_that_drains_nothing(self) -> None:
-        ping = [("ping", PING)]
-        for providers in ({"ready": ping, "health": ping}, {"shop": ping}):
-            message = "STATUS_DRAIN_FILE should come with the built-in ready"
-            self.assertFinds("W034", message, STATUS_DRAIN_FILE="/run/draining", STATUS_PROVIDERS=providers)
+        message = "STATUS_DRAIN_FILE should come with the built-in ready"
+        own = {"ready": [("ping", PING)]}
+        self.assertFinds("W034", message, STATUS_DRAIN_FILE="/run/draining", STATUS_CHECK_PROVIDERS=own)
         self.assertFindsNothing(STATUS_DRAIN_FILE="/run/draining")
         self.assertFinds(
             "E001", "STATUS_DRAIN_FILE should be the absolute path of a file", STATUS_DRAIN_FILE="draining"
         )
+
+    def test_addresses_that_nobody_can_answer_at(self) -> None:
+        address = "127.0.0.1:8090"
+        for addresses, message in (
+            ({"web": address}, "STATUS_SERVE key should be 'worker' or 'beat', not a str."),
+            ({"worker": "localhost:80"}, 'STATUS_SERVE["worker"] should be an IP address and a port, such as'),
+            (
+                {"worker": address, "beat": address},
+                "should be another address than that of the other role",
+            ),
+        ):
+            self.assertFinds("W035", message, STATUS_SERVE=addresses)
+        self.assertFindsNothing(STATUS_SERVE={"worker": address, "beat": "[::1]:8090"})
+        self.assertFinds("E001", "STATUS_SERVE should be a dict of role -> address", STATUS_SERVE=address)
+        with mock.patch("importlib.util.find_spec", return_value=None):
+            self.assertFinds("W035", "celery is not installed", STATUS_SERVE={"worker": address})
 
 
 class IdTests(SimpleTestCase):

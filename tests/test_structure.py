@@ -34,6 +34,7 @@ LEVELS = {
     "status.signals": 1,
     "status.http": 1,
     "status.store": 1,
+    "status.loops": 1,
     # What a check is, and what it answers.
     "status.report": 2,
     "status.providers": 2,
@@ -65,6 +66,7 @@ LEVELS = {
     "status.management": 5,
     "status.models": 5,
     "status.pytest_plugin": 5,
+    "status.serving": 5,
     "status.settings": 5,
     "status.urls": 5,
 }
@@ -290,6 +292,8 @@ class PromisedPathsTests(SimpleTestCase):
         "status.Report",
         "status.Result",
         "status.preload",
+        "status.serve",
+        "status.touch",
         "status.providers.Answer",
         "status.providers.Unavailable",
         "status.providers.Composite",

@@ -161,7 +161,12 @@ def store_warnings() -> Iterator[CheckMessage]:
 
 
 def process_warnings() -> Iterator[CheckMessage]:
-    """Yield a file that drains nothing."""
+    """Yield a file that drains nothing, and addresses at which no process can answer."""
+    for problem in conf.serve_problems():
+        yield Warning(str(problem), problem.hint, id="status.W035")
+    if conf.serve and importlib.util.find_spec("celery") is None:
+        message = "STATUS_SERVE should come with Celery, and celery is not installed."
+        yield Warning(message, "pip install django-status[celery], or call status.serve().", id="status.W035")
     if conf.drain_file is not None and READY not in registry.presets():
         message = "STATUS_DRAIN_FILE should come with the built-in ready, and that is not there."
         hint = "It needs the resource health, and no resource of yours called ready. Remove the setting, or mend that."

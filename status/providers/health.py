@@ -12,11 +12,11 @@ from types import MappingProxyType
 from typing import Any
 
 from status.conf import conf
+from status.loops import touched
 from status.providers import git
 from status.providers.base import Answer, Provider, Unavailable
 from status.providers.code import read_code, running_code
 from status.report import iso
-
 
 #: Why ``ready`` fails while this process drains.
 DRAINING = "draining"
@@ -79,6 +79,25 @@ class Heartbeats(Provider):
         from status.heartbeats import answer
 
         return answer()
+
+
+class Loops(Provider):
+    """``{name: bool}`` for each loop of this process that calls ``status.touch()``: whether it did so in time."""
+
+    blocking = False
+    max_age = 0
+    arguments = MappingProxyType({})
+
+    def check(self) -> Answer:
+        now = time.monotonic()
+        told = dict(touched())
+        ages = {name: now - at for name, (at, every) in told.items()}
+        reasons = {
+            name: f"last touched {ages[name]:.0f} s ago, expected every {every:g} s"
+            for name, (at, every) in told.items()
+            if ages[name] > every
+        }
+        return Answer({name: name not in reasons for name in told}, reasons, ages=ages)
 
 
 class Drain(Provider):
