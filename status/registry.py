@@ -78,7 +78,7 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
 
     def is_live(self, resource: str | None) -> bool:
         """Return whether ``resource`` is the built-in ``live``, which is open to everyone and waits for nothing."""
-        return resource == LIVE and LIVE not in self.current().resources
+        return resource == LIVE and self.is_preset(resource)
 
     def is_preset(self, resource: str | None) -> bool:
         """Return whether ``resource`` is one of ``PRESETS`` as it is without configuration."""
@@ -113,6 +113,22 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
             self._seen = tuple(map(_snapshot, settings))
         return self._configured.replaced(ChainMap(*self.stand_ins[::-1])) if self.stand_ins else self._configured
 
+    def _open(self, resource: str | None, among: Collection[str] | None) -> dict[str, Mapping[str, Check]]:
+        """Return the resources that a question for ``resource`` may choose from. ``ready`` is ``health``, with more."""
+        configured = self.current().resources
+        resources: dict[str, Mapping[str, Check]] = {
+            name: checks for name, checks in configured.items() if among is None or name in among
+        }
+        if resource in configured:
+            return resources
+        if resource == LIVE:
+            return {LIVE: live_checks()}
+        if resource == STARTUP and self.conf.in_django:
+            return {STARTUP: STARTUP_CHECKS} if among is None or "health" in among else {}
+        if resource == READY and "health" in resources:
+            resources["health"] = self._ready(resources["health"])
+        return resources
+
     def select(
         self,
         resource: str | None = None,
@@ -130,19 +146,9 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
 
         Raises ``UnknownName`` for any name that is not configured.
         """
-        configured = self.current().resources
-        resources: dict[str, Mapping[str, Check]] = {
-            name: checks for name, checks in configured.items() if among is None or name in among
-        }
-        if self.is_live(resource):
-            resources = {LIVE: live_checks()}
-        asked = resource
-        if resource == READY and READY not in configured:
+        resources, asked = self._open(resource, among), resource
+        if resource == READY and self.is_preset(resource):
             resource = "health"
-            if resource in resources:
-                resources["health"] = self._ready(resources["health"])
-        elif resource == STARTUP and STARTUP not in configured and self.conf.in_django:
-            resources = {STARTUP: STARTUP_CHECKS} if among is None or "health" in among else {}
         if resource is not None:
             if resource not in resources:
                 raise UnknownName("resource", str(asked), [*resources, *(self.presets() if among is None else ())])

@@ -136,6 +136,8 @@ class ReportView(StatusView):
         """
         view = super().as_view(**initkwargs)
         asked = {name: value for name, value in (("resource", resource), ("provider", provider)) if value is not None}
+        if not asked:
+            return view
 
         @wraps(view)
         def asking_view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
