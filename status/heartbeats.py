@@ -82,7 +82,7 @@ class Writer:
             self.waiting.update(values)
             written = self.newest = self.written
             if conf.synchronous:
-                self.write(store, call_here)
+                self.write(store, call_here, own_thread=False)
                 return written
             hangs = self._leave_behind_what_hangs()
             if not self.scheduled:
@@ -106,8 +106,11 @@ class Writer:
             self.worker, self.scheduled, self.began = Worker("status-heartbeats"), False, None
         return True
 
-    def write(self, store: Store, call: Call) -> None:
-        """Write what waits, in the thread of ``call``. Its future holds the error where that fails."""
+    def write(self, store: Store, call: Call, own_thread: bool = True) -> None:
+        """Write what waits, in the thread of ``call``. Its future holds the error where that fails.
+
+        own_thread: whether the connections of that thread are nobody else's, and may be closed.
+        """
         with self.lock:
             values, written, self.waiting, self.written = self.waiting, self.written, {}, running_future()
             began = self.began = time.monotonic()
@@ -120,9 +123,10 @@ class Writer:
                 log_once(f"{error}; heartbeats are lost meanwhile.", error)
                 raise
 
-        call(close_old_connections)
+        renew = close_old_connections if own_thread else bool
+        call(renew)
         settle(written, keep)
-        call(close_old_connections)
+        call(renew)
         with self.lock:
             if self.began == began:
                 self.began = None

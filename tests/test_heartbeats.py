@@ -22,6 +22,8 @@ from asgiref.sync import async_to_sync
 from celery import Celery
 from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
+from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import AsyncClient, Client, LiveServerTestCase, SimpleTestCase, override_settings
 from django.urls import include, path, reverse
 
@@ -233,6 +235,14 @@ class TellingTests(HeartbeatTestCase):
             heartbeat("mails")
         self.written()
         self.assertEqual(self.answer()["mails"], True)
+
+    @override_settings(STATUS_SYNCHRONOUS=True)
+    def test_a_beat_in_the_calling_thread_leaves_its_connections_open(self) -> None:
+        """To close that of a database in memory is to lose the database."""
+        with mock.patch.object(connection, "close") as close, mock.patch.object(BaseDatabaseWrapper, "close") as closed:
+            heartbeat("backup")
+        close.assert_not_called()
+        closed.assert_not_called()
 
     @override_settings(STATUS_SYNCHRONOUS=True)
     def test_in_a_project_s_tests_no_thread_is_started(self):

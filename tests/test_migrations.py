@@ -169,7 +169,8 @@ class StartupTests(MigrationsTestCase):
 
     def test_startup_is_this_check_and_remembers(self) -> None:
         check = STARTUP_CHECKS["migrations"]
-        self.assertEqual(run(check).answer, {"default": True})
+        result = run(check)
+        self.assertEqual((result.answer, dict(result.reasons)), ({"default": True}, {}))
         with mock.patch("status.providers.django.migrations.MigrationExecutor") as executor:
             self.assertEqual(engine.run([check])[0].answer, {"default": True})
         executor.assert_not_called()
