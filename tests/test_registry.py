@@ -379,7 +379,7 @@ class ArgumentsTests(SimpleTestCase):
 
     def test_other_providers_are_strict(self) -> None:
         """P12."""
-        with self.assertLogs("status", "WARNING"):
+        with self.assertLogs("status", "DEBUG"):
             reply = self.answers(("code", "status.providers.health.code", [1]), ("mine", Strict, (), {"foo": "bar"}))
         self.assertEqual(reply.status_code, 503)
         refused = "The arguments of the entry should be those that it takes: too many positional arguments. "
