@@ -13,6 +13,7 @@ from unittest import mock, skipUnless
 from django.test import SimpleTestCase, override_settings, tag
 
 from status.engine import engine
+from status.logs import FailureLog
 from status.providers import base
 from status.providers.stats import CodeFacts, code
 from tests.repositories import REAL_GIT, as_git_prints, commit, folder, git, program, repository, with_git
@@ -99,7 +100,8 @@ class FailingGitTests(SimpleTestCase):
             provider(path=self.path)
         self.assertEqual(provider(path=self.path), as_git_prints(self.path))
         commit(self.path)
-        with with_git(str(self.path / "absent")), self.assertLogs("status", "DEBUG"):
+        at_once = mock.patch.object(FailureLog, "every", 0.0)  # and not once a minute
+        with with_git(str(self.path / "absent")), at_once, self.assertLogs("status", "DEBUG"):
             provider(path=self.path)
 
     def test_missing_gitpython_is_said_and_files_tell_the_commit(self) -> None:
