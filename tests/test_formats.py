@@ -416,6 +416,10 @@ class MetricsTests(SimpleTestCase):
         )
         self.assertIn("django_status_build_info", {name for name, _ in self.samples()})
 
+    def test_report_of_another_instance_tells_no_time(self):
+        names = {name for name, _ in self.samples(report(result(started_at=0.0)))}
+        self.assertFalse([name for name in names if "timestamp" in name])
+
     def test_it_tells_whether_a_failure_counts(self):
         asked = report(result(), result(name="newsletter", answer=False, critical=False))
         for check, critical in (("databases", "true"), ("newsletter", "false")):

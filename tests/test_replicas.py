@@ -11,7 +11,7 @@ from django.test import tag
 
 from status.engine import engine
 from status.entries import Check
-from status.providers.django.replicas import Lag, ReplicaCheck
+from status.providers.django.replicas import Lag, ReplicaCheck, _mysql_lag
 from tests import services
 from tests.components import DatabasesTestCase, eventually, run
 
@@ -159,6 +159,14 @@ class PostgresFaultTests(PostgresTestCase):
 
 
 @tag("fault")
+class LostMariaDBTests(ReplicasTestCase):
+    def test_a_connection_that_is_lost_is_no_matter_of_rights(self) -> None:
+        connection = mock.Mock()
+        connection.cursor.side_effect = OperationalError(2013, "Lost connection")
+        with self.assertRaises(OperationalError):
+            _mysql_lag(connection)
+
+
 class MariaDBTests(ReplicasTestCase):
     def setUp(self) -> None:
         super().setUp()

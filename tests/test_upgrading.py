@@ -220,6 +220,13 @@ class EntryTests(UpgradeTestCase):
         for name, address in ANSWERS["entry_names"].items():
             self.assertEqual(reverse(name), address)
 
+    def test_names_with_a_slash_answer_without_api_too(self):
+        """FAULTS C6"""
+        with override_settings(ROOT_URLCONF=Mounted(path("status/", include("status.api.urls")))):
+            for prefix in ("/status/", "/status/api/"):
+                self.assertEqual(self.client.get(f"{prefix}health/a/b").status_code, 200)
+                self.assertEqual(self.client.get(f"{prefix}health/a/c").status_code, 404)
+
     def test_odd_names_are_found_by_the_addresses_that_are_told(self):
         """FAULTS C6"""
         told = self.client.options("/status/api").json()
