@@ -238,10 +238,12 @@ class Place(NamedTuple):
     def answer(self, request: HttpRequest) -> HttpResponse:
         """Call the view, in the language that the path names, as ``LocaleMiddleware`` would have it.
 
-        And in the time zone of the site: that of the reader before may be left in this thread.
+        A page also in the time zone of the site: that of the reader before may be left in this thread.
         """
         if self.language is not None:
             request.LANGUAGE_CODE = self.language
+        if not getattr(getattr(self.view, "view_class", None), "writes_local_time", False):
+            return complete(self.view(request, **self.kwargs))
         with timezone.override(None):
             return complete(self.view(request, **self.kwargs))
 

@@ -63,6 +63,8 @@ class PageView(StatusView):
 
     kind = "overview"
     judged: bool | None = None
+    #: The middleware sees to the time zone.
+    writes_local_time = True
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer the request; 400 where Django refuses to read the query."""

@@ -583,6 +583,7 @@ class NagiosTests(SimpleTestCase):
                 self.assertEqual((done.returncode, done.stdout[: len(start)]), (code, start))
 
 
+@mock.patch("status.formats.metrics.history", History())
 class DurationTests(SimpleTestCase):
     #: A healthy database beside one that hangs.
     HANGING = report(
