@@ -89,14 +89,11 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         configured = self.current().resources
         presets: dict[str, Mapping[str, Check]] = {LIVE: live_checks()}
         if "health" in configured:
-            presets[READY] = self._ready(configured["health"])
+            drain = {} if self.conf.drain_file is None else {DRAIN_CHECK.name: DRAIN_CHECK}
+            presets[READY] = {**configured["health"], **drain}
         if self.conf.in_django:
             presets[STARTUP] = STARTUP_CHECKS
         return {name: checks for name, checks in presets.items() if name not in configured}
-
-    def _ready(self, health: Mapping[str, Check]) -> Mapping[str, Check]:
-        """Return the checks of ``ready``, made of those of ``health``."""
-        return health if self.conf.drain_file is None else {**health, DRAIN_CHECK.name: DRAIN_CHECK}
 
     def current(self) -> Configured:
         """Return what the settings mean now; built anew when they differ from the last time."""
@@ -119,15 +116,12 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         resources: dict[str, Mapping[str, Check]] = {
             name: checks for name, checks in configured.items() if among is None or name in among
         }
-        if resource in configured:
+        if resource not in PRESETS or resource not in (presets := self.presets()):
             return resources
-        if resource == LIVE:
-            return {LIVE: live_checks()}
-        if resource == STARTUP and self.conf.in_django:
-            return {STARTUP: STARTUP_CHECKS} if among is None or "health" in among else {}
-        if resource == READY and "health" in resources:
-            resources["health"] = self._ready(resources["health"])
-        return resources
+        may_ask = resource == LIVE or among is None or "health" in among
+        if resource == READY:
+            return {**resources, "health": presets[READY]} if may_ask else resources
+        return {resource: presets[resource]} if may_ask else {}
 
     def select(
         self,
@@ -203,16 +197,14 @@ class Configured:
                 # 2.x did not read the second one, where a tuple of 1.x may be left over: it warns, and stays 200.
                 critical = setting == "STATUS_PROVIDERS"
                 self._refuse(problem, "health", f"invalid-{setting}", critical)
-        for resource in ("health", "stats") if workers else ():
-            path = f"status.providers.celery.{resource}.celery"
-            check = Check(resource, "celery", path, kwargs={"workers": list(workers)})
-            self.resources.setdefault(resource, {}).setdefault("celery", check)
-        if heartbeats:
-            check = Check("health", "heartbeats", "status.providers.health.heartbeats")
-            self.resources.setdefault("health", {}).setdefault("heartbeats", check)
-
-        if loops:
-            self.resources.setdefault("health", {}).setdefault("loops", Check("health", "loops", Loops()))
+        joining = [
+            Check(resource, "celery", f"status.providers.celery.{resource}.celery", kwargs={"workers": list(workers)})
+            for resource in (("health", "stats") if workers else ())
+        ]
+        joining += [Check("health", "heartbeats", "status.providers.health.heartbeats")] if heartbeats else []
+        joining += [Check("health", "loops", Loops())] if loops else []
+        for check in joining:
+            self.resources.setdefault(check.resource, {}).setdefault(check.name, check)
 
     def replaced(self, stand_ins: Mapping[tuple[str, str], Check]) -> Configured:
         """Return the same with other checks in the place of those of their resource and name."""
