@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from importlib import import_module
 from inspect import signature
 from time import monotonic
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from status.conf import conf, found
 from status.exceptions import StatusError
@@ -210,9 +211,11 @@ class Composite(Provider):
     """A provider of components that are asked side by side, each within the deadline and none in the way of the others.
 
     label: what its threads and log lines are called.
+    unanswered: the value of a part that has a reason instead.
     """
 
     label: str
+    unanswered: ClassVar[Any] = False
 
     def __init__(self) -> None:
         self._parts: dict[str, Part] = {}
@@ -220,7 +223,7 @@ class Composite(Provider):
     def part(self, name: str, **options: Any) -> Part:
         """Return the part of that name and those options, always the same one, so that its runs are shared."""
         key = repr((name, *sorted(options.items())))
-        return self._parts.setdefault(key, Part(self.label, name, self, options=options))
+        return self._parts.get(key) or self._parts.setdefault(key, Part(self.label, name, self, options=options))
 
     def takes(self) -> Callable[..., Any]:
         return self.parts
@@ -247,12 +250,12 @@ class Composite(Provider):
     def compose(self, findings: Mapping[str, Finding]) -> Answer:
         """Return the answer, made of what came of each part: ``{name: value}`` unless overridden. Must not wait.
 
-        The value is false where a part has a reason instead.
+        The value is ``unanswered`` where a part has a reason instead.
         """
         reasons = {name: finding.reason for name, finding in findings.items() if finding.reason is not None}
         warnings = {name: finding.warning for name, finding in findings.items() if finding.warning is not None}
         values = {
-            name: False if finding.value is None and name in reasons else finding.value
+            name: copy.copy(self.unanswered) if finding.value is None and name in reasons else finding.value
             for name, finding in findings.items()
         }
         return Answer(values, reasons, warnings)

@@ -9,14 +9,14 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import product
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
-from status.providers.base import Answer, Composite, Finding, Kind, Part, Unavailable
+from status.providers.base import Answer, Composite, Kind, Part, Unavailable
 from status.providers.figures import Figure, Measurement, failed, gauges, in_bytes, in_percent, judge
 from status.providers.kinds import AMOUNT, PERCENT, SWITCH, is_path, listed, one_or_more
 
@@ -37,6 +37,7 @@ class DiskCheck(Measurement, Composite):
     """
 
     label = subject = "disk"
+    unanswered: ClassVar[Any] = {"ok": False}
     native = True
     metrics = gauges("free_bytes", "free_percent", "free_inodes", "free_inodes_percent")
     kinds = MappingProxyType(
@@ -76,10 +77,6 @@ class DiskCheck(Measurement, Composite):
         except OSError as error:  # the words of the operating system name neither path nor secret
             raise Unavailable(f"cannot be looked at: {error.strerror}") from error
         return answer._replace(value=answer.value[name])
-
-    def compose(self, findings: Mapping[str, Finding]) -> Answer:
-        answer = super().compose(findings)
-        return answer._replace(value={path: found or {"ok": False} for path, found in answer.value.items()})
 
 
 def look_at(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from django.db import DatabaseError, connections
 
-from status.providers.base import Answer, Finding, Part, Unavailable, verdicts
+from status.providers.base import Answer, Part, Unavailable, verdicts
 from status.providers.django.databases import DatabaseCheck
 from status.providers.kinds import NAMES, SECONDS
 
@@ -49,6 +49,7 @@ class ReplicaCheck(DatabaseCheck):
     """
 
     label = "replicas"
+    unanswered: ClassVar[Any] = {"ok": False}
     arguments = None
     metrics = MappingProxyType({"lag": "gauge"})
     kinds = MappingProxyType({"aliases": NAMES, "warn_lag": SECONDS, "fail_lag": SECONDS})
@@ -80,10 +81,6 @@ class ReplicaCheck(DatabaseCheck):
             {alias: said} if fail else {},
             {alias: said} if not fail and (warn or lag.trouble) else {},
         )
-
-    def compose(self, findings: Mapping[str, Finding]) -> Answer:
-        answer = super().compose(findings)
-        return answer._replace(value={alias: found or {"ok": False} for alias, found in answer.value.items()})
 
     def public(self, value: Any) -> Any:
         return verdicts(value)
