@@ -114,6 +114,10 @@ def host_and_port(address: Any) -> tuple[str, int] | None:
     return host.strip("[]"), int(port)
 
 
+def _is_alias(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value != "")
+
+
 def is_timeout(value: Any) -> bool:
     """Return whether ``value`` is a number of seconds that a thread can wait for."""
     return is_number(value) and 0 < value <= threading.TIMEOUT_MAX
@@ -242,14 +246,14 @@ class Conf:
         "STATUS_HISTORY_CACHE",
         None,
         "the alias of a cache in CACHES, or None",
-        lambda value: value is None or (isinstance(value, str) and value != ""),
+        _is_alias,
         'Name the cache through which the processes share what the pages remember, for example "default".',
     )
     store = Setting(
         "STATUS_STORE",
         None,
         "the alias of a cache in CACHES, or None",
-        lambda value: value is None or (isinstance(value, str) and value != ""),
+        _is_alias,
         'Name a cache that all processes share, best one of its own: STATUS_STORE = "status".',
     )
     heartbeats = Setting(

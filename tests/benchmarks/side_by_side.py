@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ import psutil
 
 from tests import services
 from tests.benchmarks import loads, servers
+from tests.benchmarks.waiting import present
 
 WARM, ASKED, PROBES = 20, 50, 8
 #: Seconds that a check may take to be well again.
@@ -61,18 +63,10 @@ def storage() -> Iterator[Any]:
     switch = folder / "hang"
     (folder / "files").mkdir()
 
-    @contextlib.contextmanager
-    def hang() -> Iterator[None]:
-        switch.touch()
-        try:
-            yield
-        finally:
-            switch.unlink()
-
     backend = "tests.benchmarks.project.storage.Storage"
     default = {"BACKEND": backend, "OPTIONS": {"location": str(folder / "files"), "switch": str(switch)}}
     static = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    yield {"STORAGES": {"default": default, "staticfiles": static}}, hang
+    yield {"STORAGES": {"default": default, "staticfiles": static}}, partial(present, switch)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -57,6 +58,16 @@ def answered(answers: list[loads.Answer]) -> list[loads.Answer]:
 
 
 @contextlib.contextmanager
+def present(file: Path) -> Iterator[None]:
+    """Have a file there for as long as the block lasts."""
+    file.touch()
+    try:
+        yield
+    finally:
+        file.unlink()
+
+
+@contextlib.contextmanager
 def hanging(size: Size) -> Iterator[dict[str, Turn]]:
     switch = Path(services.directory()) / "hang"
     env = {
@@ -64,15 +75,7 @@ def hanging(size: Size) -> Iterator[dict[str, Turn]]:
         "BENCHMARK_SWITCH": str(switch),
     }
 
-    @contextlib.contextmanager
-    def fault() -> Iterator[None]:
-        switch.touch()
-        try:
-            yield
-        finally:
-            switch.unlink()
-
-    yield {name: lambda path=path: during(fault, env, path) for name, path in HANGING.items()}  # type: ignore[misc]
+    yield {name: lambda path=path: during(partial(present, switch), env, path) for name, path in HANGING.items()}  # type: ignore[misc]
 
 
 @contextlib.contextmanager
