@@ -17,6 +17,7 @@ import unittest
 from importlib import import_module
 from typing import Any
 
+from django.conf import settings
 from django.test.runner import DiscoverRunner, ParallelTestSuite, RemoteTestResult, RemoteTestRunner
 
 from tests import processes
@@ -62,17 +63,23 @@ hang_timer = HangTimer()
 
 
 class LeftoversMixin:
-    """A test result that fails tests for threads, processes and unnoticed exceptions that they leave behind."""
+    """A test result that fails tests for threads, processes, settings and unnoticed exceptions that they leave behind."""
 
     _before: frozenset[str] = frozenset()
+    _settings: object = None
 
     def startTest(self, test: unittest.TestCase) -> None:
         hang_timer.restart(SOAK_TIMEOUT if "soak" in tags_of(test) else TIMEOUT)
         self._before = alive()
+        self._settings = settings._wrapped
         super().startTest(test)  # type: ignore[misc]
 
     def stopTest(self, test: unittest.TestCase) -> None:
-        for leftover in (*left_behind(self._before), *accidents()):
+        leftovers = [*left_behind(self._before), *accidents()]
+        if settings._wrapped is not self._settings:  # two that override settings, and the outer one ended first
+            leftovers.append("overridden settings")
+            settings._wrapped = self._settings
+        for leftover in leftovers:
             error = AssertionError(f"left behind: {leftover}")
             self.addError(test, (AssertionError, error, None))  # type: ignore[attr-defined]
         super().stopTest(test)  # type: ignore[misc]

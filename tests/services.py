@@ -439,6 +439,8 @@ class CeleryWorker(Process):
         command = [sys.executable, "-m", "celery", "-A", app, "worker", "-n", name, "-P", "solo", "-l", "info"]
         command += ["--without-gossip", "--without-mingle", "--without-heartbeat", *options]
         super().__init__(command, env={"CELERY_TEST_BROKER": broker.url, **_transport(broker), **(env or {})})
+        assert self.env is not None
+        self.env["TMPDIR"] = str(self.directory)  # killed, it leaves its temporary files there
 
     def ready(self) -> bool:
         return " ready." in self.output
