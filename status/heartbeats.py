@@ -146,9 +146,10 @@ writers = PerProcess(Writer)
 def run_at_exit(function: Callable[[], object]) -> None:
     """Call ``function`` when this process ends by itself, also where it is a child of a process pool."""
     atexit.register(function)
-    for name in ("multiprocessing.util", "billiard.util"):  # whose processes end without ``atexit``
-        if name in sys.modules:
-            sys.modules[name].Finalize(None, function, exitpriority=10)
+    if "multiprocessing.util" in sys.modules:  # whose processes end without ``atexit``
+        sys.modules["multiprocessing.util"].Finalize(None, function, exitpriority=10)
+    if "celery.signals" in sys.modules:  # whose processes end without either
+        sys.modules["celery.signals"].worker_process_shutdown.connect(lambda **_: function(), weak=False)
 
 
 def submit(name: str, kind: str = BEAT, **facts: JSON) -> Future[None]:

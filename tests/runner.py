@@ -63,7 +63,7 @@ hang_timer = HangTimer()
 
 
 class LeftoversMixin:
-    """A test result that fails tests for threads, processes, settings and unnoticed exceptions that they leave behind."""
+    """Fails tests for the threads, processes, overridden settings and unnoticed exceptions that they leave behind."""
 
     _before: frozenset[str] = frozenset()
     _settings: object = None

@@ -267,9 +267,10 @@ class Router:
 class TableTests(FaultTestCase):
     def test_cache_in_a_table_leaves_no_connection_and_survives_a_lost_one(self) -> None:
         self.enter(mock.patch("status.threads.is_testing", lambda: False))  # which keeps no connection (FAULTS E8)
+        self.enter(override_settings(DATABASE_ROUTERS=[f"{__name__}.Router"]))
         postgres = services.postgres()
         for max_age in (0, None):
-            with self.subTest(max_age), override_settings(DATABASE_ROUTERS=[f"{__name__}.Router"]):
+            with self.subTest(max_age):
                 self.use(pg=postgres.settings(CONN_MAX_AGE=max_age))
                 entry = self.cache("django.core.cache.backends.db.DatabaseCache", "cache_table")
                 call_command("createcachetable", database="pg", verbosity=0)
@@ -282,10 +283,10 @@ class TableTests(FaultTestCase):
                 engine.close()
                 self.assertTrue(eventually(lambda: self.sessions(postgres) == 0))
 
-    @override_settings(DATABASE_ROUTERS=[f"{__name__}.Router"])
     def test_a_thousand_runs_use_one_connection_without_the_garbage_collector(self) -> None:
         """FAULTS E11."""
         self.enter(mock.patch("status.threads.is_testing", lambda: False))
+        self.enter(override_settings(DATABASE_ROUTERS=[f"{__name__}.Router"]))
         self.addCleanup(gc.enable)
         gc.disable()
         postgres = services.postgres()

@@ -304,5 +304,5 @@ class CeleryTests(StoreTestCase):
             app.send_task("add", [1])
         self.eventually(lambda: "add" in self.ask().ages)
         self.assertEqual(self.state("add"), (True, ""))
-        self.assertEqual(self.state("crash")[0], False)
+        self.assertEqual(self.state("crash")[0], False, self.worker.output)
         self.assertRegex(self.state("crash")[1], r"^failed .* ago after .*; started .* ago, and has not ended since$")
