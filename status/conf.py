@@ -154,6 +154,8 @@ class Conf:
     """
 
     source: object | None = None
+    #: Django's settings, once they are configured.
+    _of_django: Any = None
 
     timeout = Setting(
         "STATUS_TIMEOUT",
@@ -385,15 +387,15 @@ class Conf:
 
     def _settings(self) -> Any:
         """Return what holds the settings; None where there is no ``source`` and no Django project."""
-        if self.source is not None:
-            return self.source
-        module = sys.modules.get("django.conf")
-        if module is None or not module.settings.configured:
-            if not os.environ.get("DJANGO_SETTINGS_MODULE"):
-                return None
-            module = import_module("django.conf")
-            _ = module.settings.INSTALLED_APPS  # a settings module that cannot be loaded raises here
-        return module.settings
+        if self.source is None and self._of_django is None:
+            module = sys.modules.get("django.conf")
+            if module is None or not module.settings.configured:
+                if not os.environ.get("DJANGO_SETTINGS_MODULE"):
+                    return None
+                module = import_module("django.conf")
+                _ = module.settings.INSTALLED_APPS  # a settings module that cannot be loaded raises here
+            self._of_django = module.settings
+        return self._of_django if self.source is None else self.source
 
 
 conf = Conf()

@@ -56,7 +56,7 @@ class Check:
     resource, name: how it is asked for.
     source: the provider, or the dotted path to it, which is imported when it first runs.
     args, kwargs: what the entry hands to the provider.
-    options: the entry's own options; they win over those of the provider.
+    options: the entry's own options and, once it is loaded, those of the provider that the entry does not have.
     """
 
     def __init__(
@@ -102,6 +102,7 @@ class Check:
             with suppress(Exception):  # whatever it is, it happens again in the run, which reports it
                 provider.load(*args, **kwargs)
             self.mistake = provider.mistake(*args, **kwargs)
+            self.options = {**usable_options(provider), **self.options}
             self.args, self.kwargs, self.ignored, self.provider = args, kwargs, ignored, provider
         return self.provider
 
@@ -141,8 +142,7 @@ class Check:
     def stand_in(self, provider: Provider) -> Check:
         """Return a check of the same name and with the same options, which runs ``provider`` without arguments."""
         self.try_to_load()  # the class of a provider may have options too
-        options = {option: value for option in OPTIONS if (value := self._option(option)) is not None}
-        return Check(self.resource, self.name, provider, options=options)
+        return Check(self.resource, self.name, provider, options=self.options)
 
     def parts(self) -> list[Part] | None:
         """Return the parts of which the answer is composed; None where the provider is asked as a whole."""
@@ -159,35 +159,28 @@ class Check:
     @property
     def timeout(self) -> float:
         """Return the seconds a run may take."""
-        return float(self._option("timeout") or conf.timeout)
+        return float(self.options.get("timeout") or conf.timeout)
 
     @property
     def max_age(self) -> float:
         """Return the seconds an answer may be reused."""
-        max_age = self._option("max_age")
+        max_age = self.options.get("max_age")
         return float(conf.max_age if max_age is None else max_age)
 
     @property
     def critical(self) -> bool:
         """Return whether a failure counts; otherwise it is a warning."""
-        return self._option("critical") is not False
+        return self.options.get("critical") is not False
 
     @property
     def metrics(self) -> Mapping[str, str]:
         """Return the names of the numbers in the answer that metrics show, each with its type."""
-        return self._option("metrics") or {}
+        return self.options.get("metrics") or {}
 
     @property
     def judged(self) -> bool:
         """Return whether the answer decides about pass and fail at all."""
         return self.resource not in conf.informational
-
-    def _option(self, name: str) -> Any:
-        """Return the entry's own option, else the provider's; None where neither has a usable one."""
-        if name in self.options:
-            return self.options[name]
-        value = getattr(self.provider, name, None)
-        return value if value is not None and OPTIONS[name][1](value) else None
 
 
 @dataclass(eq=False)
@@ -199,6 +192,17 @@ class Misconfigured(Provider):
 
     def check(self, *args: Any, **kwargs: Any) -> Any:
         raise Unavailable(f"{self.problem} {self.problem.hint}")
+
+
+def usable_options(provider: Provider) -> dict[str, Any]:
+    """Return the options that a provider has as attributes, but for those that are None or not valid."""
+    options = {}
+    for name, (_, valid) in OPTIONS.items():
+        with suppress(Exception):  # a property of the project's may raise anything
+            value = getattr(provider, name, None)
+            if value is not None and valid(value):
+                options[name] = value
+    return options
 
 
 def import_provider(path: str) -> Provider:

@@ -78,11 +78,12 @@ def addresses(prefix: str, resource: str) -> list[URLPattern | URLResolver]:
     # Below a prefix every path is the app's, and what is not there is told in JSON.
     slashed = "path" if prefix else "status_slashed"
     return [
-        path(prefix, report),
-        path(f"{prefix}{resource}/", report),
+        # What probes ask most comes first.
+        path(f"{prefix}{resource}/<str:provider>", report, name=provider_name),
         path(f"{prefix}{resource}", report, name=resource_name),
         path(f"{prefix}{resource}/<str:provider>/", report),
-        path(f"{prefix}{resource}/<str:provider>", report, name=provider_name),
+        path(f"{prefix}{resource}/", report),
+        path(prefix, report),
         path(f"{prefix}{resource}/<{slashed}:provider>/", report),
         path(f"{prefix}{resource}/<{slashed}:provider>", report, name=provider_name),
     ]
