@@ -326,6 +326,24 @@ class HttpTests(NetworkTestCase):
         self.assertEqual(self.ask(url=server.url).answer[server.url]["status"], 500)
         self.assertPasses(self.ask(url=server.url, status=500))
 
+    def test_what_comes_before_the_answer_is_not_taken_for_it(self):
+        """Early hints, as nginx and Caddy pass on, and as often as the server likes."""
+        hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+        body = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nall is well"
+        for before in (hints, hints * 3, b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n" + hints):
+            server = self.serve(lambda server, connection, request, before=before: connection.sendall(before + body))
+            answer = self.ask(url=server.url, text="all is well").answer
+            self.assertEqual((answer[server.url]["ok"], answer[server.url]["status"]), (True, 200))
+        server = self.serve(lambda server, connection, request: connection.sendall(b"HTTP/1.1 101 Other\r\n\r\n"))
+        self.assertAnswers(server, "answers 101, not 200")
+
+        def hint(server: Any, connection: Any, request: str) -> None:
+            while not server.over.wait(0.02):
+                connection.sendall(hints)
+
+        server = self.serve(hint)
+        self.assertNoAnswer(server.url, url=server.url)
+
     def test_text_that_is_not_there(self):
         server = self.serve(replies("503 Service Unavailable", "closed"))
         words = "the text is not in the first 1,000,000 bytes of the answer"

@@ -27,6 +27,7 @@ MAX_BODY_BYTES = 1_000_000
 CHUNK_BYTES = 65_536
 MAX_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
+SWITCHING_PROTOCOLS = 101
 PORTS = {"http": HTTP_PORT, "https": HTTPS_PORT}
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -115,6 +116,7 @@ def fetch(url: str, request: Request) -> tuple[int, bool]:
         parts = urlsplit(url)
         with closing(open_connection(parts, request)) as opened:
             connection = HTTPConnection(str(parts.hostname))
+            connection.response_class = FinalResponse
             connection.sock = Limited(opened, request.until)
             place = parts._replace(scheme="", netloc="", fragment="", path=parts.path or "/")
             if request.proxy is not None and parts.scheme == "http":
@@ -156,6 +158,19 @@ def open_tunnel(connection: socket.socket, target: str, proxy: SplitResult, unti
     response.begin()
     if response.status != 200:
         raise Unavailable(f"the proxy answers {response.status}")
+
+
+class FinalResponse(HTTPResponse):
+    """The answer itself: what comes before it, such as 103 Early Hints, is read and passed over.
+
+    ``http.client`` does so with 100 alone. After 101 there is no other answer.
+    """
+
+    def begin(self) -> None:
+        super().begin()
+        while 100 <= self.status < 200 and self.status != SWITCHING_PROTOCOLS:
+            self.headers = None  # type: ignore[assignment]  # as long as there are some, it reads nothing
+            super().begin()
 
 
 class Limited:
