@@ -179,6 +179,28 @@ class ServerTests(MailTestCase):
             self.assertFails("did not answer in time (TimeoutError)", timeout=0.5)
             self.assertLess(time.monotonic() - before, 0.5)
 
+    def test_a_greeting_without_end_is_cut_off(self) -> None:
+        """Fast, it would fill the memory; one line at a time, it would outlast each single wait."""
+        for pause, words, timeout in (
+            (0.0, "says more than 65,536 bytes before it is asked for anything", 5),
+            (0.02, "did not answer in time (TimeoutError)", 0.5),
+        ):
+            with self.subTest(pause=pause), socket.create_server(("127.0.0.1", 0)) as listener:
+                self.use(host="127.0.0.1", port=listener.getsockname()[1])
+                cut = threading.Event()
+
+                def talk(listener: socket.socket = listener, pause: float = pause, cut: Any = cut) -> None:
+                    with listener.accept()[0] as connection, contextlib.suppress(ConnectionError):
+                        while not cut.wait(pause):
+                            connection.sendall(b"220-one more line of the greeting\r\n")
+
+                thread = threading.Thread(target=talk)
+                thread.start()
+                self.assertFails(words, timeout=timeout)
+                thread.join(5)
+                cut.set()
+                thread.join()
+
     def tls(self) -> Any:
         """What a server needs for TLS on localhost, and the file of the authority that signed it."""
         authority = trustme.CA()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import smtplib
 import socket
@@ -23,6 +24,9 @@ from status.providers.kinds import NAMES
 
 #: The part of the time left that one wait for a server may take. After one in vain, QUIT is sent and waited for.
 WAIT_PART = 0.4
+#: Bytes that a server may say in all: greeting, hello and answers are some hundred. smtplib keeps all lines of a reply,
+#: and waits for each anew.
+MAX_REPLY_BYTES = 65_536
 #: What SMTP answers before STARTTLS or a login. https://www.rfc-editor.org/rfc/rfc3207#section-4
 AUTHENTICATION_REQUIRED = 530
 #: What smtplib calls an answer that does not begin with a number.
@@ -70,6 +74,7 @@ class MailCheck(AliasCheck):
         seconds = seconds_left() * WAIT_PART
         backend.timeout = min(backend.timeout or seconds, seconds)
         backend.fail_silently = False
+        backend.__class__ = limited(type(backend))  # the greeting is read while its connection is made
         try:
             _greet(backend)
         except (OSError, smtplib.SMTPException) as error:
@@ -83,6 +88,51 @@ def _configured() -> dict[str, str]:
     if mailers is None or entries is None:
         return {"default": settings.EMAIL_BACKEND}
     return {alias: entry.get("BACKEND", f"{smtp.__name__}.EmailBackend") for alias, entry in entries.items()}
+
+
+def limited(backend_class: type[Any]) -> type[Any]:
+    """Return a subclass of a backend whose connection reads no more than ``MAX_REPLY_BYTES``, until the deadline."""
+
+    class LimitedBackend(backend_class):  # type: ignore[misc]
+        @property
+        def connection_class(self) -> type[Any]:
+            return type("LimitedConnection", (LimitedConnection, super().connection_class), {})
+
+    return LimitedBackend
+
+
+class LimitedConnection(smtplib.SMTP):
+    """Reads replies from a ``LimitedFile``."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None:  # at first, and after STARTTLS
+            self.file = io.BufferedReader(LimitedFile(self.sock))  # type: ignore[arg-type]
+        try:
+            return super().getreply()
+        except Unavailable:
+            self.close()
+            raise
+
+
+class LimitedFile(io.RawIOBase):
+    """What comes by a socket, up to ``MAX_REPLY_BYTES`` and until the deadline of the check."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection, self.left, self.patience = connection, MAX_REPLY_BYTES, connection.gettimeout()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self.left <= 0:
+            raise Unavailable(f"says more than {MAX_REPLY_BYTES:,} bytes before it is asked for anything")
+        seconds = seconds_left()
+        if seconds <= 0:
+            raise TimeoutError
+        self.connection.settimeout(min(seconds, self.patience or seconds))
+        read = self.connection.recv_into(buffer)
+        self.left -= read
+        return read
 
 
 def _greet(backend: Any) -> None:
