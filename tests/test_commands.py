@@ -693,6 +693,20 @@ class CallCommandTests(SimpleTestCase):
         self.assertEqual(out.getvalue(), '{"pong": true}\n')
 
     @override_settings(STATUS_PROVIDERS=BAD)
+    def test_call_command_takes_numbers_and_single_names_as_text(self):
+        for options in ({"check": "ping", "timeout": "2"}, {"check": ["ping"], "timeout": 2}):
+            with self.subTest(options=options):
+                out = io.StringIO()
+                call_command("status", "health", format="json", stdout=out, **options)
+                self.assertEqual(json.loads(out.getvalue())["ping"], {"pong": True})
+        for options, words in (
+            ({"timeout": "soon"}, "timeout: 'soon' is not a number of seconds"),
+            ({"timeout": 0}, "timeout: '0' is not a positive number of seconds"),
+            ({"watch": [2]}, "watch: '[2]' is not a number of seconds"),
+        ):
+            with self.subTest(options=options), self.assertRaisesMessage(CommandError, words):
+                call_command("status", "health", stdout=io.StringIO(), **options)
+
     def test_call_command_raises_what_the_shell_sees_as_exit_code(self):
         for words, options, code in (
             (["health"], {"error_on_fail": True}, 1),

@@ -52,6 +52,8 @@ SNIPPETS = {
     "healthchecks": "line of a crontab that tells Healthchecks",
     "uptime-kuma": "line of a crontab that tells Uptime Kuma",
 }
+#: Options that are a number of seconds, and whether that may be 0.
+SECONDS = {"timeout": False, "watch": False, "wait_for": False, "stable": True}
 #: Characters of a line that says why there is no answer.
 MAX_MESSAGE = 2_000
 #: The exit code where the question could not be asked.
@@ -126,8 +128,17 @@ class Options(NamedTuple):
                 option = "--for" if name == "wait_for" else f"--{name.replace('_', '-')}"
                 where = "goes with wait only" if verb is None else f"does not go with {verb}"
                 raise CannotAsk(f"{option} {where}")
+        # Of ``call_command``, which argparse has not seen.
+        for name in typed.keys() & SECONDS:
+            try:
+                typed[name] = seconds(str(typed[name]), zero=SECONDS[name])
+            except argparse.ArgumentTypeError as error:
+                raise CannotAsk(f"{name}: {error}") from error
+        for name in typed.keys() & {"check", "skip", "header"}:
+            if isinstance(typed[name], str):
+                typed[name] = [typed[name]]
         formats = (HUMAN, *FORMATS)
-        if typed.get("format", HUMAN) not in formats:  # of ``call_command``, which argparse has not seen
+        if typed.get("format", HUMAN) not in formats:
             raise CannotAsk(f"format should be one of {', '.join(formats)}, not {typed['format']!a}")
         if len(names) > 1:
             raise CannotAsk(f"one name at a time, not {len(names)}; --check chooses several providers")
