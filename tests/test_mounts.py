@@ -223,6 +223,17 @@ class AddressCheckTests(ChecksTestCase):
             with self.subTest(urlconf):
                 self.assertFindsNothing(ROOT_URLCONF=Urls(*urlconf))
 
+    def test_path_that_does_not_end_in_a_slash(self) -> None:
+        for mount, address in (
+            (path("status", include("status.urls")), "/statusapi"),
+            (re_path("^status", include("status.api.urls")), "/statusapi"),
+            (path("status/api", include("status.api.urls")), "/status/apiapi"),
+        ):
+            message = f"should be mounted below a path that ends in a slash: {address} is its address now."
+            self.assertFinds("W036", message, ROOT_URLCONF=Urls(mount))
+        for mount in (path("status/api/", include("status.api.urls")), path("", include("status.urls"))):
+            self.assertFindsNothing(ROOT_URLCONF=Urls(mount))
+
     def test_urlconf_that_cannot_be_loaded_is_for_django_to_tell(self) -> None:
         self.assertFindsNothing(ROOT_URLCONF="no.such.urls")
 

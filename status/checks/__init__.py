@@ -12,7 +12,13 @@ from typing import Any
 from django.core.checks import CheckMessage
 
 from status.checks.access import access_mistakes, access_warnings, middleware_warnings
-from status.checks.addresses import address_warnings, name_clash_warnings, reserved_warnings, urlconf_warnings
+from status.checks.addresses import (
+    address_warnings,
+    name_clash_warnings,
+    reserved_warnings,
+    slash_warnings,
+    urlconf_warnings,
+)
 from status.checks.entries import (
     argument_warnings,
     database_warnings,
@@ -33,6 +39,7 @@ MISTAKES = (
     path_warnings,
     database_warnings,
     address_warnings,
+    slash_warnings,
     urlconf_warnings,
     name_clash_warnings,
     store_warnings,

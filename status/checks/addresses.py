@@ -57,6 +57,17 @@ def address_warnings() -> Iterator[CheckMessage]:
                 yield Warning(message, "Move the line that mounts the app up in its urlconf.", id="status.W015")
 
 
+def slash_warnings() -> Iterator[CheckMessage]:
+    """Yield mounts whose path does not end in a slash, so that ``/statusapi`` is an address."""
+    for name in (None, *conf.urlconfs):
+        with suppress(Exception):  # a urlconf that cannot be loaded: as above
+            for mount in mounts_of(get_resolver(name)):
+                api = mount.path("api_root")
+                if api is not None and not api.rstrip("/").endswith("/api"):
+                    message = f"The app should be mounted below a path that ends in a slash: {api} is its address now."
+                    yield Warning(message, 'Write path("status/", include("status.urls")).', id="status.W036")
+
+
 def addresses_at(mount: Mount) -> Iterator[str]:
     """Yield each path of the pages and the API at this mount, with its slash and without where both are possible."""
     root, api = mount.path("root"), mount.path("api_root")
