@@ -320,6 +320,7 @@ class MountTests(DoorTestCase):
             path("livez", ReportView.as_view(resource="health", provider="ping")),
             path("text", TextView.as_view(resource="health")),
             path("<str:resource>/only/", ReportView.as_view(provider="fine")),
+            path("everything", ReportView.as_view()),
         )
         with override_settings(ROOT_URLCONF=urls):
             self.assertEqual(self.assertAnswers("/healthz").json(), {"ping": {"pong": True}, "fine": True})
@@ -328,8 +329,11 @@ class MountTests(DoorTestCase):
             self.assertEqual(self.assertAnswers("/livez", HTTP_COOKIE="sessionid=x").json(), {"pong": True})
             self.assertIn("STATUS PASS", self.assertAnswers("/text").content.decode())
             self.assertEqual(self.client.post("/healthz").status_code, 405)
+            everything = "http://testserver/everything"
             addresses = {name: f"http://testserver/healthz?check={name}" for name in ("ping", "fine")}
             self.assertEqual(self.client.options("/healthz").json(), addresses)
+            self.assertEqual(self.client.options("/everything").json()["health"]["ping"], f"{everything}?check=ping")
+            self.assertEqual(self.assertAnswers(f"{everything}?check=ping").json()["health"], {"ping": {"pong": True}})
             for name, address in addresses.items():
                 self.assertEqual(list(self.assertAnswers(address).json()), [name])
 

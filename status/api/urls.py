@@ -12,7 +12,7 @@ from django.views.defaults import page_not_found
 from status.api.views import BeatView, ReportView
 from status.registry import UnknownName, registry
 
-report, beat = ReportView.as_view(), BeatView.as_view()
+report, beat = ReportView.as_view(is_root=True), BeatView.as_view()
 
 
 class ConfiguredResource(StringConverter):
@@ -58,7 +58,11 @@ class Names(URLResolver):
 
     @property
     def url_patterns(self) -> list[Any]:
-        """Return the patterns as the settings are. Django asks when it first reverses a name; not at import."""
+        """Return the patterns as the settings are.
+
+        Django asks when it first reverses a name, not at import, and remembers the answer: ``apps.py`` has it forget
+        that when a setting changes.
+        """
         prefix, view = self.prefix, page_not_found
         patterns = [
             path(prefix.rstrip("/"), view, name="api_root"),

@@ -124,7 +124,11 @@ class ReportView(StatusView):
     """Answers every resource, one resource, or one provider, as the address says. Its hooks can be overridden.
 
     What a project mounts the app with besides, such as a tenant in the path, is in ``self.kwargs``.
+
+    is_root: whether the addresses of resources begin with this one, as at the root of the API.
     """
+
+    is_root = False
 
     @classmethod
     def as_view(
@@ -251,11 +255,11 @@ class ReportView(StatusView):
     ) -> HttpResponse:
         """Return ``{resource: {provider: address}}``, or ``{provider: address}`` below one resource."""
         # The API's root, wherever and however often it is mounted, is found in the path that was asked. A view at
-        # another path has none.
+        # another path has none, and its checks are chosen in the query.
         path = url_path(request).rstrip("/")
         asked = "".join(f"/{name}" for name in (resource, provider) if name is not None)
         root = origin(request) + escape_uri_path(path.removesuffix(asked))
-        mounted = path.endswith(asked)
+        mounted = path.endswith(asked) if asked else self.is_root
         selection = self.get_selection(request, access, resource, provider)
         addresses: dict[str, dict[str, str]] = {name: {} for name in selection.resources}
         for check in selection.checks:
