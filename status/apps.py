@@ -8,12 +8,17 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import register
+from django.core.signals import setting_changed
+from django.urls import clear_url_caches
 
 from status import checks, notifications
 from status.conf import conf
 from status.engine import engine
 from status.history import history
 from status.providers.code import note_running_code
+
+#: Settings that decide which names of addresses there are.
+NAMING = ("STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS", "STATUS_CELERY_WORKERS", "STATUS_HEARTBEATS")
 
 
 class StatusConfig(AppConfig):
@@ -26,9 +31,16 @@ class StatusConfig(AppConfig):
         register(checks.risks, "status", deploy=True)
         # Django calls this again where a test overrides INSTALLED_APPS.
         engine.observers += [one for one in (notifications.observe, history.observe) if one not in engine.observers]
+        setting_changed.connect(forget_names, dispatch_uid="status")
         note_running_code()
         if conf.serve and find_spec("celery") is not None:
             serve_celery()
+
+
+def forget_names(setting: str, **kwargs: object) -> None:
+    """Have ``reverse()`` find the names of addresses anew, after a test has changed what there is."""
+    if setting in NAMING:
+        clear_url_caches()
 
 
 def serve_celery() -> None:

@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, SimpleTestCase, TestCase, override_settings
-from django.urls import Resolver404, clear_url_caches, include, path, resolve, reverse
+from django.urls import NoReverseMatch, Resolver404, clear_url_caches, include, path, resolve, reverse
 from django.utils.log import log_response
 from django.utils.module_loading import import_string
 
@@ -399,8 +399,10 @@ class AddressTests(SimpleTestCase):
                 self.addCleanup(engine.close)
                 self.assertEqual(self.client.get("/status/api/later").json(), {"yes": True})
                 self.assertEqual(self.client.get("/status/api/health").status_code, 404)
-                clear_url_caches()
                 self.assertEqual(reverse("status:api_later_yes"), "/status/api/later/yes")
+                with self.assertRaises(NoReverseMatch):
+                    reverse("status:api_health_ping")
+            self.assertEqual(reverse("status:api_health_ping"), "/status/api/health/ping")
 
     def test_a_thousand_providers_make_no_other_address_slower(self):
         """FAULTS E13."""
