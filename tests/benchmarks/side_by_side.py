@@ -76,6 +76,14 @@ def workers() -> Iterator[Any]:
 
 
 @contextlib.contextmanager
+def mail() -> Iterator[Any]:
+    command = [sys.executable, "-m", "aiosmtpd", "-n", "-l", "127.0.0.1:{port}", "-c", "aiosmtpd.handlers.Sink"]
+    with services.web(*command) as server:
+        backend = "django.core.mail.backends.smtp.EmailBackend"
+        yield {"EMAIL_BACKEND": backend, "EMAIL_HOST": "127.0.0.1", "EMAIL_PORT": server.port}, server.frozen
+
+
+@contextlib.contextmanager
 def nothing() -> Iterator[Any]:
     yield {}, None
 
@@ -88,6 +96,7 @@ KINDS = [
         "Celery worker, Redis", ("it", "status.providers.celery.health.celery", [], {"workers": ["a@side-by-side"]}),
         "health_check.contrib.celery.Ping", workers,
     ),
+    Kind("mail, SMTP", ("it", f"{HEALTH}.mail"), "health_check.Mail", mail),
     Kind("disk", ("it", f"{HOST}.disk"), "health_check.contrib.psutil.Disk", nothing),
     Kind("memory", ("it", f"{HOST}.memory"), "health_check.contrib.psutil.Memory", nothing),
 ]  # fmt: skip
