@@ -64,8 +64,21 @@ class SystemChecksTests(ComponentsTestCase):
         self.assertEqual(
             self.ask(tags="database").error, "Checks that ask databases are left out. Remove the tag database."
         )
+        words = "There are no system checks with the tag 'security' without deploy."
+        with mock.patch.object(
+            checks, "tag_exists", side_effect=lambda name, include_deployment_checks: include_deployment_checks
+        ):
+            self.assertEqual(self.ask(tags="security").error, words)
         wrong = "The argument deploy of the entry should be True or False, not 1."
         self.assertEqual(self.ask(deploy=1).error, wrong)
+
+    def test_a_tag_that_there_is_not_is_told_by_manage_py_check(self) -> None:
+        for tag, words in (("nope", "There are no system checks with the tag 'nope'."), ("database", "Remove the tag")):
+            entry = ("settings", PATH, None, {"tags": ["caches", tag]})
+            with override_settings(STATUS_CHECK_PROVIDERS={"health": [entry]}):
+                (found,) = checks.run_checks(tags=["status"])
+            self.assertEqual(found.id, "status.W013")
+            self.assertIn(words, found.msg)
 
     def test_the_answer_is_reused_for_five_minutes(self) -> None:
         with mock.patch.object(checks, "run_checks", return_value=[]) as run_checks:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core import checks
 
-from status.providers.base import Answer, Provider, Unavailable, verdicts
+from status.providers.base import Answer, Provider, verdicts
 from status.providers.kinds import NAMES, SWITCH, listed
 
 #: The one component of the answer.
@@ -30,13 +30,20 @@ class SystemChecks(Provider):
     metrics = MappingProxyType({"errors": "gauge", "warnings": "gauge"})
     kinds = MappingProxyType({"tags": NAMES, "deploy": SWITCH})
 
+    def mistake(self, *args: Any, **kwargs: Any) -> str | None:
+        return super().mistake(*args, **kwargs) or self._wrong_tag(*args, **kwargs)
+
+    def _wrong_tag(self, tags: Iterable[str] | str | None = None, deploy: bool = False) -> str | None:
+        for name in () if tags is None else listed(tags):
+            if not checks.tag_exists(name, include_deployment_checks=deploy):
+                hint = "" if deploy or not checks.tag_exists(name, True) else " without deploy"
+                return f"There are no system checks with the tag {name[:40]!a}{hint}."
+            if name == checks.Tags.database:
+                return "Checks that ask databases are left out. Remove the tag database."
+        return None
+
     def check(self, tags: Iterable[str] | str | None = None, deploy: bool = False) -> Answer:
         chosen = None if tags is None else listed(tags)
-        for name in chosen or ():
-            if not checks.tag_exists(name, include_deployment_checks=deploy):
-                raise Unavailable(f"There are no system checks with the tag {name[:40]!a}.")
-            if name == checks.Tags.database:
-                raise Unavailable("Checks that ask databases are left out. Remove the tag database.")
         messages = checks.run_checks(tags=chosen, include_deployment_checks=deploy)
         told = [message for message in messages if not message.is_silenced()]
         errors = [message for message in told if message.level >= checks.ERROR]
