@@ -255,6 +255,20 @@ class BackendTests(MailTestCase):
         self.use(host="", port=25)
         self.assertFails("its host is not set")
 
+    def test_a_setting_that_cannot_be_read_is_told_in_words(self) -> None:
+        for malformed, words in (
+            ("smtp", "MAILERS should be a dict of alias -> dict, not a str."),
+            (
+                {"default": SMTP},
+                'MAILERS["default"] should be a dict with the dotted path of a backend under "BACKEND".',
+            ),
+        ):
+            with (
+                mock.patch("status.providers.django.mail.mailers", FakeMailers({})),
+                override_settings(MAILERS=malformed),
+            ):
+                self.assertEqual(run(self.check()).error, words)
+
     def test_where_there_is_no_mailer_nothing_is_well(self) -> None:
         with mock.patch("status.providers.django.mail._configured", dict):
             result = run(self.check())

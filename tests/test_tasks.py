@@ -12,6 +12,7 @@ from unittest import mock
 import django
 from django.core import checks
 from django.db import OperationalError
+from django.test import override_settings
 
 from status.entries import Check
 from status.providers.django.tasks import TaskCheck
@@ -102,6 +103,21 @@ class TaskTests(TasksTestCase):
         self.assertRegex(result.reasons["broken"], r"^InvalidTaskBackend(Error)? \(ModuleNotFoundError\)$")
         result = self.ask(kwargs={"aliases": ["default", "nope"]}, default=STORED, broken=broken)
         self.assertEqual(result.reasons, {"nope": "not configured in TASKS"})
+
+    def test_a_setting_that_cannot_be_read_is_told_in_words(self) -> None:
+        expected = 'TASKS["default"] should be a dict with the dotted path of a backend under "BACKEND".'
+        for malformed in ({}, {"BACKEND": None}, "no.such.Backend", None):
+            self.assertEqual(self.ask(default=malformed).error, expected)
+        entry = ("tasks", "status.providers.django.health.tasks")
+        handler = tasks.TaskBackendHandler({"default": {}})
+        with (
+            mock.patch.object(tasks, "task_backends", handler),
+            override_settings(STATUS_CHECK_PROVIDERS={"health": [entry]}),
+        ):
+            self.assertEqual([one.msg for one in checks.run_checks(tags=["status"])], [f"health/tasks: {expected}"])
+        with mock.patch.object(tasks, "task_backends", mock.Mock(settings=["default"])):
+            result = run(Check("health", "tasks", TaskCheck()))
+        self.assertEqual(result.error, "TASKS should be a dict of alias -> dict, not a list.")
 
     def test_a_connection_that_went_stale_is_asked_anew(self) -> None:
         error = OperationalError("server closed the connection")

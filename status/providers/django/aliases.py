@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import connections
 
-from status.conf import conf
+from status.conf import conf, found
 from status.providers.base import Composite, Part, Unavailable, deadline
 from status.threads import start_call
 
@@ -93,6 +93,25 @@ class AliasCheck(Composite):
             return self.ask_alias(alias, **options)
         finally:
             connections.close_all()
+
+
+def backends_of(setting: str, entries: Any, default: str | None = None) -> dict[str, str]:
+    """Return alias -> dotted path of the backend, as a setting such as ``TASKS`` has it.
+
+    default: the backend of an entry that names none; None where each has to.
+
+    Raises ``Unavailable`` where that cannot be read.
+    """
+    if not isinstance(entries, Mapping):
+        raise Unavailable(f"{setting} should be a dict of alias -> dict, not {found(entries)}.")
+    paths = {}
+    for alias, entry in entries.items():
+        path = entry.get("BACKEND", default) if isinstance(entry, Mapping) else None
+        if not isinstance(path, str):
+            expected = 'a dict with the dotted path of a backend under "BACKEND"'
+            raise Unavailable(f'{setting}["{str(alias)[:40]}"] should be {expected}.')
+        paths[alias] = path
+    return paths
 
 
 def in_worker() -> bool:

@@ -19,7 +19,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.module_loading import import_string
 
 from status.providers.base import Answer, Unavailable, seconds_left
-from status.providers.django.aliases import AliasCheck, class_of
+from status.providers.django.aliases import AliasCheck, backends_of, class_of
 from status.providers.kinds import NAMES
 
 #: The part of the time left that one wait for a server may take. After one in vain, QUIT is sent and waited for.
@@ -87,7 +87,7 @@ def _configured() -> dict[str, str]:
     entries = getattr(settings, "MAILERS", None)
     if mailers is None or entries is None:
         return {"default": settings.EMAIL_BACKEND}
-    return {alias: entry.get("BACKEND", f"{smtp.__name__}.EmailBackend") for alias, entry in entries.items()}
+    return backends_of("MAILERS", entries, f"{smtp.__name__}.EmailBackend")
 
 
 def limited(backend_class: type[Any]) -> type[Any]:

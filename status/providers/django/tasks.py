@@ -13,7 +13,7 @@ from django.db import close_old_connections
 from django.utils.module_loading import import_string
 
 from status.providers.base import Answer, Unavailable
-from status.providers.django.aliases import AliasCheck, in_worker
+from status.providers.django.aliases import AliasCheck, backends_of, in_worker
 from status.providers.kinds import NAMES
 
 #: Django's own from Django 6.0 on, and its backport.
@@ -35,13 +35,13 @@ class TaskCheck(AliasCheck):
     kinds = MappingProxyType({"aliases": NAMES})
 
     def known(self) -> Collection[str]:
-        return list(_tasks().task_backends.settings)
+        return list(_configured())
 
     def configured(self) -> Collection[str]:
         return self.known()
 
     def import_backend(self, alias: str) -> None:
-        import_string(_tasks().task_backends.settings[alias]["BACKEND"])
+        import_string(_configured()[alias])
 
     def ask_alias(self, alias: str, **options: Any) -> Any:
         tasks = _tasks()
@@ -51,8 +51,7 @@ class TaskCheck(AliasCheck):
             ids = ", ".join(str(message.id or "an error without id") for message in errors)
             raise Unavailable(f"its system checks fail ({ids}): manage.py check tells why")
         if not backend.supports_get_result:
-            path = tasks.task_backends.settings[alias]["BACKEND"]
-            return Answer(True, warnings={alias: f"{path} keeps no results: nothing was asked"})
+            return Answer(True, warnings={alias: f"{_configured()[alias]} keeps no results: nothing was asked"})
         try:
             _look_up(backend)
         except Exception:
@@ -71,6 +70,11 @@ def _tasks() -> Any:
         except ImportError:
             continue
     raise Unavailable("There are no Django tasks: they need Django 6.0, or the package django-tasks.")
+
+
+def _configured() -> dict[str, str]:
+    """Return alias -> dotted path of the backend."""
+    return backends_of("TASKS", _tasks().task_backends.settings)
 
 
 def _look_up(backend: Any) -> None:
