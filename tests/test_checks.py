@@ -330,12 +330,17 @@ class StoreTests(ChecksTestCase):
             ("nowhere", "locmem.LocMemCache", 'CACHES["nowhere"] is none.'),
             ("default", "locmem.LocMemCache", 'CACHES["default"] is one of LocMemCache.'),
             ("default", "dummy.DummyCache", 'CACHES["default"] is one of DummyCache.'),
+            ("default", "db.DatabaseCache", "a table that is culled at 300 entries, so that heartbeats get lost"),
             ("default", "filebased.FileBasedCache", "files, which are for one host and a demonstration"),
         ):
             caches = {"default": {"BACKEND": f"django.core.cache.backends.{backend}", "LOCATION": "/nowhere"}}
             self.assertFinds("W032", message, STATUS_STORE=alias, CACHES=caches, **self.heartbeats)
-        shared = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "store"}}
-        self.assertFindsNothing(STATUS_STORE="default", CACHES=shared, **self.heartbeats)
+        table = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "store"}
+        for shared in (
+            {**table, "OPTIONS": {"MAX_ENTRIES": 10_000}}, {**table, "MAX_ENTRIES": 10_000},
+            {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://"},
+        ):  # fmt: skip
+            self.assertFindsNothing(STATUS_STORE="default", CACHES={"default": shared}, **self.heartbeats)
 
     def test_a_resource_that_is_called_like_an_address_or_sub_command(self) -> None:
         for name in ("beat", "wait"):

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -146,7 +146,8 @@ def store_warnings() -> Iterator[CheckMessage]:
             hint = "Set it to the alias of a cache that all processes share."
             yield Warning("STATUS_HEARTBEATS should come with STATUS_STORE, and it is not set.", hint, id="status.W031")
         return
-    backend = settings.CACHES.get(alias, {}).get("BACKEND")
+    cache = settings.CACHES.get(alias, {})
+    backend = cache.get("BACKEND")
     what = hint = ""
     if alias not in settings.CACHES:
         what, hint = "none", f"There is: {', '.join(settings.CACHES)}."
@@ -155,9 +156,18 @@ def store_warnings() -> Iterator[CheckMessage]:
     elif backend == "django.core.cache.backends.filebased.FileBasedCache":
         what = "files, which are for one host and a demonstration"
         hint = "They are culled at MAX_ENTRIES (300), and two processes may both win add(). Use Redis or a database."
+    elif backend == "django.core.cache.backends.db.DatabaseCache" and not _max_entries(cache):
+        what = "a table that is culled at 300 entries, so that heartbeats get lost"
+        hint = 'Add "OPTIONS": {"MAX_ENTRIES": 10_000} to it, or use Redis.'
     if what:
         message = f'STATUS_STORE should name a cache that all processes share; CACHES["{alias[:40]}"] is {what}.'
         yield Warning(message, hint, id="status.W032")
+
+
+def _max_entries(cache: Mapping[str, Any]) -> Any:
+    """Return the size at which a cache is culled, as its entry says it in one of two places; None where it does not."""
+    options = cache.get("OPTIONS") or {}
+    return cache.get("MAX_ENTRIES", options.get("MAX_ENTRIES"))
 
 
 def process_warnings() -> Iterator[CheckMessage]:
