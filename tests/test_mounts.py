@@ -15,9 +15,10 @@ from django.conf import settings
 from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.core.checks import run_checks
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, SimpleTestCase, TestCase, override_settings
-from django.urls import get_script_prefix, include, path, re_path, set_script_prefix
+from django.urls import get_script_prefix, include, path, re_path, reverse, set_script_prefix
 
 from status import checks
 from tests import services
@@ -263,6 +264,21 @@ class AddressCheckTests(ChecksTestCase):
 
 class NameTests(ChecksTestCase):
     """What else a project may call ``status``."""
+
+    def test_second_mount_has_a_namespace_of_its_own(self) -> None:
+        """As docs/names.rst says."""
+        second = path("b/", include("status.urls", namespace="second_status"))
+        for urlconf, ids in (
+            ((mounted("a/"), mounted("b/")), ["urls.W005"]),
+            ((mounted("a/"), second), []),
+        ):
+            with override_settings(ROOT_URLCONF=Urls(*urlconf)):
+                found = [message.id for message in run_checks(tags=["urls", "status"])]
+                self.assertEqual(found, ids)
+        with override_settings(ROOT_URLCONF=Urls(mounted("a/"), second)):
+            for name, address in (("status", "/a/api/health"), ("second_status", "/b/api/health")):
+                self.assertEqual(reverse(f"{name}:api_health_root"), address)
+                self.assertEqual(self.client.get(f"{address}/ping").json(), {"pong": True})
 
     def test_namespace_of_the_project_that_comes_first(self) -> None:
         """FAULTS A27"""
