@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import django
+
 ENGINES = {"postgres": "postgresql", "postgresql": "postgresql", "mysql": "mysql"}
 
 
@@ -28,6 +30,30 @@ def database(url: str, folder: Path) -> dict[str, Any]:
         "HOST": parts.hostname or "",
         "PORT": parts.port or "",
     }
+
+
+def replica(url: str) -> dict[str, Any]:
+    """The further database of ``REPLICA_URL``, written like ``DATABASE_URL``; none where it is empty."""
+    return {"replica": {**database(url, Path()), "TEST": {"MIRROR": "default"}}} if url else {}
+
+
+def mail(url: str) -> dict[str, Any]:
+    """The settings for the mail server of ``MAIL_URL`` (``smtp://user:password@host:port``); none where it is empty."""
+    if not url:
+        return {}
+    parts = urlsplit(url)
+    if parts.scheme != "smtp" or not parts.hostname:
+        raise ValueError("MAIL_URL should begin with smtp:// and name a host.")
+    options = {
+        "host": parts.hostname,
+        "port": parts.port or 25,
+        "username": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+    }
+    if django.VERSION >= (6, 1):
+        return {"MAILERS": {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": options}}}
+    names = {"username": "HOST_USER", "password": "HOST_PASSWORD"}
+    return {f"EMAIL_{names.get(name, name.upper())}": value for name, value in options.items()}
 
 
 def cache(url: str) -> dict[str, Any]:

@@ -6,6 +6,10 @@ REDIS_URL           redis://host:port/number, for the cache; default: local memo
 CELERY_BROKER_URL   redis://... or amqp://...; default: a broker made of files
 CELERY_WORKERS      node names to watch, separated by commas, for example shop@localhost; default: none
 ALLOWED_HOSTS       further host names, separated by commas
+REPLICA_URL         postgresql://user:password@host:port/name of a replica to watch; default: none
+MAIL_URL            smtp://user:password@host:port of a mail server to watch; default: none
+TASKS_BACKEND       dotted path of a backend of Django's tasks to watch, for example
+                    django_tasks_db.DatabaseBackend; default: none
 WATCH_URL           an https address to watch: its name, port, certificate and answer; default: none
 EXAMPLE_FOLDER      where the database, the broker and the switches keep their files; default: example_project/var
 """
@@ -73,10 +77,15 @@ USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 DATABASES = {"default": services.database(os.environ.get("DATABASE_URL", ""), FOLDER)}
+DATABASES.update(services.replica(os.environ.get("REPLICA_URL", "")))
 CACHES = {
     "default": services.cache(os.environ.get("REDIS_URL", "")),
     "status": services.store(os.environ.get("REDIS_URL", ""), FOLDER / "store"),
 }
+globals().update(services.mail(os.environ.get("MAIL_URL", "")))
+TASKS_BACKEND = os.environ.get("TASKS_BACKEND", "")
+if TASKS_BACKEND:
+    TASKS = {"default": {"BACKEND": TASKS_BACKEND}}
 globals().update(services.broker(os.environ.get("CELERY_BROKER_URL", ""), FOLDER / "broker"))
 
 # What django-status shows beyond its default set. Each of these can be made to misbehave: manage.py switch -h
@@ -97,6 +106,8 @@ STATUS_CHECK_PROVIDERS = {
         # What is uploaded, and what manage.py check says.
         ("uploads", "status.providers.django.health.storages"),
         ("settings", "status.providers.django.health.system_checks"),
+        # A warning until manage.py migrate has run.
+        ("migrations", "status.providers.django.health.migrations", None, None, {"critical": False}),
     ],
     "stats": [
         ("sales", "example_project.shop.providers.sales"),
@@ -109,6 +120,16 @@ STATUS_CHECK_PROVIDERS = {
         ("files", "status.providers.host.files"),
     ],
 }
+# A replica may lag, mail and tasks may wait: none of them takes the shop down.
+STATUS_CHECK_PROVIDERS["shop"] += [
+    (name, f"status.providers.django.health.{name}", None, kwargs, {"critical": False, "max_age": 10})
+    for name, kwargs, watched in (
+        ("replicas", {"aliases": ["replica"], "warn_lag": 10}, "replica" in DATABASES),
+        ("mail", {}, os.environ.get("MAIL_URL")),
+        ("tasks", {}, TASKS_BACKEND),
+    )
+    if watched
+]
 STATUS_CHECK_PROVIDERS.update(services.watched(os.environ.get("WATCH_URL", "")))
 STATUS_CELERY_WORKERS = names("CELERY_WORKERS")
 if STATUS_CELERY_WORKERS:

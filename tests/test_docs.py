@@ -22,6 +22,7 @@ from status import serialization
 from status.access import PERMISSION
 from status.conf import Conf, Setting
 from status.engine.engine import SingleFlight
+from status.providers import Provider
 from status.threads import Worker
 from tests.processes import ROOT
 from tests.test_example_project import Shop, get
@@ -32,6 +33,7 @@ PACKAGE = pathlib.Path(status.__file__).parent
 SOURCE = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
 #: Those that ``Conf`` reads by a property of its own.
 READ_BY_NAME = {"STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS", "PROJECT_PATH"}
+SERVICES = ("django.health", "django.stats", "celery.health", "celery.stats")
 SETTINGS = {setting.name: setting.default for setting in vars(Conf).values() if isinstance(setting, Setting)}
 
 
@@ -184,6 +186,16 @@ class FactTests(SimpleTestCase):
                 given = {name: repr(ast.literal_eval(default)) for name, default in rows if default}
                 self.assertEqual(given, defaults)
                 self.assertEqual({name for name, _ in rows}, {one.name for one in parameters})
+
+    def test_one_table_lists_all_providers(self):
+        told = re.findall(r"^``(status\.providers\.[\w.]+)``  ", section("Built-in providers"), re.MULTILINE)
+        there = {
+            f"status.providers.{module}.{name}"
+            for module in ("health", "stats", "host", "network", *SERVICES)
+            for name, value in vars(importlib.import_module(f"status.providers.{module}")).items()
+            if isinstance(value, Provider)
+        }
+        self.assertEqual(sorted(told), sorted(there))
 
     def test_figures_are_those_of_the_code(self):
         limits = section("Deadlines and limits")

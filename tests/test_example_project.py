@@ -14,10 +14,11 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
+import django
 from django.core.checks import run_checks
 from django.test import SimpleTestCase, override_settings, tag
 
-from example_project.services import broker, cache, database, watched
+from example_project.services import broker, cache, database, mail, replica, watched
 from example_project.shop.switches import MODES, NAMES
 from tests import services
 from tests.components import eventually
@@ -31,6 +32,9 @@ CLEAN = (
     "CELERY_BROKER_URL",
     "CELERY_WORKERS",
     "DEBUG",
+    "MAIL_URL",
+    "REPLICA_URL",
+    "TASKS_BACKEND",
     "WATCH_URL",
     "DJANGO_SETTINGS_MODULE",
 )
@@ -90,6 +94,34 @@ class ExampleTests(SimpleTestCase):
 class CommandTests(ExampleTests):
     def test_it_has_no_problems(self):
         self.assertIn("no issues", self.assertRuns(Shop().manage("check")))
+
+    def test_every_check_of_the_documents_is_shown(self):
+        """With services named, none of which has to be there for ``manage.py check``, which knows their arguments."""
+        shop = Shop(
+            CELERY_WORKERS=WORKER,
+            DATABASE_URL="postgresql://shop:pw@db.example/shop",
+            REPLICA_URL="postgresql://shop:pw@replica.example/shop",
+            MAIL_URL="smtp://shop:p%40w@mail.example:2525",
+            TASKS_BACKEND="django_tasks.backends.dummy.DummyBackend",
+            WATCH_URL="https://shop.example/",
+        )
+        self.assertIn("no issues", self.assertRuns(shop.manage("check")))
+        self.assertRuns(shop.manage("check", "--tag", "status", "--fail-level", "WARNING"))
+        code = "from status.registry import registry; print([str(one.source) for one in registry.select().checks])"
+        quiet = ["--no-imports"] if django.VERSION >= (5, 2) else []
+        shown = self.assertRuns(shop.manage("shell", *quiet, "-c", code))
+        told = re.findall(r"^``(status[.][\w.]+)``\n~", (ROOT / "docs" / "checks.rst").read_text(), re.MULTILINE)
+        self.assertGreater(len(told), 15)
+        for name in told:
+            self.assertIn(f"'{name}'", shown)
+
+    def test_a_database_without_its_migrations_is_a_warning(self):
+        shop = Shop()
+        told = self.assertRuns(shop.manage("status", "shop/migrations", "-f", "health+json"))
+        self.assertIn('"warn"', told)
+        self.assertRuns(shop.manage("migrate", "-v", "0"))
+        told = self.assertRuns(shop.manage("status", "shop/migrations", "-f", "health+json"))
+        self.assertNotIn('"warn"', told)
 
     def test_everything_is_well_without_any_server(self):
         document = json.loads(self.assertRuns(Shop().manage("status", "-e", "-f", "json")))
@@ -256,6 +288,14 @@ class VariableTests(unittest.TestCase):
     def test_an_unknown_database_is_refused_in_words(self):
         with self.assertRaisesRegex(ValueError, "DATABASE_URL should begin with one of postgres, .*, not 'oracle'"):
             database("oracle://db/orders", ROOT)
+
+    def test_a_mail_server_is_read_with_its_login(self):
+        read = mail("smtp://sh%40p:p%2Fw@mail.example")
+        options = read["MAILERS"]["default"]["OPTIONS"] if "MAILERS" in read else read
+        self.assertEqual(list(options.values()), ["mail.example", 25, "sh@p", "p/w"])
+        self.assertEqual((mail(""), replica("")), ({}, {}))
+        with self.assertRaisesRegex(ValueError, "MAIL_URL should begin with smtp://"):
+            mail("mail.example")
 
     def test_named_servers_are_used_as_they_are(self):
         self.assertEqual(cache("redis://cache.example/1")["LOCATION"], "redis://cache.example/1")
