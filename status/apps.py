@@ -11,7 +11,7 @@ from django.core.checks import register
 from django.core.signals import setting_changed
 from django.urls import clear_url_caches
 
-from status import checks, notifications
+from status import checks, fleet, loops, notifications
 from status.conf import conf
 from status.engine import engine
 from status.history import history
@@ -19,6 +19,8 @@ from status.providers.code import note_running_code
 
 #: Settings that decide which names of addresses there are.
 NAMING = ("STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS", "STATUS_CELERY_WORKERS", "STATUS_HEARTBEATS")
+#: What is told of each run of a check.
+OBSERVERS = (notifications.observe, history.observe, fleet.observe)
 
 
 class StatusConfig(AppConfig):
@@ -30,11 +32,12 @@ class StatusConfig(AppConfig):
         register(checks.mistakes, "status")
         register(checks.risks, "status", deploy=True)
         # Django calls this again where a test overrides INSTALLED_APPS.
-        engine.observers += [one for one in (notifications.observe, history.observe) if one not in engine.observers]
+        engine.observers += [one for one in OBSERVERS if one not in engine.observers]
+        loops.observers[:] = [fleet.join]
         setting_changed.connect(forget_names, dispatch_uid="status")
         note_running_code()
-        if conf.serve and find_spec("celery") is not None:
-            serve_celery()
+        if (conf.serve or conf.store is not None) and find_spec("celery") is not None:
+            connect_celery()
 
 
 def forget_names(setting: str, **kwargs: object) -> None:
@@ -43,14 +46,21 @@ def forget_names(setting: str, **kwargs: object) -> None:
         clear_url_caches()
 
 
-def serve_celery() -> None:
-    """Have Celery workers and beat answer where ``STATUS_SERVE`` says, from their main processes."""
-    # Late: only such processes need it, or those of a project that says where to serve.
+def connect_celery() -> None:
+    """Have the main processes of Celery join the fleet, and answer where ``STATUS_SERVE`` says."""
+    # Late: only such processes need it, or those of a project that says where to serve, or has a store.
     from celery import signals
 
     signals.worker_init.connect(serve_worker, dispatch_uid="status")
+    # Not before the processes of the pool are there: a fork would inherit what the thread of the reports has begun.
+    signals.worker_ready.connect(join_worker, dispatch_uid="status")
     signals.beat_init.connect(serve_beat, dispatch_uid="status")
     signals.beat_embedded_init.connect(serve_beat, dispatch_uid="status")
+
+
+def join_worker(**kwargs: object) -> None:
+    """Report the main process of a worker to the fleet."""
+    fleet.join("worker")
 
 
 def serve_worker(**kwargs: object) -> None:
@@ -59,8 +69,9 @@ def serve_worker(**kwargs: object) -> None:
 
 
 def serve_beat(**kwargs: object) -> None:
-    """Serve in the scheduler, also where it is a part of a worker."""
+    """Serve in the scheduler, also where it is a part of a worker, and report it to the fleet."""
     serve_role("beat")
+    fleet.join("beat")
 
 
 def serve_role(role: str) -> None:

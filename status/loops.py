@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from status.conf import found, is_timeout
-from status.logs import log_once
+from status.logs import call_safely, log_once
 from status.threads import PerProcess
 
 #: Names that one process may have, as each is a component of an answer.
 MAX_LOOPS = 100
+
+#: Called with the name of a loop that is new in this process. ``AppConfig.ready()`` adds the fleet.
+observers: list[Callable[[str], object]] = []
 
 #: Name -> when it was touched last (monotonic), and within how many seconds it is to come again. A fork has no loops.
 _loops: PerProcess[dict[str, tuple[float, float]]] = PerProcess(dict)
@@ -34,6 +37,9 @@ def touch(name: str = "loop", every: float | None = 30) -> None:
     elif name not in loops and len(loops) >= MAX_LOOPS:
         log_once(f"touch() should get at most {MAX_LOOPS} different names in a process; another one is not watched.")
     else:
+        if name not in loops:
+            for observer in observers:
+                call_safely(observer, name)
         loops[name] = (time.monotonic(), float(every))
 
 

@@ -24,6 +24,7 @@ from django.urls.resolvers import RegexPattern
 
 from status.api.views import problem
 from status.conf import ADDRESS, found, host_and_port
+from status.fleet import SERVE, join
 from status.logs import call_safely, logger
 from status.middleware import place_in
 from status.threads import PerProcess, close_connections
@@ -192,4 +193,5 @@ def serve(address: str = "127.0.0.1:8090", path: str = "/status/") -> bool:
         logger.error("status.serve() cannot answer at %s: %s. The process goes on without.", address, error)
         return False
     serving[parsed] = server
+    join(SERVE)
     return True

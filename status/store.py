@@ -26,6 +26,7 @@ from status.conf import conf
 from status.exceptions import StatusError
 from status.logs import log_once
 from status.serialization import JSON
+from status.threads import Call, call_here
 
 #: Characters of a value. Longer ones are not read.
 MAX_CHARACTERS = 100_000
@@ -62,11 +63,14 @@ class Store(NamedTuple):
         """Return the store that ``STATUS_STORE`` names."""
         return None if conf.store is None else cls("STATUS_STORE", conf.store)
 
-    def read(self, keys: Iterable[str]) -> dict[str, JSON]:
-        """Return the values that there are, by their keys. Raises ``StoreFailed``."""
+    def read(self, keys: Iterable[str], call: Call = call_here) -> dict[str, JSON]:
+        """Return the values that there are, by their keys. Raises ``StoreFailed``.
+
+        call: waits for the cache in its own thread, where nothing is logged.
+        """
         values: dict[str, JSON] = {}
-        with self._cache() as cache:
-            for key, text in _get_many(cache, list(keys)).items():
+        with self._failures():
+            for key, text in call(self._texts, list(keys)).items():
                 try:
                     values[key] = decode(key, text)
                 except BadSignature as error:
@@ -81,6 +85,11 @@ class Store(NamedTuple):
         """
         with self._cache() as cache:
             cache.set_many({key: encode(key, value) for key, value in values.items()}, seconds)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete the values, where they are there. Raises ``StoreFailed``."""
+        with self._cache() as cache:
+            cache.delete_many(list(keys))
 
     def keep(self, values: Mapping[str, JSON]) -> None:
         """Write the values without a limit in time, and look whether they are there. Raises ``StoreFailed`` if not.
@@ -98,18 +107,31 @@ class Store(NamedTuple):
                     return
         raise StoreFailed(f'{self.setting} "{self.alias}" does not keep what is written to it')
 
+    def _texts(self, keys: list[str]) -> dict[str, Any]:
+        with self._cache() as cache:
+            return _get_many(cache, keys)
+
     @contextmanager
     def _cache(self) -> Iterator[BaseCache]:
+        with self._failures():
+            try:
+                yield caches[self.alias]
+            finally:
+                # The next call makes a new client: this one may be stale by then, or think that a server is still down.
+                with suppress(Exception):  # there is no such alias, or the client library raises
+                    cache = caches[self.alias]
+                    del caches[self.alias]
+                    close_cache(cache)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Raise ``StoreFailed`` for whatever is raised, which may hold a password."""
         try:
-            yield caches[self.alias]
+            yield
+        except StoreFailed:
+            raise
         except Exception as error:  # of any client library
             raise StoreFailed(f'{self.setting} "{self.alias}" cannot be used ({type(error).__name__})') from error
-        finally:
-            # The next call makes a new client: this one may be stale by then, or think that a server is still down.
-            with suppress(Exception):  # there is no such alias, or the client library raises
-                cache = caches[self.alias]
-                del caches[self.alias]
-                close_cache(cache)
 
 
 def close_cache(cache: BaseCache) -> None:

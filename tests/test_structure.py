@@ -49,6 +49,7 @@ LEVELS = {
     "status.test": 3,
     "status.notifications": 3,
     "status.history": 3,
+    "status.fleet": 3,
     "status.mounts": 3,
     # Adapters.
     "status.api": 4,

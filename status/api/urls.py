@@ -9,10 +9,11 @@ from django.urls.converters import StringConverter, get_converters
 from django.urls.resolvers import RegexPattern
 from django.views.defaults import page_not_found
 
+from status.api.fleet import FleetView
 from status.api.views import BeatView, ReportView
 from status.registry import UnknownName, registry
 
-report, beat = ReportView.as_view(is_root=True), BeatView.as_view()
+report, beat, fleet = ReportView.as_view(is_root=True), BeatView.as_view(), FleetView.as_view()
 
 
 class ConfiguredResource(StringConverter):
@@ -97,6 +98,8 @@ def addresses(prefix: str, resource: str) -> list[URLPattern | URLResolver]:
 with_api = [
     path("api/beat/<str:name>/", beat),
     path("api/beat/<str:name>", beat, name="api_beat"),
+    path("api/fleet/", fleet),
+    path("api/fleet", fleet, name="api_fleet"),
     *addresses("api/", "<str:resource>"),
     path("api", report, name="api_root"),
     Names(".", "api/"),

@@ -21,6 +21,7 @@ from status.access import ALWAYS_OPEN, Access, aaccess_for, access_for, access_o
 from status.conf import conf
 from status.engine import engine
 from status.exceptions import StatusError
+from status.fleet import WEB, join
 from status.formats import Format
 from status.formats.metrics import server_timing
 from status.formats.negotiation import NotAcceptable, choose
@@ -114,6 +115,11 @@ class StatusView(View):
             for one in (cls, base)
         ]
         return codes[0] != codes[1]
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        """Prepare to answer. A process that answers is one of the fleet."""
+        super().setup(request, *args, **kwargs)
+        join(WEB)
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return 405."""

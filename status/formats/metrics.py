@@ -65,12 +65,17 @@ class Family:
 
 
 def render_metrics(report: Report, details: bool, *, openmetrics: bool) -> str:
+    """Return the metrics of a report, those of durations only with ``details``."""
+    return write_families(families(report, details), openmetrics=openmetrics)
+
+
+def write_families(families: Iterable[Family], *, openmetrics: bool) -> str:
     """Return the families as OpenMetrics, else in Prometheus' text format, which knows neither info nor stateset.
 
     Seconds are written to the microsecond, whole numbers without a fraction.
     """
     lines: list[str] = []
-    for family in families(report, details):
+    for family in families:
         sample = f"{family.name}_info" if family.type == "info" else family.name
         if openmetrics:
             unit = [f"# UNIT {family.name} {family.unit}"] if family.unit else []
@@ -81,7 +86,8 @@ def render_metrics(report: Report, details: bool, *, openmetrics: bool) -> str:
             # ``one_line`` has removed the line ends, the third character that would need an escape.
             escaped = ((name, text.replace("\\", r"\\").replace('"', r"\"")) for name, text in labels)
             listed = ",".join(f'{name}="{text}"' for name, text in escaped)
-            lines.append(f"{sample}{{{listed}}} {f'{value:.6f}'.rstrip('0').rstrip('.')}")
+            labelled = f"{sample}{{{listed}}}" if listed else sample
+            lines.append(f"{labelled} {f'{value:.6f}'.rstrip('0').rstrip('.')}")
     return "".join(f"{line}\n" for line in [*lines, *(["# EOF"] if openmetrics else [])])
 
 

@@ -1,0 +1,440 @@
+"""The fleet: every process of the project reports itself to the store, and each of them shows all that did.
+
+One daemon thread of a process reports every ten seconds, while ``STATUS_STORE`` is set. Nothing is run for a report: it
+holds the last answers of the checks. A store that is down or hangs costs the view of the others, and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from status.conf import ROLES, conf
+from status.entries import Check
+from status.heartbeats import CLOCKS_DIFFER, NO_STORE, in_words, run_at_exit
+from status.limited_calls import LimitedCalls
+from status.logs import call_safely, log_once
+from status.providers.code import running_code
+from status.registry import registry
+from status.report import MAX_NAMED, Result, iso, one_line
+from status.serialization import JSON
+from status.store import Store, StoreFailed, key_of
+from status.threads import PerProcess, is_testing, native_thread, start_call, wait
+
+#: Seconds after which a member is forgotten that is not heard of any more.
+FORGOTTEN_AFTER = 24 * 3600.0
+#: Periods without a report after which a member is lost.
+LOST_AFTER = 3
+#: Parts of the index. A cache has no lists, and looking through all keys would stop a Redis server: each part is one
+#: value that names its members, and a view reads all parts at once.
+SHARDS = 64
+#: Members that one part names, the newest. A service that restarts all the time leaves many behind.
+MAX_NOTED = 500
+#: Seconds after which a member notes itself in the index again.
+NOTE_EVERY = 3600.0
+#: Values that are read at a time: databases limit how many a query may name.
+CHUNK = 500
+#: Checks of a member that are reported, and of those that fail, how many with the reason.
+MAX_CHECKS, MAX_REASONS = 500, 100
+#: States of checks that are counted, the worst first.
+STATES = ("fail", "warn", "pass")
+#: States of members: as those of their checks, nobody has asked it anything, and not heard of any more.
+MEMBER_STATES = (*STATES, "unknown", "lost")
+#: The role of a process that answers, and of one that calls ``serve()`` until its loop tells its name.
+WEB, SERVE = "web", "serve"
+#: Views of the fleet that wait for the store: many at once are no reason to read more often.
+reads = LimitedCalls("status-fleet-view", limit=4, timeout=2.0)
+
+
+class Member(NamedTuple):
+    """A process as it reported itself.
+
+    host, pid: where it runs. role: ``web``, ``worker``, ``beat``, or a name.
+    commit: what it runs; None where it does not know.
+    started, seen: when it started, and when it reported, in seconds since the epoch by its own clock.
+    asked: when the newest of its answers came; None where nobody has asked it anything.
+    checks: ``resource/name`` -> ``pass``, ``warn`` or ``fail``.
+    failing: ``resource/name`` -> why, for callers who may see details.
+    period: seconds between two of its reports.
+    lost: whether it has not been heard of for three periods.
+    """
+
+    host: str
+    pid: int
+    role: str
+    commit: str | None
+    started: float
+    seen: float
+    asked: float | None
+    checks: Mapping[str, str]
+    failing: Mapping[str, str]
+    period: float
+    lost: bool = False
+
+    @property
+    def state(self) -> str:
+        """Return ``lost``, the worst state of its checks, or ``unknown`` where nobody has asked it anything."""
+        if self.lost:
+            return "lost"
+        return next((state for state in STATES if state in self.checks.values()), "unknown")
+
+    @property
+    def name(self) -> str:
+        """Return what tells it from others: ``web-1:4711``."""
+        return f"{self.host}:{self.pid}"
+
+    @classmethod
+    def of(cls, value: JSON) -> Member | None:
+        """Return what a value of the store tells; None for one of another shape, as another version may write it."""
+        fields: dict[str, Any] = value if isinstance(value, dict) else {}
+        numbers = [fields.get(name) for name in ("started", "seen", "period")]
+        numbers += [fields["asked"]] if fields.get("asked") is not None else []
+        texts = [fields.get("host"), fields.get("role")]
+        texts += [fields["commit"]] if fields.get("commit") is not None else []
+        told = (fields.get("checks"), fields.get("failing"))
+        if (
+            type(fields.get("pid")) is not int
+            or not all(type(number) in (int, float) and 0 <= number < 1e12 for number in numbers)  # type: ignore
+            or not all(isinstance(text, str) and text for text in texts)
+            or not all(isinstance(one, dict) and all(map(_is_text, one.values())) for one in told)
+        ):
+            return None
+        return cls(**{name: fields.get(name) for name in cls._fields if name != "lost"})  # type: ignore[arg-type]
+
+    def document(self) -> JSON:
+        """Return it as JSON, as ``schemas/fleet.json`` describes."""
+        asked = {} if self.asked is None else {"asked": iso(self.asked)}
+        return {
+            "host": self.host,
+            "pid": self.pid,
+            "role": self.role,
+            "commit": self.commit,
+            "started": iso(self.started),
+            "seen": iso(self.seen),
+            **asked,
+            "state": self.state,
+            "failing": dict(self.failing),
+        }
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+class Fleet(NamedTuple):
+    """All processes that are known.
+
+    members: in the order of role, host and process id; the lost ones too.
+    error: why only this process is there, in words that are safe to show; None where all are.
+    """
+
+    members: tuple[Member, ...]
+    error: str | None = None
+
+    @property
+    def at_work(self) -> tuple[Member, ...]:
+        """Return those that are not lost."""
+        return tuple(member for member in self.members if not member.lost)
+
+    @property
+    def roles(self) -> dict[str, dict[str, int]]:
+        """Return role -> state -> how many processes."""
+        counts: dict[str, Counter[str]] = {}
+        for member in self.members:
+            counts.setdefault(member.role, Counter())[member.state] += 1
+        return {role: dict(states) for role, states in counts.items()}
+
+    @property
+    def commits(self) -> dict[str, int]:
+        """Return commit -> how many processes at work run it."""
+        return dict(Counter(member.commit for member in self.at_work if member.commit is not None).most_common())
+
+    @property
+    def checks(self) -> dict[str, dict[str, int]]:
+        """Return ``resource/name`` -> state -> how many processes at work see it so."""
+        counts: dict[str, Counter[str]] = {}
+        for member in self.at_work:
+            for check, state in member.checks.items():
+                counts.setdefault(check, Counter())[state] += 1
+        return {check: dict(states) for check, states in sorted(counts.items())}
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return a sentence for each thing that is not well: failing checks, lost members, several commits at work."""
+        sentences = []
+        for role in self.roles:
+            among = [member for member in self.at_work if member.role == role]
+            for check in sorted({check for member in among for check in member.failing}):
+                failing = [member for member in among if check in member.failing]
+                processes = f"{role} process" if len(among) == 1 else f"{role} processes"
+                reasons = sorted({member.failing[check] for member in failing})
+                where = f"{len(failing)} of {len(among)} {processes} ({named(failing)})"
+                sentences.append(f"{check} fails in {where}: {'; '.join(reasons[:MAX_NAMED])}")
+        if lost := [member for member in self.members if member.lost]:
+            silent = in_words(time.time() - max(member.seen for member in lost))
+            sentences.append(f"{len(lost)} lost, last heard {silent} ago: {named(lost)}")
+        if len(self.commits) > 1:
+            runs = [
+                f"{commit[:12]} on {named([member for member in self.at_work if member.commit == commit])}"
+                for commit in self.commits
+            ]
+            sentences.append(f"{len(runs)} commits at work: {'; '.join(runs[:MAX_NAMED])}")
+        return sentences
+
+    def document(self, details: bool) -> dict[str, JSON]:
+        """Return what ``/status/api/fleet`` answers; ``details`` is True for an authorized caller."""
+        counts: dict[str, Any] = {"roles": self.roles, **({} if self.error is None else {"error": self.error})}
+        if not details:
+            return counts
+        members = [member.document() for member in self.members]
+        checks = {"commits": self.commits, "checks": self.checks}
+        return {"members": members, **checks, "warnings": list(self.warnings), **counts}
+
+
+def named(members: list[Member]) -> str:
+    """Return the names of the first few, and how many there are besides."""
+    names = [member.name for member in members[:MAX_NAMED]]
+    more = len(members) - len(names)
+    return ", ".join([*names, *([f"and {more} more"] if more else [])])
+
+
+class Reporter:
+    """What one process reports, and the thread that does so.
+
+    period: seconds between two reports.
+    hangs_after: seconds after which the log says that the store does not answer.
+    replace_after, limit: seconds after which a report that hangs is left behind, and how many may be.
+    goodbye_seconds: how long a process that ends waits until the store knows.
+    """
+
+    period = 10.0
+    hangs_after = 5.0
+    replace_after = 30.0
+    limit = 3
+    goodbye_seconds = 1.0
+
+    def __init__(self) -> None:
+        self.id, self.pid = uuid4().hex, os.getpid()
+        self.role: str | None = None
+        self.started = time.time()
+        #: The last judged result of each check.
+        self.results: dict[tuple[str, str], Result] = {}
+        self.lock = threading.Lock()
+        #: Done when the thread has ended; None before there is one.
+        self.ended: Future[None] | None = None
+        self.ending = threading.Event()
+        self.hangs = False
+        self.left_behind: list[Future[None]] = []
+        #: Member -> when it was heard of, as of the last view.
+        self.heard: dict[str, Heard] = {}
+        self._commit: str | None = None
+
+    def join(self, role: str) -> None:
+        """Have this process report itself from now on.
+
+        The first role counts, but a loop's name more than ``serve``, and those of Celery more than any.
+        Under Django's test runner and with ``STATUS_SYNCHRONOUS`` there is no thread.
+        """
+        if self.role is None or (self.role == SERVE and role != WEB) or (role in ROLES and self.role not in ROLES):
+            self.role = role
+        if self.ended is not None or conf.store is None or conf.synchronous or is_testing():
+            return
+        with self.lock, suppress(RuntimeError):  # no thread can be had: the next question tries again
+            if self.ended is None:
+                self.ended = start_call(self.run, "status-fleet")
+                run_at_exit(self.end)
+
+    def run(self) -> None:
+        """Report again and again until the process ends, and then say goodbye."""
+        while not self.ending.is_set():
+            call_safely(self.report_or_leave_behind)
+            self.ending.wait(self.period)
+        store = Store.configured()
+        if store is not None and not self.hangs:
+            with suppress(StoreFailed):  # it is lost soon
+                self.say_goodbye(store)
+
+    def end(self) -> None:
+        """Say goodbye, and wait a moment until that is said."""
+        if self.pid != os.getpid():
+            return  # a fork, which has inherited what is to be done at exit
+        self.ending.set()
+        if self.ended is not None and not self.hangs:
+            wait(self.ended, self.goodbye_seconds)
+
+    def report_or_leave_behind(self) -> None:
+        """Report in a thread of its own, and go on without it where the store hangs for long."""
+        store = Store.configured()
+        self.left_behind = [one for one in self.left_behind if not one.done()]
+        if store is None or len(self.left_behind) >= self.limit:
+            return
+        try:
+            report = start_call(partial(self.report, store), "status-fleet-report")
+        except RuntimeError:  # no thread can be had
+            return
+        if not wait(report, self.hangs_after):
+            self.hangs = True
+            log_once(f'{store.setting} "{store.alias}" does not answer; this process is lost to the fleet meanwhile.')
+            if not wait(report, self.replace_after - self.hangs_after):
+                self.left_behind.append(report)
+                return
+        self.hangs = False
+        if (error := report.exception()) is not None:
+            log_once(f"{error}; this process is lost to the fleet meanwhile.", error)
+
+    def report(self, store: Store) -> None:
+        """Write the member, and its name into the index unless it is there. Raises ``StoreFailed``.
+
+        Two members may read and write the same part of the index at once, and one of them is then missing in it. It
+        finds that out with its next report. Who was in it before is in what both of them write.
+        """
+        shard = shard_of(self.id)
+        with native_thread() as call:
+            noted = noted_in(store.read([shard], call).get(shard))
+            news: dict[str, JSON] = {member_key(self.id): self.member()._asdict()}
+            now = time.time()
+            if now - noted.get(self.id, -math.inf) > NOTE_EVERY:
+                noted = {name: at for name, at in noted.items() if now - at < FORGOTTEN_AFTER + NOTE_EVERY}
+                noted[self.id] = round(now)
+                newest = sorted(noted, key=lambda name: noted[name])[-MAX_NOTED:]
+                news[shard] = {name: noted[name] for name in newest}
+            call(store.write, news, FORGOTTEN_AFTER)
+
+    def say_goodbye(self, store: Store) -> None:
+        """Take the member out of the index and the store. Raises ``StoreFailed``."""
+        shard = shard_of(self.id)
+        with native_thread() as call:
+            noted = noted_in(store.read([shard], call).get(shard))
+            if noted.pop(self.id, None) is not None:
+                call(store.write, {shard: noted}, FORGOTTEN_AFTER)
+            call(store.delete, [member_key(self.id)])
+
+    def member(self) -> Member:
+        """Return this process as it is now."""
+        results = {
+            one_line(f"{resource}/{name}"): result
+            for (resource, name), result in list(self.results.items())
+            if name in registry.get(resource, {})
+        }
+        failing = {check: result for check, result in results.items() if result.state == "fail"}
+        return Member(
+            host=socket.gethostname(),
+            pid=self.pid,
+            role=self.role or WEB,
+            commit=self.commit(),
+            started=self.started,
+            seen=time.time(),
+            asked=max((result.started_at for result in results.values()), default=None),
+            checks={check: results[check].state for check in [*failing, *results][:MAX_CHECKS]},
+            failing={check: one_line(failing[check].summary) for check in list(failing)[:MAX_REASONS]},
+            period=self.period,
+        )
+
+    def commit(self) -> str | None:
+        """Return the commit that this process runs, as far as files tell or ``stats/code`` has asked git."""
+        if self._commit is None:
+            with suppress(Exception):  # stats/code tells what is wrong
+                head = running_code(os.path.abspath(conf.project_path), False).head
+                self._commit = None if head is None else head.commit
+        return self._commit
+
+
+reporters = PerProcess(Reporter)
+
+
+def join(role: str) -> None:
+    """Have this process report itself, see ``Reporter.join``. Costs microseconds, and raises nothing."""
+    reporters.get().join(role)
+
+
+def observe(check: Check, result: Result) -> None:
+    """Remember the last answer of a check; an observer of the engine."""
+    if result.state in STATES and not registry.is_preset(check.resource):
+        reporters.get().results[check.resource, check.name] = result
+
+
+def fleet() -> Fleet:
+    """Return all processes that are known. Waits two seconds at most for the store, and raises nothing.
+
+    Without a store, and where it does not answer, this process is there alone. One that only looks, as a command does,
+    is no member.
+    """
+    reporter, store = reporters.get(), Store.configured()
+    own = {} if reporter.role is None else {reporter.id: reporter.member()}
+    if store is None:
+        return Fleet(tuple(own.values()), None if own else NO_STORE)
+    silent = f'{store.setting} "{store.alias}" did not answer within {reads.timeout:g} s'
+    default: tuple[dict[str, Member], str | None] = ({}, silent)
+    found, error = read_members(store) if conf.synchronous else reads.call(partial(read_members, store), default)
+    members = {**found, **own}.values()
+    return Fleet(tuple(sorted(members, key=lambda member: (member.role, member.host, member.pid))), error)
+
+
+def read_members(store: Store) -> tuple[dict[str, Member], str | None]:
+    """Return the members by their ids; none where the store cannot be used, and why that is."""
+    members: dict[str, Member] = {}
+    reporter = reporters.get()
+    heard: dict[str, Heard] = {}
+    try:
+        with native_thread() as call:
+            parts = store.read(SHARD_KEYS, call)
+            ids = list({name: None for part in parts.values() for name in noted_in(part)})
+            for start in range(0, len(ids), CHUNK):
+                keys = {member_key(name): name for name in ids[start : start + CHUNK]}
+                for key, value in store.read(keys, call).items():
+                    member, name = Member.of(value), keys[key]
+                    if member is not None:
+                        heard[name] = Heard.of(member, reporter.heard.get(name))
+                        silent = time.monotonic() - heard[name].at
+                        members[name] = member._replace(lost=silent > LOST_AFTER * member.period)
+    except StoreFailed as error:
+        return {}, str(error)
+    reporter.heard = heard
+    return members, None
+
+
+class Heard(NamedTuple):
+    """When a member was heard of, as far as this process has seen.
+
+    seen: by the clock of the member. at: by the monotonic clock of this process.
+    """
+
+    seen: float
+    at: float
+
+    @classmethod
+    def of(cls, member: Member, before: Heard | None) -> Heard:
+        """Return when it was: once it has been looked at before, the clocks of two hosts may differ by anything."""
+        if before is not None and before.seen == member.seen:
+            return before
+        may_differ = 0.0 if member.host == socket.gethostname() else CLOCKS_DIFFER
+        return cls(member.seen, time.monotonic() - max(0.0, time.time() - member.seen - may_differ))
+
+
+def member_key(name: str) -> str:
+    """Return the key under which a member reports."""
+    return key_of("member", name)
+
+
+def shard_of(name: str) -> str:
+    """Return the key of the part of the index that names a member; the ids of members are random."""
+    return SHARD_KEYS[int(name, 16) % SHARDS]
+
+
+def noted_in(value: JSON) -> dict[str, float]:
+    """Return which members a part of the index names, and since when; none for a value of another shape."""
+    noted = value if isinstance(value, dict) else {}
+    return {name: at for name, at in noted.items() if isinstance(at, (int, float))}
+
+
+SHARD_KEYS = [key_of("members", str(number)) for number in range(SHARDS)]
