@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import Any
 from unittest import mock
 
+from celery import signals
+from django.apps import apps
 from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
-from django.test import SimpleTestCase, override_settings
+from django.core.management import CommandError, call_command
+from django.test import LiveServerTestCase, SimpleTestCase, override_settings
 from django.urls import include, path, reverse
 
 from status import fleet, logs, loops, touch
+from status.cli.output import fleet_text
 from status.engine import engine
 from status.fleet import CLOCKS_DIFFER, SERVE, SHARD_KEYS, Reporter, member_key, reporters, shard_of
 from status.providers import Answer, Unavailable
 from status.store import Store, encode
 from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
+from tests.commandline import ask, bare, command
 from tests.components import eventually
 from tests.test_schemas import validate
 
@@ -208,6 +214,68 @@ class ViewTests(FleetTestCase):
             self.assertEqual(response.status_code, 406)
             self.assertEqual(response.json()["formats"], ["json", "openmetrics", "prometheus"])
         self.assertEqual(self.client.get(ADDRESS, HTTP_ACCEPT="text/plain")["Content-Type"], "application/json")
+
+
+class CommandTests(FleetTestCase, LiveServerTestCase):
+    def test_it_shows_the_members_and_what_is_not_well(self):
+        self.other(commit=OLD, started=0)
+        self.other("worker", commit=NEW, checks={"health/stock": "fail"}, failing={"health/stock": "closed"})
+        asked = ask("fleet")
+        rows = [line.split("  ") for line in asked.out.splitlines()]
+        self.assertEqual(asked.code, 0)
+        self.assertEqual([field.strip() for field in rows[0] if field], ["role", "process", "state", "commit", "heard"])
+        self.assertRegex(asked.out, r"\nweb +other:0 +unknown +000000000000 +20\d\d-.*Z\n")
+        self.assertIn("\nwarning: health/stock fails in 1 of 1 worker process (other:1): closed\n", asked.out)
+        self.assertIn("\nwarning: 2 commits at work: ", asked.out)
+        document = json.loads(ask("fleet", "-f", "json").out)
+        validate("fleet", document)
+        self.assertEqual(len(document["members"]), 2)  # a command is none
+
+    def test_quiet_prints_what_is_not_well_alone(self):
+        self.other()
+        self.assertEqual(ask("fleet", "-q"), (0, "", ""))
+        self.other(commit=NEW)
+        self.assertIn("2 commits", ask("fleet", "-q").out)
+
+    def test_a_server_is_asked(self):
+        self.other("worker")
+        url = f"{self.live_server_url}/status/"
+        self.assertRegex(ask("fleet", "--url", url, "--token", TOKEN).out, r"\nworker +other:0 +unknown")
+        strangers = ask("fleet", "--url", url)
+        self.assertRegex(strangers.out, r"^role +state +processes\nweb +unknown +1\nworker +unknown +1\n$")
+        with backend("Dead"):
+            out = ask("fleet", "--url", url, "--token", TOKEN).out
+        self.assertRegex(out, r'\nweb .*\nerror: STATUS_STORE "default" cannot be used \(ConnectionError\)\n$')
+        with override_settings(STATUS_PUBLIC=()):
+            self.assertEqual(ask("fleet", "--url", url).code, 2)
+        with override_settings(STATUS_PROVIDERS={"fleet": [("ships", dict)]}):
+            self.assertEqual(ask("fleet", "--url", url).code, 2)
+
+    def test_answers_of_any_server_are_shown(self):
+        garbled = {"members": [3, {"host": "a\nb"}], "roles": {"a": 3, "b": {"c": [1]}}, "warnings": 3}
+        self.assertIn("a_b:None", fleet_text(garbled))
+        self.assertRegex(fleet_text({**garbled, "members": {}}), r"b +c +\[1\]\n$")
+        self.assertEqual(fleet_text({"roles": 1}), "role  state  processes\n")
+
+    def test_what_cannot_be_asked(self):
+        for words, reason in (
+            (("fleet", "web"), "fleet takes no name"),
+            (("fleet", "-e"), "--error-on-fail does not go with fleet"),
+        ):
+            asked = ask(*words)
+            self.assertEqual(asked.code, 2)
+            self.assertIn(reason, asked.err)
+        with self.assertRaisesMessage(CommandError, "fleet prints human or json"):
+            call_command("status", "fleet", format="yaml")
+        with override_settings(STATUS_STORE=None):
+            asked = ask("fleet")
+        self.assertEqual(asked.code, 2)
+        self.assertIn("STATUS_STORE is not set", asked.err)
+        with backend("Dead"):
+            asked = ask("fleet")
+        self.assertEqual(asked.code, 1)
+        self.assertIn("cannot be used (ConnectionError)", asked.err)
+        self.assertIn("needs the settings of a Django project", command("fleet", env=bare()).err)
 
 
 class LostTests(FleetTestCase):
@@ -473,9 +541,20 @@ class RoleTests(FleetTestCase):
         touch("orders")
         self.assertEqual(self.role(), "web")
 
-    def test_a_celery_process_is_known_by_its_own(self):
+    def test_celery_processes_join_by_their_signals(self):
+        """tests/test_fleet_faults.py has real ones."""
+        listening = (signals.worker_init, signals.worker_ready, signals.beat_init, signals.beat_embedded_init)
+        for signal in listening:
+            self.addCleanup(signal.disconnect, dispatch_uid="status")
+        apps.get_app_config("status").ready()
         touch("orders")
-        fleet.join("worker")
-        fleet.join("beat")
+        signals.worker_init.send(self)
+        self.assertEqual(self.role(), "orders")
+        signals.worker_ready.send(self)
+        self.assertEqual(self.role(), "worker")
+        signals.beat_embedded_init.send(self)
         self.get("/status/api/health")
         self.assertEqual(self.role(), "worker")
+        self.forget()
+        signals.beat_init.send(self)
+        self.assertEqual(self.role(), "beat")

@@ -114,7 +114,7 @@ class CeleryTests(ServeTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        for signal in (signals.worker_init, signals.beat_init, signals.beat_embedded_init):
+        for signal in (signals.worker_init, signals.worker_ready, signals.beat_init, signals.beat_embedded_init):
             self.addCleanup(signal.disconnect, dispatch_uid="status")
 
     def test_workers_and_beat_answer_where_the_setting_says(self):

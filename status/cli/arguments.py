@@ -20,6 +20,7 @@ VERBS = {
     "wait": "wait until a resource or provider is healthy, for start scripts",
     "snippet": "print configuration for other tools, with the addresses of this project",
     "beat": "tell that a job has run, for cron and shell scripts",
+    "fleet": "show all processes of the project that report themselves",
     "drain": "have ready answer 503 on this host, before it is stopped, or no more",
 }
 #: What there is a snippet for, and what that is.
@@ -243,6 +244,9 @@ def add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
         group.add_argument("-e", "--error-on-fail", help="exit 1 if something judged fails", **flag)
         group.add_argument("--watch", type=seconds, metavar="SECONDS", help="ask again and again until interrupted")
         group.add_argument("--list", help="show providers and their addresses; runs none of them", **flag)
+    if set(verbs) == {"fleet"}:
+        group = parser.add_argument_group("answer")
+        group.add_argument("-f", "--format", choices=(HUMAN, "json"), metavar="FORMAT", help=f"{HUMAN}, json")
     if "wait" in verbs:
         group = parser.add_argument_group("wait")
         text = "give up after this time (60)"

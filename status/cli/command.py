@@ -15,7 +15,7 @@ from time import monotonic, sleep, strftime
 from typing import NoReturn, TextIO
 
 from status.cli.arguments import HUMAN, CannotAsk, Options, help_text, parse_arguments
-from status.cli.output import CLEAR_LINE, CLEAR_SCREEN, Terminal, human_text
+from status.cli.output import CLEAR_LINE, CLEAR_SCREEN, Terminal, fleet_text, human_text
 from status.cli.settings import apply_settings
 from status.cli.snippets import listed_snippets, snippet
 from status.cli.target import Instance, Local, Target
@@ -92,6 +92,9 @@ def run(options: Options, terminal: Terminal) -> int:
             raise CannotAsk("beat takes a name of STATUS_HEARTBEATS")
         target.beat(options.name, options)
         terminal.write("" if options.quiet else f"{options.name}: heard")
+        return 0
+    if options.verb == "fleet":
+        terminal.write(_fleet(target, options))
         return 0
     if options.list:
         terminal.write(_listed(target, options))
@@ -237,6 +240,18 @@ class Wait:
             raise CannotAsk(f"nothing of {self.name} is judged, so that it never becomes healthy")
         healthy = not report.failing and not any(result.running for result in report.results)
         return None if healthy else summary(report), report
+
+
+def _fleet(target: Target, options: Options) -> str:
+    """Return what is to be printed of the fleet. Raises CannotAsk."""
+    if options.name is not None:
+        raise CannotAsk("fleet takes no name")
+    if options.format not in (HUMAN, "json"):
+        raise CannotAsk(f"fleet prints {HUMAN} or json; its metrics are at /status/api/fleet?format=prometheus")
+    document = target.fleet(options)
+    if options.quiet and not document.get("warnings") and "error" not in document:
+        return ""
+    return json.dumps(document) if options.format == "json" else fleet_text(document)
 
 
 def _listed(target: Target, options: Options) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import NamedTuple, TextIO
@@ -129,6 +129,31 @@ def human_text(report: Report, colour: bool = False, only_trouble: bool = False)
         word, code = MARKS[overall(report)]
         mark = f"\x1b[{code}m{word}\x1b[0m" if colour else word
         lines.append(f"{mark}: {summary(report)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def fleet_text(document: Mapping[str, JSON]) -> str:
+    """Return what ``/status/api/fleet`` answers as aligned lines for people: the members, or their numbers by role.
+
+    It may come from any server.
+    """
+    rows = [["role", "process", "state", "commit", "heard"]]
+    members, roles, warnings = (document.get(name) for name in ("members", "roles", "warnings"))
+    for member in members if isinstance(members, list) else ():
+        told = member if isinstance(member, dict) else {}
+        process = f"{told.get('host')}:{told.get('pid')}"
+        commit = str(told.get("commit") or "unknown")[:12]
+        fields = (told.get("role"), process, told.get("state"), commit, told.get("seen"))
+        rows.append([one_line(str(field)) for field in fields])
+    if len(rows) == 1:
+        rows = [["role", "state", "processes"]]
+        for role, states in roles.items() if isinstance(roles, dict) else ():
+            for state, number in states.items() if isinstance(states, dict) else ():
+                rows.append([one_line(role), one_line(state), one_line(str(number))])
+    widths = [min(MAX_NAME_WIDTH, max(map(len, column))) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(f"{field:<{width}}" for field, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += [f"warning: {one_line(str(text))}" for text in (warnings if isinstance(warnings, list) else ())]
+    lines += [f"error: {one_line(str(document['error']))}"] if "error" in document else []
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -20,6 +20,7 @@ from status.entries import Check
 from status.formats import FORMATS, Format
 from status.registry import PRESETS, Selection, UnknownName, registry
 from status.report import Report, Result
+from status.serialization import JSON
 
 if TYPE_CHECKING:
     from status.cli.client import ServerResponse
@@ -79,6 +80,18 @@ class Local:
             raise no_such("heartbeat", name, error.known) from error
         except StoreFailed as error:
             raise CannotAsk(f"the heartbeat is lost: {error}", down=conf.store is not None) from error
+
+    def fleet(self, options: Options) -> dict[str, JSON]:
+        """Return what the processes of this project report. Raises CannotAsk where nobody can tell."""
+        if not conf.in_django:
+            raise CannotAsk("fleet needs the settings of a Django project, or --url")
+        # Late: a standalone answer is given without Django, whose import takes far longer.
+        from status.fleet import fleet
+
+        found = fleet()
+        if found.error is not None:
+            raise CannotAsk(found.error, down=conf.store is not None)
+        return found.document(True)
 
     def _select(self, name: str | None, check: Collection[str] = (), skip: Collection[str] = ()) -> Selection:
         try:
@@ -166,6 +179,15 @@ class Instance:
             raise CannotAsk(f"{self.url}: {lost}", down=True)
         if response.status != 204:
             raise self._refusal(response)
+
+    def fleet(self, options: Options) -> dict[str, JSON]:
+        """Return what the instance answers about the fleet, as far as the caller may see it. Raises CannotAsk."""
+        self._deadline = monotonic() + self.timeout
+        response = self._send("GET", path_of("fleet"))
+        document = response.json() if response.status == 200 else None
+        if document is None or not isinstance(document.get("roles"), dict):
+            raise self._refusal(response)
+        return document
 
     def _send(self, method: str, target: str) -> ServerResponse:
         # Late: http.client and ssl take as long to import as all that a command without --url needs.
