@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
+from secrets import token_hex
+from types import MappingProxyType
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 from status.conf import ROLES, conf
 from status.entries import Check
@@ -29,7 +30,7 @@ from status.registry import registry
 from status.report import MAX_NAMED, Result, iso, one_line
 from status.serialization import JSON
 from status.store import Store, StoreFailed, key_of
-from status.threads import PerProcess, is_testing, native_thread, start_call, wait
+from status.threads import PerProcess, call_natively, is_testing, start_call, wait
 
 #: Seconds after which a member is forgotten that is not heard of any more.
 FORGOTTEN_AFTER = 24 * 3600.0
@@ -37,13 +38,11 @@ FORGOTTEN_AFTER = 24 * 3600.0
 LOST_AFTER = 3
 #: Parts of the index. A cache has no lists, and looking through all keys would stop a Redis server: each part is one
 #: value that names its members, and a view reads all parts at once.
-SHARDS = 64
-#: Members that one part names, the newest. A service that restarts all the time leaves many behind.
-MAX_NOTED = 500
+SHARDS = 16
+#: Members that one part names, the newest: what fits into a value. Processes that are killed all the time leave many.
+MAX_NOTED = 2_000
 #: Seconds after which a member notes itself in the index again.
 NOTE_EVERY = 3600.0
-#: Values that are read at a time: databases limit how many a query may name.
-CHUNK = 500
 #: Checks of a member that are reported, and of those that fail, how many with the reason.
 MAX_CHECKS, MAX_REASONS = 500, 100
 #: States of checks that are counted, the worst first.
@@ -215,6 +214,7 @@ class Reporter:
     hangs_after: seconds after which the log says that the store does not answer.
     replace_after, limit: seconds after which a report that hangs is left behind, and how many may be.
     goodbye_seconds: how long a process that ends waits until the store knows.
+    look_every: seconds for which the view of the others is reused: whoever asks all the time makes nobody wait.
     """
 
     period = 10.0
@@ -222,9 +222,10 @@ class Reporter:
     replace_after = 30.0
     limit = 3
     goodbye_seconds = 1.0
+    look_every = 1.0
 
     def __init__(self) -> None:
-        self.id, self.pid = uuid4().hex, os.getpid()
+        self.id, self.pid = token_hex(8), os.getpid()
         self.role: str | None = None
         self.started = time.time()
         #: The last judged result of each check.
@@ -235,8 +236,8 @@ class Reporter:
         self.ending = threading.Event()
         self.hangs = False
         self.left_behind: list[Future[None]] = []
-        #: Member -> when it was heard of, as of the last view.
-        self.heard: dict[str, Heard] = {}
+        #: What the last look into the store found.
+        self.looked: Looked | None = None
         self._commit: str | None = None
 
     def join(self, role: str) -> None:
@@ -298,26 +299,31 @@ class Reporter:
         Two members may read and write the same part of the index at once, and one of them is then missing in it. It
         finds that out with its next report. Who was in it before is in what both of them write.
         """
-        shard = shard_of(self.id)
-        with native_thread() as call:
-            noted = noted_in(store.read([shard], call).get(shard))
-            news: dict[str, JSON] = {member_key(self.id): self.member()._asdict()}
-            now = time.time()
+        call_natively(partial(self._write, store, self.member()._asdict()))
+
+    def _write(self, store: Store, told: JSON) -> None:
+        shard, now = shard_of(self.id), time.time()
+        news = {member_key(self.id): told}
+        with store.open() as opened:
+            noted = noted_in(opened.read([shard]).get(shard))
             if now - noted.get(self.id, -math.inf) > NOTE_EVERY:
                 noted = {name: at for name, at in noted.items() if now - at < FORGOTTEN_AFTER + NOTE_EVERY}
                 noted[self.id] = round(now)
                 newest = sorted(noted, key=lambda name: noted[name])[-MAX_NOTED:]
                 news[shard] = {name: noted[name] for name in newest}
-            call(store.write, news, FORGOTTEN_AFTER)
+            opened.write(news, FORGOTTEN_AFTER)
 
     def say_goodbye(self, store: Store) -> None:
         """Take the member out of the index and the store. Raises ``StoreFailed``."""
+        call_natively(partial(self._delete, store))
+
+    def _delete(self, store: Store) -> None:
         shard = shard_of(self.id)
-        with native_thread() as call:
-            noted = noted_in(store.read([shard], call).get(shard))
+        with store.open() as opened:
+            noted = noted_in(opened.read([shard]).get(shard))
             if noted.pop(self.id, None) is not None:
-                call(store.write, {shard: noted}, FORGOTTEN_AFTER)
-            call(store.delete, [member_key(self.id)])
+                opened.write({shard: dict(noted)}, FORGOTTEN_AFTER)
+            opened.delete([member_key(self.id)])
 
     def member(self) -> Member:
         """Return this process as it is now."""
@@ -373,34 +379,58 @@ def fleet() -> Fleet:
     own = {} if reporter.role is None else {reporter.id: reporter.member()}
     if store is None:
         return Fleet(tuple(own.values()), None if own else NO_STORE)
-    silent = f'{store.setting} "{store.alias}" did not answer within {reads.timeout:g} s'
-    default: tuple[dict[str, Member], str | None] = ({}, silent)
-    found, error = read_members(store) if conf.synchronous else reads.call(partial(read_members, store), default)
-    members = {**found, **own}.values()
-    return Fleet(tuple(sorted(members, key=lambda member: (member.role, member.host, member.pid))), error)
+    looked = reporter.looked
+    if looked is None or looked.store != store or time.monotonic() - looked.at >= reporter.look_every:
+        silent = Looked(store, f'{store.setting} "{store.alias}" did not answer within {reads.timeout:g} s')
+        looked = look(store) if conf.synchronous else reads.call(partial(look, store), silent)
+    members = {**looked.members, **own}.values()
+    return Fleet(tuple(sorted(members, key=lambda member: (member.role, member.host, member.pid))), looked.error)
 
 
-def read_members(store: Store) -> tuple[dict[str, Member], str | None]:
-    """Return the members by their ids; none where the store cannot be used, and why that is."""
-    members: dict[str, Member] = {}
+class Looked(NamedTuple):
+    """What a look into the store found.
+
+    error: why it found nothing; None where it did.
+    at: when (monotonic).
+    members: by their ids.
+    heard: when each was heard of.
+    """
+
+    store: Store
+    error: str | None = None
+    at: float = -math.inf
+    members: Mapping[str, Member] = MappingProxyType({})
+    heard: Mapping[str, Heard] = MappingProxyType({})
+
+
+def look(store: Store) -> Looked:
+    """Look into the store, and remember for a moment what was found."""
     reporter = reporters.get()
+    before = {} if reporter.looked is None else reporter.looked.heard
+    members: dict[str, Member] = {}
     heard: dict[str, Heard] = {}
     try:
-        with native_thread() as call:
-            parts = store.read(SHARD_KEYS, call)
-            ids = list({name: None for part in parts.values() for name in noted_in(part)})
-            for start in range(0, len(ids), CHUNK):
-                keys = {member_key(name): name for name in ids[start : start + CHUNK]}
-                for key, value in store.read(keys, call).items():
-                    member, name = Member.of(value), keys[key]
-                    if member is not None:
-                        heard[name] = Heard.of(member, reporter.heard.get(name))
-                        silent = time.monotonic() - heard[name].at
-                        members[name] = member._replace(lost=silent > LOST_AFTER * member.period)
-    except StoreFailed as error:
-        return {}, str(error)
-    reporter.heard = heard
-    return members, None
+        names, texts = call_natively(partial(_member_texts, store))
+        values = store.decoded(texts)
+    except StoreFailed as failure:
+        reporter.looked = Looked(store, str(failure), time.monotonic(), heard=before)
+        return reporter.looked
+    for key, value in values.items():
+        member, name = Member.of(value), names[key]
+        if member is not None:
+            heard[name] = Heard.of(member, before.get(name))
+            silent = time.monotonic() - heard[name].at
+            members[name] = member._replace(lost=silent > LOST_AFTER * member.period)
+    reporter.looked = Looked(store, None, time.monotonic(), members, heard)
+    return reporter.looked
+
+
+def _member_texts(store: Store) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the ids of the members by their keys, and what is kept under these."""
+    with store.open() as opened:
+        parts = opened.read(SHARD_KEYS)
+        names = {member_key(name): name for part in parts.values() for name in noted_in(part)}
+        return names, opened.texts(names)
 
 
 class Heard(NamedTuple):

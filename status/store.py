@@ -26,10 +26,11 @@ from status.conf import conf
 from status.exceptions import StatusError
 from status.logs import log_once
 from status.serialization import JSON
-from status.threads import Call, call_here
 
 #: Characters of a value. Longer ones are not read.
 MAX_CHARACTERS = 100_000
+#: Values that are read at a time: databases limit how many a query may name.
+CHUNK = 500
 #: Seconds to wait before what was written is read again: replicas lag behind.
 PAUSES = (0.0, 0.05, 0.2)
 #: What a cache raises that finds something else than it has written itself; connections raise other errors.
@@ -63,33 +64,30 @@ class Store(NamedTuple):
         """Return the store that ``STATUS_STORE`` names."""
         return None if conf.store is None else cls("STATUS_STORE", conf.store)
 
-    def read(self, keys: Iterable[str], call: Call = call_here) -> dict[str, JSON]:
-        """Return the values that there are, by their keys. Raises ``StoreFailed``.
-
-        call: waits for the cache in its own thread, where nothing is logged.
-        """
-        values: dict[str, JSON] = {}
-        with self._failures():
-            for key, text in call(self._texts, list(keys)).items():
-                try:
-                    values[key] = decode(key, text)
-                except BadSignature as error:
-                    what = f'{self.setting} "{self.alias}" holds values that are not from this app and SECRET_KEY'
-                    log_once(f"{what}; they are ignored.", error)
-        return values
+    def read(self, keys: Iterable[str]) -> dict[str, JSON]:
+        """Return the values that there are, by their keys. Raises ``StoreFailed``."""
+        with self.open() as opened:
+            return self.decoded(opened.texts(keys))
 
     def write(self, values: Mapping[str, JSON], seconds: float | None = None) -> None:
         """Write the values, for so many seconds or without a limit. Raises ``StoreFailed``.
 
         Some caches say nothing where they cannot write.
         """
-        with self._cache() as cache:
-            cache.set_many({key: encode(key, value) for key, value in values.items()}, seconds)
+        with self.open() as opened:
+            opened.write(values, seconds)
 
-    def delete(self, keys: Iterable[str]) -> None:
-        """Delete the values, where they are there. Raises ``StoreFailed``."""
-        with self._cache() as cache:
-            cache.delete_many(list(keys))
+    def decoded(self, texts: Mapping[str, Any]) -> dict[str, JSON]:
+        """Return the values in texts of the store, by their keys. What is not of this app is logged, and left out."""
+        values: dict[str, JSON] = {}
+        with self._failures():
+            for key, text in texts.items():
+                try:
+                    values[key] = decode(key, text)
+                except BadSignature as error:
+                    what = f'{self.setting} "{self.alias}" holds values that are not from this app and SECRET_KEY'
+                    log_once(f"{what}; they are ignored.", error)
+        return values
 
     def keep(self, values: Mapping[str, JSON]) -> None:
         """Write the values without a limit in time, and look whether they are there. Raises ``StoreFailed`` if not.
@@ -107,9 +105,11 @@ class Store(NamedTuple):
                     return
         raise StoreFailed(f'{self.setting} "{self.alias}" does not keep what is written to it')
 
-    def _texts(self, keys: list[str]) -> dict[str, Any]:
+    @contextmanager
+    def open(self) -> Iterator[OpenStore]:
+        """Give the store for several reads and writes with one client. The block raises ``StoreFailed``."""
         with self._cache() as cache:
-            return _get_many(cache, keys)
+            yield OpenStore(cache)
 
     @contextmanager
     def _cache(self) -> Iterator[BaseCache]:
@@ -132,6 +132,39 @@ class Store(NamedTuple):
             raise
         except Exception as error:  # of any client library
             raise StoreFailed(f'{self.setting} "{self.alias}" cannot be used ({type(error).__name__})') from error
+
+
+class OpenStore(NamedTuple):
+    """A store whose client is there for the moment, in this thread. It logs nothing, and raises what that does."""
+
+    cache: BaseCache
+
+    def texts(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Return what there is, by the keys, in as many questions as there are ``CHUNK`` of them."""
+        wanted, found = list(keys), dict[str, Any]()
+        for start in range(0, len(wanted), CHUNK):
+            found |= _get_many(self.cache, wanted[start : start + CHUNK])
+        return found
+
+    def read(self, keys: Iterable[str]) -> dict[str, JSON]:
+        """Return the values that there are, by their keys. What is not of this app is left out."""
+        values: dict[str, JSON] = {}
+        for key, text in self.texts(keys).items():
+            with suppress(BadSignature):
+                values[key] = decode(key, text)
+        return values
+
+    def write(self, values: Mapping[str, JSON], seconds: float | None = None) -> None:
+        """Write the values, for so many seconds or without a limit."""
+        texts = {key: encode(key, value) for key, value in values.items()}
+        if len(texts) == 1:  # one command, where Django's Redis cache sends five for many
+            self.cache.set(*texts.popitem(), seconds)
+        else:
+            self.cache.set_many(texts, seconds)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete the values, where they are there."""
+        self.cache.delete_many(list(keys))
 
 
 def close_cache(cache: BaseCache) -> None:

@@ -43,6 +43,7 @@ class FleetFaultsTestCase(DatabasesTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.enter(mock.patch.dict(logs._logged_at, clear=True))
+        self.enter(mock.patch.object(Reporter, "look_every", 0.0))
 
     def use_store(self, backend: str, location: Any) -> None:
         self.cache = {"BACKEND": f"{BACKENDS}.{backend}", "LOCATION": location}
@@ -227,8 +228,9 @@ class StoreFaults(FleetFaultsTestCase):
 
     def reported(self) -> bool:
         """Whether the store has a member that reports."""
-        members, error = start_call(partial(fleet.read_members, STORE), "reader").result(20)
-        return error is None and reporters.get().id in members and not members[reporters.get().id].lost
+        looked = start_call(partial(fleet.look, STORE), "reader").result(20)
+        own = looked.members.get(reporters.get().id)
+        return looked.error is None and own is not None and not own.lost
 
     def assertTold(self, reason: str) -> None:
         """The view tells what is wrong, and shows this process alone, within its time."""
