@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -36,7 +37,8 @@ class StatusConfig(AppConfig):
         loops.observers[:] = [fleet.join]
         setting_changed.connect(forget_names, dispatch_uid="status")
         note_running_code()
-        if (conf.serve or conf.store is not None) and find_spec("celery") is not None:
+        # A process of Celery has imported it by now; in others it would cost more than all of this app.
+        if (conf.serve and find_spec("celery") is not None) or (conf.store is not None and "celery" in sys.modules):
             connect_celery()
 
 
@@ -48,7 +50,7 @@ def forget_names(setting: str, **kwargs: object) -> None:
 
 def connect_celery() -> None:
     """Have the main processes of Celery join the fleet, and answer where ``STATUS_SERVE`` says."""
-    # Late: only such processes need it, or those of a project that says where to serve, or has a store.
+    # Late: only such processes need it, or those of a project that says where to serve.
     from celery import signals
 
     signals.worker_init.connect(serve_worker, dispatch_uid="status")

@@ -182,6 +182,14 @@ class ServedTests(ExampleTests):
     def setUp(self) -> None:
         self.addCleanup(self.shop.manage, "switch", "all", "ok")
 
+    def test_the_fleet_is_seen_at_once_and_kept_in_files(self):
+        get(f"{self.server.url}/status/api/health")
+
+        def roles() -> Any:
+            return json.loads(self.assertRuns(self.shop.manage("status", "fleet", "-f", "json")))["roles"]
+
+        self.assertTrue(eventually(lambda: list(roles()) == ["web"], 20.0), roles())
+
     def test_a_switch_reaches_all_processes_at_once(self):
         with self.shop.serve(workers=2) as server:
             url = f"{server.url}/status/api/health"
