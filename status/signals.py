@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
-#: Sent in each process when a check changes its state, for one check at most once a minute. Receivers get
+#: Sent when a check changes its state, for one check at most once a minute: in each process that sees it, or with a
+#: store (``STATUS_STORE``) in one of them. Receivers get
 #:
 #: sender: the class ``status.report.Result``.
 #: resource, name: the check.

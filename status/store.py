@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from django.core.cache import BaseCache, caches
 from django.core.cache.backends.redis import RedisCache
@@ -33,6 +34,8 @@ MAX_CHARACTERS = 100_000
 CHUNK = 500
 #: Seconds to wait before what was written is read again: replicas lag behind.
 PAUSES = (0.0, 0.05, 0.2)
+#: Seconds after which it shows who was first.
+SETTLING = 0.1
 #: What a cache raises that finds something else than it has written itself; connections raise other errors.
 GARBLED = (
     pickle.UnpicklingError,
@@ -110,6 +113,26 @@ class Store(NamedTuple):
         """Give the store for several reads and writes with one client. The block raises ``StoreFailed``."""
         with self._cache() as cache:
             yield OpenStore(cache)
+
+    def renew(self, key: str, seconds: float) -> bool:
+        """Keep what is there for so many seconds from now. Return whether something is. Raises ``StoreFailed``."""
+        with self._cache() as cache:
+            return cache.touch(key, seconds)
+
+    def win(self, key: str, seconds: float) -> bool:
+        """Return whether this caller is the first in so many seconds who wants to win this key. Takes a moment.
+
+        Not every cache has an ``add()`` that only one of two can win, so all look a moment later whose value is there.
+        Raises ``StoreFailed`` where there is none.
+        """
+        mine = uuid4().hex
+        with self._cache() as cache:
+            added = cache.add(key, encode(key, mine), seconds)
+            time.sleep(SETTLING if added else 0)
+        found = self.read([key])
+        if key not in found:
+            raise StoreFailed(f'{self.setting} "{self.alias}" does not keep what is written to it')
+        return found[key] == mine
 
     @contextmanager
     def _cache(self) -> Iterator[BaseCache]:

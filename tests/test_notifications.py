@@ -217,7 +217,7 @@ class OncePerMinuteTests(ChangesTestCase):
     def test_what_is_told_last_is_true_whatever_happens(self):
         dice = random.Random(16)
         told: list[tuple[float, str | None, Result]] = []
-        teller = notifications.Teller(lambda old, seen: told.append((time.monotonic(), old, seen)))
+        teller = notifications.Teller("log", lambda old, seen: told.append((time.monotonic(), old, seen)))
         last: dict[str, Result] = {}
         with mock.patch.object(notifications.Teller, "interval", 0.002):
             for _ in range(10_000):

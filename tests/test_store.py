@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest import mock
 
@@ -46,6 +48,17 @@ class Unreadable(LocMemCache):
         return super().get(key, *args, **kwargs)
 
     get_many = BaseCache.get_many
+
+
+class Racing(LocMemCache):
+    """Lets everybody win ``add()``, as a cache in files may."""
+
+    all_added = threading.Barrier(4)
+
+    def add(self, *args: Any, **kwargs: Any) -> bool:
+        self.set(*args, **kwargs)
+        self.all_added.wait(10)
+        return True
 
 
 def use(backend: str, **settings: Any) -> override_settings:
@@ -128,12 +141,28 @@ class StoreTests(SimpleTestCase):
             (missing, {}, "InvalidCacheBackendError"),
             (SHARED, {"SECRET_KEY": ""}, "ImproperlyConfigured"),
         ):
-            for ask in (lambda one: one.read([KEY]), lambda one: one.keep({KEY: 1}), lambda one: one.write({KEY: 1})):
+            for ask in (
+                lambda one: one.read([KEY]),
+                lambda one: one.keep({KEY: 1}),
+                lambda one: one.write({KEY: 1}),
+                lambda one: one.win(KEY, 1),
+            ):
                 SHARED.keep({KEY: 1})
                 with self.subTest(reason=reason), override_settings(**settings):
                     expected = f'STATUS_STORE "{shared.alias}" cannot be used ({reason})'
                     with self.assertRaisesMessage(StoreFailed, expected):
                         ask(shared)
+
+    def test_only_one_wins_a_key_whatever_add_says(self):
+        with use("Racing"), ThreadPoolExecutor(4) as pool:
+            won = list(pool.map(lambda _: SHARED.win(KEY, 60), range(4)))
+        self.assertEqual(sorted(won), [False, False, False, True])
+        self.assertFalse(SHARED.win(KEY, 60))
+
+    def test_only_what_is_there_is_renewed(self):
+        self.assertFalse(SHARED.renew(KEY, 60))
+        SHARED.write({KEY: 1}, 1)
+        self.assertTrue(SHARED.renew(KEY, 60))
 
     def test_a_key_suits_every_cache(self):
         self.assertRegex(key_of("history", "health", "a name with spaces\n" * 50), r"\A[a-z0-9-]{1,100}\Z")

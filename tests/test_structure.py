@@ -47,6 +47,7 @@ LEVELS = {
     "status.formats": 3,
     "status.asking": 3,
     "status.test": 3,
+    "status.leases": 3,
     "status.notifications": 3,
     "status.history": 3,
     "status.fleet": 3,
