@@ -1,9 +1,9 @@
-"""The three pages, the style sheet, script and icons that they need, and the JSON Schemas."""
+"""The pages, the style sheet, script and icons that they need, and the JSON Schemas."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -21,9 +21,12 @@ from status.access import Access, access_for
 from status.api.views import StatusView, allow, origin, problem, refused
 from status.conf import conf
 from status.engine import engine
+from status.fleet import fleet
 from status.formats import FORMATS
+from status.formats.fleet import FLEET_FORMATS
 from status.history import history
 from status.http import HEADERS, StatusResponse, url_path
+from status.pages.fleet import FleetPage
 from status.pages.page import Page, RefusedPage
 from status.pages.rendering import render_page
 from status.registry import registry
@@ -118,17 +121,12 @@ class PageView(StatusView):
 
     def render(self, request: HttpRequest, page: Page, access: Access, code: int) -> HttpResponse:
         """Return ``page`` in the active language as a response of that HTTP status."""
-        # The same data as the page shows, in each format that an address can answer.
-        data = f"{page.root}api/{quote(page.groups[0].resource)}" if len(page.groups) == 1 else f"{page.root}api"
         context = {
             "site": origin(request).partition("//")[2] or translation.gettext("Status"),
             "sign": SIGNS[page.state],
             "assets": f"{page.root}assets/{asset_version()}/",
-            "formats": [
-                (FORMAT_LABELS.get(name, name), data if name == "json" else f"{data}?format={quote(name)}")
-                for name, format in FORMATS.items()
-                if format.http
-            ],
+            "formats": self.formats(page),
+            "has_fleet": conf.store is not None and access.may_ask("fleet"),
             "live": request.GET.get("live") != "no",
             "notice": translation.gettext("Nobody could be looked up, so this is what anonymous visitors see.")
             if access.unknown
@@ -140,6 +138,11 @@ class PageView(StatusView):
         if conf.page_policy is not None:
             response["Content-Security-Policy"] = conf.page_policy
         return response
+
+    def formats(self, page: Page) -> list[tuple[str, str]]:
+        """Return the same data as the page shows, in each format that an address can answer: label and address."""
+        data = f"{page.root}api/{quote(page.groups[0].resource)}" if len(page.groups) == 1 else f"{page.root}api"
+        return format_links(data, [name for name, format in FORMATS.items() if format.http])
 
     def root(self, request: HttpRequest) -> str:
         """Return the path of the overview, with its slash, taken from this request: the app may be mounted twice."""
@@ -161,6 +164,40 @@ class StatsView(PageView):
 
     kind = "stats"
     judged = False
+
+
+class FleetPageView(PageView):
+    """Every process: what is not well, who is lost, and which commits are at work. Always 200."""
+
+    kind = "fleet"
+
+    def get(self, request: HttpRequest, **mounted: object) -> HttpResponse:
+        """Return the page, after two seconds at most."""
+        access = access_for(request)
+        if not access.may_ask("fleet"):
+            return self.refuse(request, access)
+        known = fleet()
+        with translation.override(language_of(request)):
+            page = FleetPage(known, access.details, conf.store is not None, self.root(request))
+            return self.render(request, page, access, 200)
+
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Return the address of the data that the page shows."""
+        access = access_for(request)
+        if not access.may_ask("fleet"):
+            return refused(access)
+        return allow(problem(200, api=f"{self.root(request)}api/fleet"))
+
+    def formats(self, page: Page) -> list[tuple[str, str]]:
+        """Return the addresses of the fleet; none where a resource of the project's has them."""
+        return [] if "fleet" in registry else format_links(f"{page.root}api/fleet", FLEET_FORMATS)
+
+
+def format_links(data: str, names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return label and address of each format of the data at an address."""
+    return [
+        (FORMAT_LABELS.get(name, name), data if name == "json" else f"{data}?format={quote(name)}") for name in names
+    ]
 
 
 class AssetView(StatusView):

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from typing import Any
+from unittest import mock
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WIDE = {"width": 1180, "height": 900}
@@ -27,6 +28,13 @@ PICTURES: dict[str, tuple[str, dict[str, str], str, dict[str, int]]] = {
     "health-failing-dark": ("/status/health/", {"shop.payments": "fail", "shop.newsletter": "null"}, "dark", WIDE),
     "health-hung": ("/status/health/", {"shop.payments": "hang"}, "light", WIDE),
     "health-phone": ("/status/health/", {"shop.payments": "fail"}, "dark", PHONE),
+    "fleet-good": ("/status/fleet/", {}, "light", WIDE),
+    "fleet-several": ("/status/fleet/", {}, "light", WIDE),
+    "fleet-several-dark": ("/status/fleet/", {}, "dark", WIDE),
+    "fleet-several-phone": ("/status/fleet/", {}, "light", PHONE),
+    "fleet-lost": ("/status/fleet/", {}, "light", WIDE),
+    "fleet-drift": ("/status/fleet/", {}, "dark", WIDE),
+    "fleet-down": ("/status/fleet/", {}, "light", WIDE),
     "stats": ("/status/stats/", {}, "light", WIDE),
     "stats-dark": ("/status/stats/", {}, "dark", WIDE),
     "stats-phone": ("/status/stats/", {}, "light", PHONE),
@@ -59,7 +67,9 @@ def draw(folder: pathlib.Path) -> None:
     from django.core.wsgi import get_wsgi_application
 
     from example_project.shop import switches
+    from status import views
     from tests.browser import Web, chromium
+    from tests.members import fleets
 
     web = Web(get_wsgi_application())
     web.start()
@@ -69,7 +79,10 @@ def draw(folder: pathlib.Path) -> None:
             for switch in switches.NAMES:
                 switches.switch(switch, modes.get(switch, "ok"))
             remember(name, "failing" if "fail" in modes.values() else "good")
-            shoot(browser, web.url + path, folder / f"{name}.png", scheme, size)
+            # The processes of a fleet are made up: those of the example project would be one.
+            fleet = fleets().get(name.split("-")[1]) if path == "/status/fleet/" else None
+            with mock.patch.object(views, "fleet", lambda fleet=fleet: fleet):
+                shoot(browser, web.url + path, folder / f"{name}.png", scheme, size)
             print(name)
     for switch in switches.NAMES:
         switches.switch(switch, "ok")

@@ -19,6 +19,7 @@ from django.template import Context
 from django.test import SimpleTestCase, override_settings, tag
 
 from example_project.shop import switches
+from status import views
 from status.conf import PAGE_POLICY
 from status.engine import engine
 from status.history import SLOTS, Slot, history
@@ -27,6 +28,7 @@ from status.pages.rendering import built_in
 from tests import services
 from tests.browser import Web, chromium
 from tests.catalogues import write_catalogue
+from tests.members import fleets
 from tests.payloads import PAYLOADS
 from tests.reports import report, result
 
@@ -128,6 +130,12 @@ class BrowserTestCase(SimpleTestCase):
         if not expect_complaints:
             # The browser reports a page that answers 503 as an error; a check that fails is none of the page's.
             self.assertEqual([text for text in self.complaints if "status of 503" not in text], [])
+
+    def violations(self, page: Any) -> list[str]:
+        found = page.evaluate("axe.run({runOnly: {type: 'tag', values: TAGS}})".replace("TAGS", repr(TAGS)))
+        return [
+            f"{v['id']}: {v['nodes'][0]['html'][:200]} {v['nodes'][0]['failureSummary']}" for v in found["violations"]
+        ]
 
     def look_again(self, page: Any) -> None:
         """Have the page ask again now instead of in a few seconds."""
@@ -351,12 +359,6 @@ class EveryoneTests(BrowserTestCase):
                 for n, state in zip(range(60, 0, -1), states, strict=True)
             ]
 
-    def violations(self, page: Any) -> list[str]:
-        found = page.evaluate("axe.run({runOnly: {type: 'tag', values: TAGS}})".replace("TAGS", repr(TAGS)))
-        return [
-            f"{v['id']}: {v['nodes'][0]['html'][:200]} {v['nodes'][0]['failureSummary']}" for v in found["violations"]
-        ]
-
     def test_axe_finds_nothing_in_any_state_scheme_or_width(self):
         services.require_module("axe_playwright_python", "pip install axe-playwright-python")
         axe = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
@@ -468,6 +470,71 @@ class EveryoneTests(BrowserTestCase):
             page.click("summary:has-text('workers')")
             self.assertTrue(page.is_visible("td:has-text('w499')"))
             self.assertEqual(page.get_attribute(".scroll", "tabindex"), "0")
+
+
+@tag("browser")
+class FleetTests(BrowserTestCase):
+    """The page of the fleet."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        changed = override_settings(STATUS_STORE="default")
+        changed.enable()
+        self.addCleanup(changed.disable)
+
+    def show(self, name: str) -> None:
+        fleet = fleets()[name]
+        patch = mock.patch.object(views, "fleet", lambda: fleet)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def test_axe_finds_nothing_in_any_scheme_or_width(self):
+        services.require_module("axe_playwright_python", "pip install axe-playwright-python")
+        axe = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
+        for name in ("several", "down", "large"):  # between them they have all that there is
+            self.show(name)
+            with self.open("/status/fleet/") as page:
+                page.evaluate(axe)
+                page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+                for scheme in ("light", "dark"):
+                    for width in (320, 1280):
+                        page.emulate_media(color_scheme=scheme)
+                        page.set_viewport_size({"width": width, "height": 800})
+                        with self.subTest(state=name, scheme=scheme, width=width):
+                            self.assertEqual(self.violations(page), [])
+
+    def test_it_never_scrolls_sideways(self):
+        for name in fleets():
+            self.show(name)
+            with self.open("/status/fleet/", viewport={"width": 320, "height": 800}) as page:
+                self.assertLessEqual(page.evaluate("document.scrollingElement.scrollWidth"), 320, name)
+
+    def test_it_turns_red_and_green_again_without_being_loaded_anew(self):
+        self.show("good")
+        with self.open("/status/fleet/") as page:
+            page.evaluate("window.mine = 1")
+            for name, verdict, rows in (("several", "1 of 8 processes fails", 3), ("good", "All processes", 0)):
+                self.show(name)
+                self.look_again(page)
+                page.wait_for_selector(f"h1:has-text('{verdict}')")
+                self.assertEqual(page.locator(".said .row").count(), rows)
+            self.assertEqual(page.evaluate("window.mine"), 1)
+
+    def test_it_says_everything_without_script(self):
+        self.show("several")
+        with self.open("/status/fleet/", java_script_enabled=False) as page:
+            text = page.inner_text("main")
+        for words in ("1 of 4 web processes cannot reach the database", "jobs-1:815", "2 commits are at work"):
+            self.assertIn(words, text)
+
+    def test_the_keyboard_reaches_tables_and_folds(self):
+        self.show("large")
+        with self.open("/status/fleet/") as page:
+            page.focus(".members")
+            page.keyboard.press("Tab")
+            self.assertEqual(page.evaluate("document.activeElement.tagName"), "SUMMARY")
+            page.keyboard.press("Enter")
+            self.assertTrue(page.is_visible("text=web-7:1007"))
 
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

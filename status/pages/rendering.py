@@ -25,7 +25,7 @@ from status.pages.page import Page
 #: Where the templates are that come with the app.
 TEMPLATE_FOLDER = Path(__file__).resolve().parent.parent / "templates"
 #: A project that has any of these has changed the pages.
-TEMPLATE_NAMES = ("base", "overview", "health", "stats", "refused", "_signs", "_nothing")
+TEMPLATE_NAMES = ("base", "overview", "health", "stats", "fleet", "refused", "_signs", "_nothing")
 
 
 @lru_cache(maxsize=1)
