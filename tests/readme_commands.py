@@ -57,9 +57,10 @@ One command line with two entrances: ``manage.py status`` inside a Django projec
 {health}
 
 On a terminal it has colours (not with ``NO_COLOR``), and a line tells what is still waited for. ``-f`` writes any of
-the `Formats`_; ``-f json`` is the document that the address answers. ``-q`` prints nothing unless something fails or
-warns. ``--watch SECONDS`` asks again and again. ``--traceback`` shows what a check raised, which is otherwise only
-logged. Long options may be cut short and spelled as in 2.x (``--error_on_fail``, ``--output_format``).
+the `Formats`_; ``-f json`` is the document that the address answers. ``-q`` prints nothing unless something fails, so
+that cron mails only that; with ``-v`` (``-v 2`` of ``manage.py``) it tells warnings too. ``--watch SECONDS`` asks again
+and again. ``--traceback`` shows what a check raised, which is otherwise only logged. Long options may be cut short and
+spelled as in 2.x (``--error_on_fail``, ``--output_format``).
 
 {exit_codes}
 

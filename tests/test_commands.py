@@ -70,6 +70,7 @@ def answers(**checks: Any) -> dict[str, Any]:
 ONE_FAILING = "1 of 1 check failing: health/db"
 GOOD = answers(ping={"pong": True}, databases={"default": True})
 BAD = answers(ping={"pong": True}, databases=broken)
+WARNING = answers(ping={"pong": True}, disk=Answer({"free": 3}, warnings={"free": "less than 5 GB"}))
 
 
 class NamesTests(SimpleTestCase):
@@ -414,6 +415,20 @@ class HumanTests(SimpleTestCase):
             self.assertNotIn("ping", ask("health", "-q").out)
             self.assertIn("ping", ask("health", "-q", "-f", "json").out)
 
+    def test_quiet_tells_of_a_warning_only_when_asked(self):
+        """FAULTS O9: cron mailed each warning every five minutes."""
+        with override_settings(STATUS_PROVIDERS=WARNING):
+            for words in (["health", "-q"], ["health", "-q", "-e"], ["health", "-q", "-f", "json"]):
+                self.assertEqual(ask(*words), Asked(0, ""))
+                self.assertIn("disk", ask(*words, "-v", "2").out)
+                self.assertIn("disk", ask(*words, "--verbose").out)
+                self.assertIn("disk", ask(*words, "-v", in_django=False).out)
+                self.assertEqual(ask(*words, "-v", "1"), Asked(0, ""))
+            # A plugin that says nothing is none.
+            self.assertEqual(ask("health", "-q", "-f", "nagios").out[:15], "STATUS WARNING ")
+        with override_settings(STATUS_PROVIDERS=GOOD):
+            self.assertEqual(ask("health", "-q", "-v", "2"), Asked(0, ""))
+
 
 class ListTests(SimpleTestCase):
     @override_settings(STATUS_PROVIDERS=answers(ping=hanging, databases=hanging))
@@ -691,6 +706,14 @@ class CallCommandTests(SimpleTestCase):
         out = io.StringIO()
         call_command("status", "ping", format="json", stdout=out)
         self.assertEqual(out.getvalue(), '{"pong": true}\n')
+
+    @override_settings(STATUS_PROVIDERS=WARNING)
+    def test_call_command_takes_the_verbosity_of_django(self):
+        for verbosity, told in ((1, False), (2, True)):
+            out = io.StringIO()
+            call_command("status", "health", quiet=True, verbosity=verbosity, stdout=out)
+            self.assertEqual("disk" in out.getvalue(), told)
+        call_command("status", "wait", "health", quiet=True, verbosity=3)  # which has nothing more to say
 
     @override_settings(STATUS_PROVIDERS=BAD)
     def test_call_command_takes_numbers_and_single_names_as_text(self):

@@ -170,6 +170,14 @@ class InstanceTests(LiveServerTestCase):
         self.assertEqual(self.ask("ping", "-q"), Asked(0, ""))
         self.assertIn("replica", self.ask("health", "-q", "-f", "json").out)
 
+    def test_quiet_tells_of_a_warning_only_when_asked_also_from_afar(self):
+        """FAULTS O9."""
+        low = Reasons({"free": 3}, warnings={"free": "less than 5 GB"})
+        with override_settings(STATUS_PROVIDERS={"health": [("disk", lambda: low)]}):
+            for words in (["health", "-q"], ["health", "-q", "-f", "text"], ["health", "-q", "-f", "health+json"]):
+                self.assertEqual(self.ask(*words), Asked(0, ""))
+                self.assertIn("disk", self.ask(*words, "-v").out)
+
     def test_the_url_may_end_with_the_api(self):
         self.assertEqual(self.ask("ping", "-f", "json", mount="/status/api").out, '{"pong": true}\n')
         self.assertEqual(self.ask("ping", "-f", "json", mount="/status").out, '{"pong": true}\n')

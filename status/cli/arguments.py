@@ -97,6 +97,7 @@ class Options(NamedTuple):
     format: str = HUMAN
     error_on_fail: bool = False
     quiet: bool = False
+    verbose: bool = False
     check: Sequence[str] = ()
     skip: Sequence[str] = ()
     timeout: float | None = None
@@ -121,6 +122,8 @@ class Options(NamedTuple):
         verb = words[0] if words and words[0] in VERBS else None
         names = words if verb is None else words[1:]
         typed = {name: value for name, value in given.items() if name in cls._fields and value is not None}
+        if verb is None and given.get("verbosity", 1) > 1:  # as Django spells it
+            typed["verbose"] = True
         parser = argparse.ArgumentParser(add_help=False)
         add_options(parser, verb)
         known = {"settings", "traceback", *vars(parser.parse_args([]))}
@@ -162,10 +165,13 @@ def parse_arguments(argv: Sequence[str], prog: str, in_django: bool) -> Options:
     add_options(parser, *VERBS, None)
     _add_general_options(parser, in_django)
     if in_django:
-        for option in ("--settings", "--pythonpath", "-v", "--verbosity"):
+        for option in ("--settings", "--pythonpath"):
             parser.add_argument(option, dest="_django")
+        parser.add_argument("-v", "--verbosity", type=int, default=1)
         for flag in ("--force-color", "--skip-checks"):
             parser.add_argument(flag, dest="_django", action="store_true")
+    else:
+        parser.add_argument("-v", dest="verbose", action="store_true", default=None)
     # Names are what is left, so that they may stand between options.
     given, words = parser.parse_known_args([_with_dashes(word) for word in argv])
     unknown = [word for word in words if word.startswith("-") and word != "--"]
@@ -242,6 +248,7 @@ def add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
         # As 2.x called it.
         group.add_argument("--output-format", dest="format", choices=formats, help=argparse.SUPPRESS)
         group.add_argument("-e", "--error-on-fail", help="exit 1 if something judged fails", **flag)
+        group.add_argument("--verbose", help="with -q, print warnings too; short -v, or -v 2 with manage.py", **flag)
         group.add_argument("--watch", type=seconds, metavar="SECONDS", help="ask again and again until interrupted")
         group.add_argument("--list", help="show providers and their addresses; runs none of them", **flag)
     if set(verbs) == {"fleet"}:
@@ -258,10 +265,9 @@ def add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
         parser.add_argument("--list", help="show what there is a snippet for", **flag)
         return
     group = parser.add_argument_group("question")
+    group.add_argument("-q", "--quiet", help="print nothing unless something fails", **flag)
     if set(verbs) == {"drain"}:
-        group.add_argument("-q", "--quiet", help="print nothing unless there is trouble", **flag)
         return
-    group.add_argument("-q", "--quiet", help="print nothing unless there is trouble", **flag)
     if {None, "wait"} & set(verbs):
         group.add_argument("--check", action="append", metavar="NAME", help="run only this provider; repeatable")
         group.add_argument("--skip", action="append", metavar="NAME", help="do not run this provider; repeatable")

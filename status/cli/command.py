@@ -24,7 +24,7 @@ from status.engine import engine
 from status.formats import FORMATS, nagios
 from status.logs import logger
 from status.registry import registry
-from status.report import Report, one_line, overall, summary
+from status.report import Report, State, one_line, overall, summary
 
 NAGIOS = "nagios"
 
@@ -137,15 +137,20 @@ def _ask_target(target: Target, options: Options, terminal: Terminal) -> tuple[s
     known = FORMATS.get(options.format)
     with terminal.live_line(lambda waited: f"waiting for {', '.join(target.pending)} ({waited:.1f} s)"):
         if isinstance(target, Instance) and known is not None and known.http:
-            text, failing = target.document(options, known)
-            return "" if options.quiet and not failing else text, int(options.error_on_fail and failing)
+            text, state = target.document(options, known)
+            return "" if is_silent(state, options) else text, int(options.error_on_fail and state == "fail")
         report = target.report(options)
     code = nagios.exit_code(report) if options.format == NAGIOS else int(options.error_on_fail and report.failing)
-    if options.quiet and overall(report) == "pass":
+    if not code and is_silent(overall(report), options):
         return "", code
     if known is None:
         return human_text(report, terminal.colour, only_trouble=options.quiet), code
     return known.render(report, True), code
+
+
+def is_silent(state: State, options: Options) -> bool:
+    """Return whether nothing is printed of a report in that state: cron mails whatever is."""
+    return options.quiet and (state == "pass" or (state == "warn" and not options.verbose))
 
 
 def _watch(target: Target, options: Options, terminal: Terminal, pause: float) -> int:

@@ -19,7 +19,7 @@ from status.engine import engine
 from status.entries import Check
 from status.formats import FORMATS, Format
 from status.registry import PRESETS, Selection, UnknownName, registry
-from status.report import Report, Result
+from status.report import Report, Result, State, overall
 from status.serialization import JSON
 
 if TYPE_CHECKING:
@@ -157,18 +157,21 @@ class Instance:
         named = self._resolve(options.name)
         return read_report(self._get(named, options, HEALTH), *named)
 
-    def document(self, options: Options, known: Format) -> tuple[str, bool]:
-        """Return what the instance answers in this format, and whether something fails in it. Raises CannotAsk."""
+    def document(self, options: Options, known: Format) -> tuple[str, State]:
+        """Return what the instance answers in this format, and its state as far as the options ask for it.
+
+        Raises CannotAsk.
+        """
         self._deadline = monotonic() + self.timeout
         named = self._resolve(options.name)
         response = self._get(named, options, known)
-        failing = response.status >= 300 and not known.always_ok
-        if not response.is_ours or ((options.error_on_fail or options.quiet) and not failing):
+        state: State = "fail" if response.status >= 300 and not known.always_ok else "pass"
+        if not response.is_ours or ((options.error_on_fail or options.quiet) and state == "pass"):
             # The status alone does not tell: metrics are always 200, and so is a project with STATUS_ERROR_CODE = 200.
             # Nor does a JSON object say whose it is: that of a gateway is no answer.
             health = response if known is HEALTH else self._get(named, options, HEALTH)
-            failing = read_report(health, *named).failing
-        return response.body.decode("utf-8", "replace"), failing
+            state = overall(read_report(health, *named))
+        return response.body.decode("utf-8", "replace"), state
 
     def beat(self, name: str, options: Options) -> None:
         """Have the instance keep a beat. Raises CannotAsk."""
