@@ -104,6 +104,7 @@ class Options(NamedTuple):
     list: bool = False
     watch: float | None = None
     url: str | None = None
+    socket: str | None = None
     token: str | None = None
     token_file: str | None = None
     header: Sequence[str] = ()
@@ -260,6 +261,9 @@ def add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
         group.add_argument("--for", type=seconds, dest="wait_for", metavar="SECONDS", help=text)
         text = "healthy for that long without interruption (0)"
         group.add_argument("--stable", type=partial(seconds, zero=True), metavar="SECONDS", help=text)
+    if "snippet" in verbs:
+        text = "Unix socket on which a proxy reaches the project"
+        parser.add_argument("--socket", metavar="PATH", help=text)
     if set(verbs) == {"snippet"}:
         parser.add_argument("--url", help="where the app is mounted, as the other tool reaches it")
         parser.add_argument("--list", help="show what there is a snippet for", **flag)

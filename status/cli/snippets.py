@@ -18,19 +18,31 @@ PLACEHOLDER = re.compile(r"@([a-zA-Z_]+)@")
 #: What needs no quoting in any of the tools.
 UNQUOTED = re.compile(r"[A-Za-z0-9_.~/:\[\]@-]*")
 HOST_NAME = re.compile(r"[A-Za-z0-9.-]+")
+#: How a proxy spells where the project listens: at an address, and on a Unix socket.
+UPSTREAMS = {
+    "nginx": ("{scheme}://{server}", "http://unix:{socket}"),
+    "apache": ("{scheme}://{server}", "unix:{socket}|http://localhost"),
+    "haproxy": ("{server} check{ssl}", "{socket} check"),
+    "caddy": ("{scheme}://{server}", "unix/{socket}"),
+}
 #: Where the project is taken to be served, unless ``--url`` says otherwise.
 DEFAULT_SERVER = "http://localhost:8000"
 #: Seconds on top of the timeouts of the checks, for the way there and back.
 NETWORK_SECONDS = 1
 
 
-def snippet(kind: str | None, url: str | None) -> str:
+def snippet(kind: str | None, url: str | None, socket: str | None = None) -> str:
     """Return the configuration for one of ``SNIPPETS``. Raises CannotAsk where something that it needs is not there.
 
     url: where the app is mounted, as the tool reaches it; None stands for the address in this project.
+    socket: the path of the Unix socket by which a proxy reaches the project.
     """
     if kind not in SNIPPETS:
         raise CannotAsk(f"snippet takes one of: {', '.join(SNIPPETS)}")
+    if socket is not None and kind not in UPSTREAMS:
+        raise CannotAsk(f"--socket goes with snippet {', '.join(UPSTREAMS)}, not with {kind}")
+    if socket is not None and not (socket.startswith("/") and UNQUOTED.fullmatch(socket)):
+        raise CannotAsk("--socket should be an absolute path that needs no quoting")
     path = mounted_path() if url is None else ""
     if path is None:
         remedy = "mount status.urls in ROOT_URLCONF, or give --url http://host:port/path/"
@@ -41,6 +53,8 @@ def snippet(kind: str | None, url: str | None) -> str:
     # A probe has to name a host that the project accepts; a URL that was given does.
     hosts = [] if url else [str(pattern).lstrip(".") for pattern in conf.read("ALLOWED_HOSTS", ())]
     values = _placeholders(api, next(filter(HOST_NAME.fullmatch, hosts), None))
+    if kind in UPSTREAMS:
+        values["upstream"] = UPSTREAMS[kind][socket is not None].format(**values, socket=socket)
     template = (TEMPLATE_FOLDER / kind).read_text(encoding="utf-8")
     return PLACEHOLDER.sub(lambda placeholder: str(values[placeholder[1]]), template)
 
