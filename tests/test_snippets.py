@@ -15,6 +15,7 @@ import sys
 import tempfile
 import urllib.request
 from typing import Any
+from unittest import skipUnless
 
 import hcl2
 from django.test import LiveServerTestCase, SimpleTestCase, override_settings
@@ -22,19 +23,29 @@ from django.urls import include, path, resolve
 
 from status.cli.arguments import SNIPPETS
 from status.cli.snippets import TEMPLATE_FOLDER, UPSTREAMS
+from status.formats.metrics import render_metrics
 from tests import services
 from tests.commandline import ask, bare, command
+from tests.reports import report, result
 from tests.test_proxies import NGINX, Proxy
 
 urlpatterns = [path("internal/status/", include("status.urls"))]
 
 PING = ("ping", "status.providers.health.ping")
 #: Kinds that name no address of the site, and no host.
-WITHOUT_ADDRESS = ("prometheus-rules",)
-WITHOUT_HOST = ("prometheus-rules", "alb")
+WITHOUT_ADDRESS = ("prometheus-rules", "grafana")
+WITHOUT_HOST = (*WITHOUT_ADDRESS, "alb")
 #: Where the site is: as a rule, behind TLS, and by an IPv6 address.
 SITES = ("http://localhost:8000/status/", "https://127.0.0.1:8443/status/", "http://[::1]:8000/status/")
 
+#: A report that has something for each panel of the dashboard.
+SHOWN = report(
+    result(name="ping", answer={"pong": True}),
+    result(answer={"default": True, "replica": False}, reasons={"replica": "OperationalError"}),
+    result("shop", "newsletter", {"queue": False}, critical=False),
+    result("shop", "delivery", running=True, sound=False),
+    result("stats", "orders", {"open": 42}, metrics=("open",), ages={"backup": 60.0}),
+)
 UP = 'up{job="django-status",instance="a"}'
 WHERE = 'job="django-status",instance="a",resource="health",check="%s"'
 LABELS = {"job": "django-status", "instance": "a", "resource": "health"}
@@ -142,7 +153,7 @@ class ContentTests(SimpleTestCase):
         for kind in SNIPPETS:
             with self.subTest(kind):
                 # Docker asks for ping, which is open to everyone.
-                self.assertEqual("token" in snippet(kind).lower(), kind not in (*WITHOUT_ADDRESS, "docker"))
+                self.assertEqual("token" in snippet(kind).lower(), kind not in ("prometheus-rules", "docker"))
 
     def test_commands_and_probes_send_a_host_that_the_project_accepts(self):
         """FAULTS O5: ``localhost`` alone is 400 where ``ALLOWED_HOSTS`` does not have it."""
@@ -317,6 +328,62 @@ class ToolTests(SimpleTestCase):
         promtool = services.require("promtool")
         with override_settings(STATUS_PROVIDERS={"health": [PING, slow(60)]}):
             self.check(promtool, "check", "config", self.write("prometheus.yml", snippet("prometheus")))
+
+    @skipUnless(sys.version_info >= (3, 11), "Grafana's own library needs Python 3.11")
+    def test_grafana_knows_every_word_of_the_dashboard(self):
+        services.require_module("grafana_foundation_sdk", "pip install grafana-foundation-sdk")
+        # Late: it may be missing.
+        from grafana_foundation_sdk.cog.encoder import JSONEncoder
+        from grafana_foundation_sdk.cog.plugins import register_default_plugins
+        from grafana_foundation_sdk.models.dashboard import Dashboard
+
+        register_default_plugins()
+        document = json.loads(snippet("grafana"))
+        # What it does not know, it does not write.
+        written = json.loads(json.dumps(Dashboard.from_json(document), cls=JSONEncoder))
+        self.assertContains(document, written)
+        kinds = [panel["type"] for panel in document["panels"]]
+        self.assertLessEqual({"state-timeline", "timeseries", "stat", "table"}, set(kinds))
+
+    def assertContains(self, part: Any, whole: Any, where: str = "dashboard") -> None:
+        """All of ``part`` is in ``whole``, which may have more keys, at any depth."""
+        if isinstance(part, dict):
+            for key, value in part.items():
+                self.assertIn(key, whole, where)
+                self.assertContains(value, whole[key], f"{where}.{key}")
+        elif isinstance(part, list):
+            self.assertEqual(len(part), len(whole), where)
+            for number, (one, other) in enumerate(zip(part, whole, strict=True)):
+                self.assertContains(one, other, f"{where}[{number}]")
+        else:
+            self.assertEqual(part, whole, where)
+
+    def test_every_panel_of_the_dashboard_finds_what_it_shows(self):
+        """In metrics as they are written, not as this test knows them."""
+        promtool = services.require("promtool")
+        panels = {panel["title"]: panel for panel in json.loads(snippet("grafana"))["panels"]}
+        queries = {
+            title: re.sub(r"\$(job|instance)", ".*", target["expr"]).replace("$__range", "5m")
+            for title, panel in panels.items()
+            for target in panel["targets"]
+        }
+        tests = [
+            {"expr": f"count({query}) > bool 0", "eval_time": "5m", "exp_samples": [{"labels": "{}", "value": 1}]}
+            for query in queries.values()
+        ]
+        states = {"health/ping": 0, "health/databases": 3, "shop/newsletter": 2, "shop/delivery": 1}
+        samples = [
+            {"labels": '{resource="%s",check="%s"}' % tuple(name.split("/")), "value": value}
+            for name, value in states.items()
+        ]
+        tests.append({"expr": queries["Checks"], "eval_time": "5m", "exp_samples": samples})
+        written = render_metrics(SHOWN, True, openmetrics=False)
+        series = [
+            {"series": sample.replace("{", '{job="django-status",instance="a",', 1), "values": f"{value}+0x20"}
+            for sample, value in re.findall(r"^([a-z].*) (\S+)$", written, re.M)
+        ]
+        document = {"tests": [{"interval": "30s", "input_series": series, "promql_expr_test": tests}]}
+        self.check(promtool, "test", "rules", self.write("tests.yml", json.dumps(document)))  # JSON is YAML
 
     def test_systemd_accepts_both_units(self):
         systemd = services.require("systemd-analyze")

@@ -38,6 +38,7 @@ SNIPPETS = {
     "consul": "service with a check",
     "prometheus": "scrape job",
     "prometheus-rules": "alerts for that scrape job",
+    "grafana": "dashboard for that scrape job",
     "blackbox": "module of the Prometheus blackbox exporter",
     "telegraf": "input",
     "datadog": "OpenMetrics check of the agent",
