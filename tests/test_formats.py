@@ -432,6 +432,16 @@ class MetricsTests(SimpleTestCase):
         builds = [labels for name, labels in self.samples(report(code)) if name == "django_status_build_info"]
         self.assertEqual(builds, [(("commit", "a" * 40), ("tag", "v1"), ("version", __version__))])
 
+    def test_stale_code_is_told_where_the_commit_is(self):
+        for facts, stale in (
+            ({"commit": {"id": "a" * 40}}, 0),
+            ({"commit": {"id": "a" * 40}, "checkout": {"id": "b" * 40}}, 1),
+            ({"debug": True}, None),
+        ):
+            code = report(result("stats", "code", facts, judged=False))
+            self.assertEqual(self.value("django_status_build_stale", code, commit="a" * 40), stale)
+            self.assertIsNone(self.value("django_status_build_stale", code, details=False, commit="a" * 40))
+
     def test_hostile_names_stay_in_their_label(self):
         for name in HOSTILE:
             asked = report(result(answer={name: False, "other": True}))

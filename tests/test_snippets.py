@@ -44,10 +44,13 @@ SHOWN = report(
     result(answer={"default": True, "replica": False}, reasons={"replica": "OperationalError"}),
     result("shop", "newsletter", {"queue": False}, critical=False),
     result("shop", "delivery", running=True, sound=False),
+    result("stats", "code", {"commit": {"id": "a" * 40}, "checkout": {"id": "b" * 40}}),
     result("stats", "orders", {"open": 42}, metrics=("open",), ages={"backup": 60.0}),
 )
 UP = 'up{job="django-status",instance="a"}'
 WHERE = 'job="django-status",instance="a",resource="health",check="%s"'
+#: For a quarter of an hour, what one of two processes behind an address tells.
+EVERY_OTHER = " ".join(["1", "_"] * 15)
 LABELS = {"job": "django-status", "instance": "a", "resource": "health"}
 #: Alert -> the series that it reads, at which times it fires or not, and its labels.
 ALERTS: dict[str, tuple[dict[str, str], dict[str, bool], dict[str, str]]] = {
@@ -78,11 +81,16 @@ ALERTS: dict[str, tuple[dict[str, str], dict[str, bool], dict[str, str]]] = {
     ),
     "DjangoStatusTwoCommits": (
         {
-            'django_status_build_info{job="django-status",instance="a",commit="1"}': "1x30 _x40",
-            'django_status_build_info{job="django-status",instance="b",commit="2"}': "1x70",
+            'django_status_build_info{job="django-status",instance="a",commit="1"}': f"{EVERY_OTHER} _x40",
+            'django_status_build_info{job="django-status",instance="a",commit="2"}': "1x70",
         },
         {"5m": False, "12m": True, "25m": False},
         {"job": "django-status", "severity": "warning"},
+    ),
+    "DjangoStatusStaleCode": (
+        {'django_status_build_stale{job="django-status",instance="a",commit="1"}': f"0x20 {EVERY_OTHER} _x40"},
+        {"10m": False, "15m": False, "22m": True, "35m": False},
+        {"job": "django-status", "instance": "a", "commit": "1", "severity": "warning"},
     ),
     "DjangoStatusHeartbeatLate": (
         {'django_status_component_up{%s,component="backup"}' % (WHERE % "heartbeats"): "1 1 0x6 1x6"},
@@ -371,10 +379,15 @@ class ToolTests(SimpleTestCase):
             {"expr": f"count({query}) > bool 0", "eval_time": "5m", "exp_samples": [{"labels": "{}", "value": 1}]}
             for query in queries.values()
         ]
-        states = {"health/ping": 0, "health/databases": 3, "shop/newsletter": 2, "shop/delivery": 1}
+        states = {
+            ("health", "ping"): 0,
+            ("health", "databases"): 3,
+            ("shop", "newsletter"): 2,
+            ("shop", "delivery"): 1,
+        }
         samples = [
-            {"labels": '{resource="%s",check="%s"}' % tuple(name.split("/")), "value": value}
-            for name, value in states.items()
+            {"labels": f'{{resource="{resource}",check="{check}"}}', "value": value}
+            for (resource, check), value in states.items()
         ]
         tests.append({"expr": queries["Checks"], "eval_time": "5m", "exp_samples": samples})
         written = render_metrics(SHOWN, True, openmetrics=False)
@@ -498,11 +511,14 @@ class ToolTests(SimpleTestCase):
                 self.check("sh", "-n", "-c", line.split(maxsplit=5)[5])
 
     def test_alerts_fire_and_recover(self):
-        """FAULTS O2: a dead server, an absent one, a failure, a warning, flapping, two commits, a late heartbeat."""
+        """FAULTS O2: a dead server, an absent one, a failure, a warning, flapping, stale code, a late heartbeat."""
         promtool = services.require("promtool")
         rules = snippet("prometheus-rules")
         names = re.findall(r"alert: (\w+)", rules)
         self.assertEqual(names, list(ALERTS))
+        written = render_metrics(SHOWN, True, openmetrics=False)
+        for name in re.findall(r"django_status_\w+(?=[{[])", rules):
+            self.assertIn(f"\n{name}{{", written)
         tests = [
             {
                 "interval": "30s",

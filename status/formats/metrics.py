@@ -36,6 +36,7 @@ FAMILIES: dict[str, tuple[Literal["gauge", "stateset", "info"], str]] = {
     "check_value": ("gauge", "A number that the check tells."),
     "heartbeat_age_seconds": ("gauge", "How long ago the heartbeat was last heard."),
     "build": ("info", "The version of django-status, and of the code that runs."),
+    "build_stale": ("gauge", "1 if the checkout has moved on since the process started."),
 }
 Labels = tuple[tuple[str, str], ...]
 
@@ -104,7 +105,10 @@ def families(report: Report, details: bool) -> list[Family]:
         for heartbeat, seconds in result.ages.items() if details else ():
             found["heartbeat_age_seconds"].add(seconds, [("name", heartbeat)])
     if details:
-        found["build"].add(1, (("version", __version__), *_code_that_runs(report)))
+        code, stale = _code_that_runs(report)
+        found["build"].add(1, (("version", __version__), *code))
+        if stale is not None:
+            found["build_stale"].add(stale, code[:1])
     return [family for family in found.values() if family.samples]
 
 
@@ -147,13 +151,14 @@ def _numbers(values: JSON, names: Iterable[str]) -> Iterator[tuple[str, float]]:
             yield name, value
 
 
-def _code_that_runs(report: Report) -> Labels:
-    """Return commit and tag as labels, where the report holds the facts of the code."""
+def _code_that_runs(report: Report) -> tuple[Labels, bool | None]:
+    """Return commit and tag as labels, and whether another commit is on disk: None where no commit is told."""
     facts = [result.answer for result in report.results if (result.resource, result.name) == ("stats", "code")]
     known = facts[0] if facts and isinstance(facts[0], dict) else {}
     commit = known.get("commit")
     labels = {"commit": commit.get("id") if isinstance(commit, dict) else None, "tag": known.get("tag")}
-    return tuple((name, text) for name, text in labels.items() if isinstance(text, str))
+    told = tuple((name, text) for name, text in labels.items() if isinstance(text, str))
+    return told, "checkout" in known if isinstance(labels["commit"], str) else None
 
 
 def server_timing(report: Report) -> str:
