@@ -40,14 +40,14 @@ class Slot(NamedTuple):
 
     start, end: when the first and the last of them came, seconds since the epoch.
     state: ``pass``, ``warn``, ``fail`` or ``info``.
-    fastest, slowest: seconds they took.
+    fastest, slowest: seconds they took; None where none of them was run.
     """
 
     start: float
     end: float
     state: str
-    fastest: float
-    slowest: float
+    fastest: float | None
+    slowest: float | None
 
 
 def merge(slots: Iterable[Slot]) -> list[Slot]:
@@ -56,7 +56,7 @@ def merge(slots: Iterable[Slot]) -> list[Slot]:
     To merge again what is already in it changes nothing, so processes may write over each other in any order.
     """
     strip: list[Slot] = []
-    for slot in sorted(slots):
+    for slot in sorted(slots, key=lambda slot: slot[:3]):  # durations may be missing, and are joined in any order
         _append(strip, slot)
     return strip
 
@@ -67,7 +67,8 @@ def _append(strip: list[Slot], slot: Slot) -> None:
     if last is None or slot.state != last.state or slot.start < last.start:  # the clock was set back
         strip.append(slot)
     elif slot.start < last.start + SLOT_SECONDS:
-        fastest, slowest = min(last.fastest, slot.fastest), max(last.slowest, slot.slowest)
+        took = [seconds for seconds in (*last[3:], *slot[3:]) if seconds is not None]
+        fastest, slowest = min(took, default=None), max(took, default=None)
         strip[-1] = Slot(last.start, max(last.end, slot.end), last.state, fastest, slowest)
     elif slot.end > last.end:
         strip.append(slot)
@@ -120,8 +121,7 @@ class History:
     def observe(self, check: Check, result: Result) -> None:
         """Remember one run; an observer of the engine."""
         now = time.time()
-        took = result.duration or 0.0
-        slot = Slot(now, now, result.state, took, took)
+        slot = Slot(now, now, result.state, result.duration, result.duration)
         memory = self._memory.get()
         key = (check.resource, check.name)
         with memory.lock:
@@ -209,12 +209,17 @@ def slots_of(rows: JSON) -> list[Slot]:
         return [
             slot
             for slot in (Slot(*row) for row in rows[:SLOTS])  # type: ignore
-            if all(type(n) in (int, float) and math.isfinite(n) and n >= 0 for n in (*slot[:2], *slot[3:]))
+            if all(map(_is_amount, slot[:2]))
+            and (slot[3:] == (None, None) or all(map(_is_amount, slot[3:])))
             and slot.state in STATES
             and slot.start <= slot.end <= latest
         ]
     except (ValueError, TypeError, KeyError, OverflowError):  # KeyError: a slice of a dict
         return []
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 
 history = History()

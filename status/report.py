@@ -35,7 +35,8 @@ class Result(NamedTuple):
     reasons: component -> safe sentence, for components that fail. For callers who may see details.
     warnings: component -> safe sentence, for components that are not well, but no reason to answer 503.
     ages: heartbeat -> seconds since it was last heard.
-    duration: seconds the run took, or has taken so far when it is still running; None where nobody told.
+    duration: seconds the run took, or has taken so far when it is still running; None where nobody told, and where it
+        never began.
     durations: component -> seconds, where components are asked side by side.
     started_at: when the run began, seconds since the epoch.
     age: seconds since the answer was complete, 0.0 unless it is reused.

@@ -22,6 +22,7 @@ from status.formats.metrics import server_timing
 from status.history import History
 from status.report import MAX_COMPONENTS
 from tests import services
+from tests.commandline import ask
 from tests.readme_formats import END, README, START, section
 from tests.reports import MIXED, report, result
 
@@ -683,6 +684,38 @@ class DurationTests(SimpleTestCase):
         self.assertEqual(entry.keys() & {"time", "responseTime"}, set())
         self.assertEqual(server_timing(asked), "health.ping;dur=41.2")
         self.assertEqual(render("nagios", report(result(duration=None))), "STATUS OK - 1 check passed\n")
+
+
+@override_settings(STATUS_SHOW_DETAILS="always", STATUS_PROVIDERS={"shop": [("gone", "there.is.no.such.check")]})
+class NeverRunTests(SimpleTestCase):
+    """A check whose code cannot be loaded takes no time."""
+
+    def setUp(self) -> None:
+        self.addCleanup(engine.close)
+
+    def test_no_format_tells_how_long_a_check_took_that_never_ran(self):
+        for name, word in (
+            ("text", " ms"),
+            ("health+json", "responseTime"),
+            ("health+json", '"time"'),
+            ("openmetrics", "duration_seconds"),
+            ("prometheus", "duration_seconds"),
+        ):
+            response = self.client.get("/status/api/shop", {"format": name})
+            self.assertIn("gone", response.content.decode())
+            self.assertNotIn(word, response.content.decode())
+            self.assertEqual(response["Server-Timing"], "")
+        for name in ("nagios", "human"):
+            text = ask("shop", "-f", name).out
+            self.assertIn("gone", text)
+            self.assertNotRegex(text, r"[|]|\d s\b")
+
+    def test_no_page_tells_it_either(self):
+        for _ in range(3):  # what came of it is remembered
+            for address in ("/status/", "/status/health/"):
+                page = self.client.get(address).content.decode()
+        self.assertIn("gone", page)
+        self.assertNotRegex(page, "took|typically|Durations|<svg class=curve")
 
 
 class WarningTests(SimpleTestCase):

@@ -46,7 +46,7 @@ class Broken(LocMemCache):
         raise ConnectionError("shop:hunter2@db.internal refused")
 
 
-def slot(start: float, state: str = "pass", end: float | None = None, took: float = 0.01) -> Slot:
+def slot(start: float, state: str = "pass", end: float | None = None, took: float | None = 0.01) -> Slot:
     return Slot(start, start if end is None else end, state, took, took)
 
 
@@ -91,6 +91,13 @@ class MemoryTests(ClockTestCase):
         self.see(result(duration=0.2), result(duration=0.1), result(duration=0.3), every=1)
         (only,) = self.history.of(*KEY)
         self.assertEqual((only.fastest, only.slowest, only.end - only.start), (0.1, 0.3, 2))
+
+    def test_an_outcome_without_a_run_tells_no_duration(self):
+        self.see(result(duration=None), result(duration=None), every=1)
+        self.assertEqual(self.history.of(*KEY)[0][3:], (None, None))
+        self.see(result(duration=0.2), result(duration=None), every=1)
+        self.assertEqual(self.history.of(*KEY)[0][3:], (0.2, 0.2))
+        self.assertEqual(merge([slot(1.0, took=None), slot(1.0)]), merge([slot(1.0), slot(1.0, took=None)]))
 
     def test_a_provider_takes_bounded_memory(self):
         self.see(*[GOOD, BAD] * 500)
@@ -140,7 +147,7 @@ class MergeTests(SimpleTestCase):
         self.assertEqual(merge([covering, slot(100), slot(490)]), [covering])
 
     def test_a_value_of_the_store_is_read_as_it_was_written(self):
-        slots = [slot(1.5), slot(30.25, "fail")]
+        slots = [slot(1.5), slot(30.25, "fail"), slot(60.0, took=None)]
         self.assertEqual(slots_of(rows_of(slots)), slots)
 
     def test_a_value_of_another_shape_is_ignored(self):
@@ -150,7 +157,7 @@ class MergeTests(SimpleTestCase):
             None, 7, "text", [], {}, {"a": 1}, [1], [[1]], [[1, 2, "pass", 0.1, None]], [[2, 1, "pass", 0.1, 0.2]],
             [[1, 2, "<script>", 0.1, 0.2]], [[1, 2, ["pass"], 0.1, 0.2]], [[1, 2, "pass", nan, 0.2]],
             [[1, 2, "pass", infinite, 0.2]], [[1, late, "pass", 0.1, 0.2]], [[-1, 2, "pass", 0.1, 0.2]],
-            [[1, 2, "pass", 0.1, 10**400]], [["1", 2, "pass", 0.1, 0.2]],
+            [[1, 2, "pass", 0.1, 10**400]], [["1", 2, "pass", 0.1, 0.2]], [[None, 2, "pass", 0.1, 0.2]],
         ):  # fmt: skip
             with self.subTest(rows=str(rows)[:40]):
                 self.assertEqual(slots_of(rows), [])

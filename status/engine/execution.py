@@ -91,6 +91,12 @@ class Execution:
             return False
         return self.timeout >= timeout and self.finished - self.started > self.timeout / 2
 
+    def seconds(self, now: float) -> float | None:
+        """Return how long it took, or has taken so far; None where it never began."""
+        if not self.begun:
+            return None
+        return (now if self.outcome is None else self.finished) - self.started
+
     def reason(self, asked: float) -> str | None:
         """Return why there is no answer for a caller who asked then, as a safe sentence; None where there is one."""
         if self.outcome is not None:
@@ -210,10 +216,11 @@ class Asked(NamedTuple):
         """Return what a caller who asked at ``since`` (monotonic) is told now."""
         now = monotonic()
         running, age, started_at = False, 0.0, math.inf
-        durations: dict[str | None, float] = {}
+        durations: dict[str | None, float] = {}  # of what was run
         for name, one in self.executions.items():
             started_at = min(started_at, one.started_at)
-            durations[name] = (now if one.outcome is None else one.finished) - one.started
+            if (seconds := one.seconds(now)) is not None:
+                durations[name] = seconds
             if one.outcome is None:
                 running = running or now < one.deadline
             elif one.finished < since:  # it was over before the caller asked: its answer is reused
@@ -231,7 +238,7 @@ class Asked(NamedTuple):
             reasons=outcome.reasons,
             warnings=outcome.warnings,
             ages={name: seconds + age for name, seconds in outcome.ages.items()},
-            duration=max(durations.values(), default=0.0),
+            duration=max(durations.values(), default=None),
             durations={name: seconds for name, seconds in durations.items() if name is not None},
             started_at=started_at if self.executions else time.time(),
             age=age,

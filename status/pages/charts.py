@@ -53,9 +53,8 @@ def strip(slots: Sequence[Slot]) -> SafeString:
     return _svg("strip", 18, label, "".join(paths))
 
 
-def curve(slots: Sequence[Slot]) -> Curve:
-    """Draw the durations of the outcomes, of which there must be one at least."""
-    durations = [slot.slowest for slot in slots]
+def curve(durations: Sequence[float]) -> Curve:
+    """Draw the durations of the outcomes, in seconds, the latest at the right. There must be one at least."""
     top = max(durations)
     typical = gettext("typically %(typical)s, at most %(slowest)s") % {
         "typical": units.duration(median(durations)),

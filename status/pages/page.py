@@ -101,7 +101,8 @@ class Card:
         span = units.elapsed(now - slots[0].start) if slots else ""
         self.span = gettext("%(span)s ago") % {"span": span} if span else ""
         self.strip = charts.strip(slots)
-        self.curve = charts.curve(slots) if details and len(slots) > 1 else None
+        durations = [slot.slowest for slot in slots if slot.slowest is not None]
+        self.curve = charts.curve(durations) if details and len(durations) > 1 else None
         took = gettext("took %(time)s") % {"time": self.duration} if self.duration else ""
         old = gettext("%(age)s old") % {"age": self.age} if self.age else ""
         self.notes = [note for note in (took, self.curve.typical if self.curve else "", old) if note]
@@ -134,7 +135,8 @@ class Card:
     def reason(self) -> str:
         """Why the provider does not pass, in words that this reader may see."""
         if self.result.running:
-            return gettext("No answer yet, asked %s ago.") % units.duration(self.result.duration or 0.0)
+            asked = self.result.duration
+            return "" if asked is None else gettext("No answer yet, asked %s ago.") % units.duration(asked)
         if self.result.error is not None:
             return next(components(self.result, self.details)).output or gettext("It did not answer.")
         bad = [row for row in self.components if row.state != "pass"]
