@@ -12,7 +12,7 @@ from django.core.checks import register
 from django.core.signals import setting_changed
 from django.urls import clear_url_caches
 
-from status import checks, fleet, loops, notifications
+from status import checks, counters, fleet, loops, notifications
 from status.conf import conf
 from status.engine import engine
 from status.history import history
@@ -21,7 +21,7 @@ from status.providers.code import note_running_code
 #: Settings that decide which names of addresses there are.
 NAMING = ("STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS", "STATUS_CELERY_WORKERS", "STATUS_HEARTBEATS")
 #: What is told of each run of a check.
-OBSERVERS = (notifications.observe, history.observe, fleet.observe)
+OBSERVERS = (notifications.observe, history.observe, fleet.observe, counters.observe)
 
 
 class StatusConfig(AppConfig):

@@ -20,6 +20,7 @@ from secrets import token_hex
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from status import counters
 from status.conf import ROLES, conf
 from status.entries import Check
 from status.heartbeats import CLOCKS_DIFFER, NO_STORE, in_words, run_at_exit
@@ -300,6 +301,7 @@ class Reporter:
         finds that out with its next report. Who was in it before is in what both of them write.
         """
         call_natively(partial(self._write, store, self.member()._asdict()))
+        counters.add_up(store)
 
     def _write(self, store: Store, told: JSON) -> None:
         shard, now = shard_of(self.id), time.time()
@@ -316,6 +318,7 @@ class Reporter:
     def say_goodbye(self, store: Store) -> None:
         """Take the member out of the index and the store. Raises ``StoreFailed``."""
         call_natively(partial(self._delete, store))
+        counters.add_up(store)
 
     def _delete(self, store: Store) -> None:
         shard = shard_of(self.id)

@@ -105,17 +105,31 @@ class Result(NamedTuple):
         return self.answer if details else self.public_answer
 
 
+class Counts(NamedTuple):
+    """What all processes have counted of one check.
+
+    runs, failures: how often it ran, and how often it did not answer well, whether that fails or only warns.
+    passed_at: when the last run began that passed, seconds since the epoch; 0 where none did.
+    """
+
+    runs: int = 0
+    failures: int = 0
+    passed_at: float = 0.0
+
+
 class Report(NamedTuple):
     """The answer to one question: results in the order of the configuration.
 
     resources: the names of the resources asked for, also those without a provider.
     resource, provider: what the address or the command line named; None where it did not.
+    counts: by resource and name what was counted, for the formats that tell it; None where no store sums it up.
     """
 
     results: tuple[Result, ...]
     resources: tuple[str, ...] = ()
     resource: str | None = None
     provider: str | None = None
+    counts: Mapping[tuple[str, str], Counts] | None = None
 
     @property
     def state(self) -> Literal["pass", "warn", "fail"]:

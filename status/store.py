@@ -14,7 +14,7 @@ import json
 import pickle
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -36,6 +36,8 @@ CHUNK = 500
 PAUSES = (0.0, 0.05, 0.2)
 #: Seconds after which it shows who was first.
 SETTLING = 0.1
+#: Seconds that a process may take for a change of a value.
+LOCK_SECONDS = 10.0
 #: What a cache raises that finds something else than it has written itself; connections raise other errors.
 GARBLED = (
     pickle.UnpicklingError,
@@ -188,6 +190,27 @@ class OpenStore(NamedTuple):
     def delete(self, keys: Iterable[str]) -> None:
         """Delete the values, where they are there."""
         self.cache.delete_many(list(keys))
+
+    def change(self, key: str, change: Callable[[JSON], JSON]) -> bool:
+        """Replace a value by what ``change`` makes of it, and keep that without a limit in time.
+
+        Return False where another process is about to do so; nothing is changed then.
+
+        change: gets None where there is no value of this app.
+        """
+        lock, mine, began = key_of("lock", key), uuid4().hex, time.monotonic()
+        if not self.cache.add(lock, mine, LOCK_SECONDS):
+            return False
+        time.sleep(SETTLING)
+        if self.cache.get(lock) != mine:  # not every cache has an ``add()`` that only one of two can win
+            return False
+        value = change(self.read([key]).get(key))
+        # A process that was stopped meanwhile may have lost its lock.
+        if time.monotonic() - began > LOCK_SECONDS / 2:
+            return False
+        self.write({key: value})
+        self.cache.delete(lock)
+        return True
 
 
 def close_cache(cache: BaseCache) -> None:

@@ -100,7 +100,8 @@ other line ever holds these words, so let your monitor look for ``STATUS PASS``:
 
 ``openmetrics`` and ``prometheus`` expose the same samples. The answer is 200 whatever fails, because a scraper throws
 away all samples of any other; alert on ``django_status_up == 0``, or on ``django_status_check_up == 0`` for one check.
-Resources that only inform are never up or down. The option ``metrics`` of an entry, ``{{"orders": "gauge"}}``, shows
+Resources that only inform are never up or down. With ``STATUS_STORE``, ``django_status_check_runs_total`` and
+``..._failures_total`` count in `all processes <docs/fleet.rst>`__. The option ``metrics``, ``{{"n": "gauge"}}``, shows
 numbers of its answer, or of its components, as ``django_status_check_value``. For ``/status/api/health/databases``:
 
 {openmetrics}

@@ -24,6 +24,7 @@ from django.urls import include, path, resolve
 from status.cli.arguments import SNIPPETS
 from status.cli.snippets import TEMPLATE_FOLDER, UPSTREAMS
 from status.formats.metrics import render_metrics
+from status.report import Counts
 from tests import services
 from tests.commandline import ask, bare, command
 from tests.reports import report, result
@@ -371,7 +372,7 @@ class ToolTests(SimpleTestCase):
         promtool = services.require("promtool")
         panels = {panel["title"]: panel for panel in json.loads(snippet("grafana"))["panels"]}
         queries = {
-            title: re.sub(r"\$(job|instance)", ".*", target["expr"]).replace("$__range", "5m")
+            title: re.sub(r"\$__\w+", "5m", re.sub(r"\$(job|instance)", ".*", target["expr"]))
             for title, panel in panels.items()
             for target in panel["targets"]
         }
@@ -390,7 +391,8 @@ class ToolTests(SimpleTestCase):
             for (resource, check), value in states.items()
         ]
         tests.append({"expr": queries["Checks"], "eval_time": "5m", "exp_samples": samples})
-        written = render_metrics(SHOWN, True, openmetrics=False)
+        counted = {(one.resource, one.name): Counts(9, 3, 1.7e9) for one in SHOWN.results}
+        written = render_metrics(SHOWN._replace(counts=counted), True, openmetrics=False)
         series = [
             {"series": sample.replace("{", '{job="django-status",instance="a",', 1), "values": f"{value}+0x20"}
             for sample, value in re.findall(r"^([a-z].*) (\S+)$", written, re.M)

@@ -51,6 +51,7 @@ LEVELS = {
     "status.notifications": 3,
     "status.history": 3,
     "status.fleet": 3,
+    "status.counters": 3,
     "status.mounts": 3,
     # Adapters.
     "status.api": 4,

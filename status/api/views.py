@@ -19,6 +19,7 @@ from django.views.generic import View
 
 from status.access import ALWAYS_OPEN, Access, aaccess_for, access_for, access_of, may_change
 from status.conf import conf
+from status.counters import Reading
 from status.engine import engine
 from status.exceptions import StatusError
 from status.fleet import WEB, join
@@ -168,7 +169,11 @@ class ReportView(StatusView):
         question = self.get_question(request, access, resource, provider)
         if isinstance(question, HttpResponse):
             return question
-        return self.render_report(engine.report(question.selection), question, access)
+        reading = Reading.begin() if question.format.counts else None
+        report = engine.report(question.selection)
+        if reading is not None:
+            report = report._replace(counts=reading.of(report.results))
+        return self.render_report(report, question, access)
 
     async def aget(
         self, request: HttpRequest, resource: str | None = None, provider: str | None = None, **mounted: object
@@ -182,7 +187,11 @@ class ReportView(StatusView):
         question = self.get_question(request, access, resource, provider)
         if isinstance(question, HttpResponse):
             return question
-        return self.render_report(await engine.areport(question.selection), question, access)
+        reading = Reading.begin() if question.format.counts else None
+        report = await engine.areport(question.selection)
+        if reading is not None:
+            report = report._replace(counts=await reading.aof(report.results))
+        return self.render_report(report, question, access)
 
     # Without its own ``head``, Django gives each view one that refers to the view: a cycle that keeps the request until
     # the garbage collector comes.

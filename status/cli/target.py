@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from status import __version__
-from status.cli.arguments import CannotAsk, Options, typed_name
+from status.cli.arguments import HUMAN, CannotAsk, Options, typed_name
 from status.cli.reading import read_report
 from status.cli.settings import loading
 from status.conf import conf
@@ -24,6 +24,7 @@ from status.serialization import JSON
 
 if TYPE_CHECKING:
     from status.cli.client import ServerResponse
+    from status.counters import Reading
 
 #: Seconds for a whole exchange with an instance, redirects included.
 HTTP_TIMEOUT = 10.0
@@ -61,10 +62,12 @@ class Local:
                 pending.remove(f"{check.resource}/{check.name}")
 
         engine.observers.append(observe)
+        reading = _begin_to_read_counts(options.format)
         try:
-            return engine.report(selection, options.timeout, patience)
+            report = engine.report(selection, options.timeout, patience)
         finally:
             engine.observers.remove(observe)
+        return report if reading is None else report._replace(counts=reading.of(report.results))
 
     def beat(self, name: str, options: Options) -> None:
         """Have the store of this project keep a beat. Raises CannotAsk."""
@@ -286,6 +289,15 @@ def providers_of(
 def no_such(kind: str, name: str, known: Iterable[str]) -> CannotAsk:
     """Return the error for an unknown name."""
     return CannotAsk(f'there is no {kind} "{name}"; there is: {", ".join(known) or "none"}')
+
+
+def _begin_to_read_counts(format: str) -> Reading | None:
+    if format == HUMAN or not FORMATS[format].counts or not conf.in_django:
+        return None
+    # Late: a standalone answer is given without Django, whose import takes far longer.
+    from status.counters import Reading
+
+    return Reading.begin()
 
 
 def mounted_path() -> str | None:

@@ -23,6 +23,7 @@ class Format(NamedTuple):
     content_type: the whole header, with charset and version where the format asks for one.
     render: ``render(report, details) -> str``; ``details`` is True for an authorized reader.
     http: whether an address answers it; the others are for the command line.
+    counts: whether it tells what all processes have counted.
     always_ok: HTTP 200 whatever fails, because its readers drop the body of any other response.
     """
 
@@ -30,6 +31,7 @@ class Format(NamedTuple):
     content_type: str
     render: Callable[[Report, bool], str]
     http: bool = True
+    counts: bool = False
     always_ok: bool = False
 
     @property
@@ -53,8 +55,8 @@ _FORMATS = (
     Format("health+json", "application/health+json", render_health_json),
     # Before Prometheus' own text format: who asks for text/plain without a version is a person or a script.
     Format("text", "text/plain; charset=utf-8", render_text),
-    Format("openmetrics", _OPENMETRICS, partial(render_metrics, openmetrics=True), always_ok=True),
-    Format("prometheus", _PROMETHEUS, partial(render_metrics, openmetrics=False), always_ok=True),
+    Format("openmetrics", _OPENMETRICS, partial(render_metrics, openmetrics=True), counts=True, always_ok=True),
+    Format("prometheus", _PROMETHEUS, partial(render_metrics, openmetrics=False), counts=True, always_ok=True),
     Format("nagios", "text/plain; charset=utf-8", render_nagios, http=False),
     Format("yaml", "application/yaml", render_yaml, http=False),
 )

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from status import __version__
 from status.history import history
-from status.report import Report, Result, State, components, one_line
+from status.report import Counts, Report, Result, State, components, one_line
 from status.serialization import JSON
 
 #: Characters of the whole header; servers and proxies refuse responses with longer ones.
@@ -20,15 +20,18 @@ MAX_HEADER = 4096
 _NOT_TOKEN = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
 
 
+Kind = Literal["gauge", "counter", "stateset", "info"]
 #: name without ``django_status_`` -> type, help; in the order in which they are written. Seconds are the unit of a name
 #: that ends with it.
-FAMILIES: dict[str, tuple[Literal["gauge", "stateset", "info"], str]] = {
+FAMILIES: dict[str, tuple[Kind, str]] = {
     "up": ("gauge", "1 unless a critical check of the resource fails."),
     "check_up": ("gauge", "1 if the check passes, 0 if it fails or warns."),
     "check_state": ("stateset", "The state of the check; info is never judged."),
     "check": ("info", "Whether a failure of the check counts, or only warns."),
     "check_state_since_timestamp_seconds": ("gauge", "When the state began, as far as this process knows."),
-    "check_last_success_timestamp_seconds": ("gauge", "When the check passed last in this process."),
+    "check_last_success_timestamp_seconds": ("gauge", "When the check passed last, as far as this process knows."),
+    "check_runs": ("counter", "How often the check ran, in all processes."),
+    "check_failures": ("counter", "How often it failed, also where that only warns, in all processes."),
     "component_up": ("gauge", "1 if this part of the check's answer passes."),
     "check_duration_seconds": ("gauge", "How long the check's last run took."),
     "component_duration_seconds": ("gauge", "How long this part of the check took."),
@@ -45,13 +48,13 @@ Labels = tuple[tuple[str, str], ...]
 class Family:
     """One metric family.
 
-    name, type: as OpenMetrics has them; the name is without the suffix of an info.
+    name, type: as OpenMetrics has them; the name is without the suffix of an info or a counter.
     help: one line.
     samples: label set -> value. A label set that comes twice keeps the lower value, so that no failure is lost.
     """
 
     name: str
-    type: Literal["gauge", "stateset", "info"]
+    type: Kind
     help: str
     samples: dict[Labels, float] = field(default_factory=dict)
 
@@ -77,12 +80,13 @@ def write_families(families: Iterable[Family], *, openmetrics: bool) -> str:
     """
     lines: list[str] = []
     for family in families:
-        sample = f"{family.name}_info" if family.type == "info" else family.name
+        sample = family.name + {"info": "_info", "counter": "_total"}.get(family.type, "")
         if openmetrics:
             unit = [f"# UNIT {family.name} {family.unit}"] if family.unit else []
             lines += [f"# TYPE {family.name} {family.type}", *unit, f"# HELP {family.name} {family.help}"]
         else:
-            lines += [f"# HELP {sample} {family.help}", f"# TYPE {sample} gauge"]
+            kind = "counter" if family.type == "counter" else "gauge"
+            lines += [f"# HELP {sample} {family.help}", f"# TYPE {sample} {kind}"]
         for labels, value in family.samples.items():
             # ``one_line`` has removed the line ends, the third character that would need an escape.
             escaped = ((name, text.replace("\\", r"\\").replace('"', r"\"")) for name, text in labels)
@@ -100,7 +104,8 @@ def families(report: Report, details: bool) -> list[Family]:
         if not results or any(result.judged for result in results):
             found["up"].add(not any(result.state == "fail" for result in results), [("resource", resource)])
     for result in report.results:
-        for name, value, *labels in _samples(result, details):
+        counts = None if report.counts is None else report.counts.get((result.resource, result.name))
+        for name, value, *labels in _samples(result, details, counts):
             found[name].add(value, (("resource", result.resource), ("check", result.name), *labels))
         for heartbeat, seconds in result.ages.items() if details else ():
             found["heartbeat_age_seconds"].add(seconds, [("name", heartbeat)])
@@ -112,7 +117,7 @@ def families(report: Report, details: bool) -> list[Family]:
     return [family for family in found.values() if family.samples]
 
 
-def _samples(result: Result, details: bool) -> Iterator[Any]:
+def _samples(result: Result, details: bool, counts: Counts | None) -> Iterator[Any]:
     """Yield ``(family, value, label, ...)`` for one check; the labels that name it are left out."""
     for state in get_args(State):
         yield "check_state", result.state == state, ("django_status_check_state", state)
@@ -120,6 +125,10 @@ def _samples(result: Result, details: bool) -> Iterator[Any]:
         yield "check", 1, ("critical", str(result.critical).lower())
     began = history.began(result)
     passed = result.started_at if result.state == "pass" else history.passed_at(result.resource, result.name)
+    if counts is not None and result.judged:
+        yield "check_runs", counts.runs
+        yield "check_failures", counts.failures
+        passed = max(passed or 0.0, counts.passed_at)
     if began:  # a report of another instance tells no time
         yield "check_state_since_timestamp_seconds", began
     if passed:
