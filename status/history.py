@@ -17,7 +17,7 @@ from typing import NamedTuple
 from status.conf import conf
 from status.entries import Check
 from status.logs import log_once
-from status.report import Result
+from status.report import MAX_COMPONENTS, Result
 from status.serialization import JSON
 from status.threads import PerProcess, Worker, close_old_connections
 
@@ -94,6 +94,7 @@ class Memory:
     lock: held to read or change ``slots``.
     slots: ``(resource, name)`` -> slots, the oldest first.
     passed_at: ``(resource, name)`` -> when the last run began that passed, seconds since the epoch.
+    parts: ``(resource, name)`` -> the names in its last answer, for callers who may see details and for the others.
     worker: the thread of the exchanges.
     exchanging, exchanged_at: whether an exchange is under way, and when the last one began (monotonic).
     """
@@ -102,6 +103,7 @@ class Memory:
         self.lock = threading.Lock()
         self.slots: dict[Key, list[Slot]] = {}
         self.passed_at: dict[Key, float] = {}
+        self.parts: dict[Key, tuple[list[str], list[str]]] = {}
         self.worker = Worker("status-history")
         self.exchanging = False
         self.exchanged_at = -math.inf
@@ -128,6 +130,8 @@ class History:
             _append(memory.slots.setdefault(key, []), slot)
             if result.state == "pass":
                 memory.passed_at[key] = result.started_at
+            if result.error is None:
+                memory.parts[key] = (_names_in(result.answer), _names_in(result.public_answer))
 
     def of(self, resource: str, name: str) -> tuple[Slot, ...]:
         """Return the outcomes of one check, the oldest first; none where nobody has asked it yet."""
@@ -138,6 +142,11 @@ class History:
     def passed_at(self, resource: str, name: str) -> float | None:
         """Return when the last run of a check began that passed in this process; None where none did yet."""
         return self._memory.get().passed_at.get((resource, name))
+
+    def parts(self, resource: str, name: str, details: bool) -> list[str]:
+        """Return the names of the components in the last answer of a check; none where there was none yet."""
+        known = self._memory.get().parts.get((resource, name), ([], []))
+        return known[0 if details else 1]
 
     def began(self, result: Result) -> float:
         """Return when the state of a result began, seconds since the epoch, as far as this process has seen."""
@@ -216,6 +225,10 @@ def slots_of(rows: JSON) -> list[Slot]:
         ]
     except (ValueError, TypeError, KeyError, OverflowError):  # KeyError: a slice of a dict
         return []
+
+
+def _names_in(answer: JSON) -> list[str]:
+    return list(answer)[:MAX_COMPONENTS] if isinstance(answer, dict) else []
 
 
 def _is_amount(value: object) -> bool:

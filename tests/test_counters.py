@@ -1,4 +1,4 @@
-"""Counters in metrics: what all processes have counted, summed up in the store."""
+"""Counters in metrics (FAULTS O11): what all processes have counted, summed up in the store."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 from unittest import mock
@@ -20,6 +21,7 @@ from status.engine import engine
 from status.formats import FORMATS, nagios
 from status.formats.metrics import server_timing
 from status.history import History
+from status.providers import Unavailable
 from status.report import MAX_COMPONENTS
 from tests import services
 from tests.commandline import ask
@@ -285,6 +287,7 @@ class MetricsOverTimeTests(SimpleTestCase):
 
     def setUp(self) -> None:
         self.addCleanup(engine.close)
+        self.released = threading.Event()
 
     def ask(self, **options: Any) -> dict[tuple[str, str], float]:
         entry = ("shop", lambda: self.STATE["answer"], [], {}, options)
@@ -313,6 +316,29 @@ class MetricsOverTimeTests(SimpleTestCase):
             self.assertLess(failing[passed], failed_at)
             self.assertEqual(self.ask()[since], self.ask()[since])
         self.assertGreater(self.ask()[since], failing[since])
+
+    def test_components_are_down_while_the_check_fails_as_a_whole(self):
+        """FAULTS O3: an alert on a component fires while its check hangs."""
+        self.assertEqual(self.components({"a": True, "b": False}), {"a": 1, "b": 0})
+        for trouble in (Unavailable("closed"), OSError("refused")):
+            self.assertEqual(self.components(trouble), {"a": 0, "b": 0})
+        with mock.patch.dict(self.STATE, {"wait": 5.0}):
+            self.assertEqual(self.components({"a": True, "b": True}), {"a": 0, "b": 0})
+
+    def components(self, answer: Any) -> dict[str, float]:
+        def check() -> Any:
+            self.released.wait(self.STATE.get("wait", 0))
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        with override_settings(STATUS_PROVIDERS={self.id(): [("shop", check, [], {}, {"timeout": 0.1})]}):
+            text = self.client.get(f"/status/api/{self.id()}?format=openmetrics").content.decode()
+            self.released.set()
+            engine.close()
+            self.released.clear()
+        samples = [sample for family in parse_openmetrics(text) for sample in family.samples]
+        return {one.labels["component"]: one.value for one in samples if one.name == "django_status_component_up"}
 
     def test_numbers_that_the_provider_names_are_gauges(self):
         facts = {"orders": 42, "ratio": 0.5, "open": True, "name": "shop", "secret": 7}
@@ -640,7 +666,7 @@ class DurationTests(SimpleTestCase):
                 self.assertNotRegex(render(name, self.HANGING, details=False), "0012|2.0003|1[.]2|2000")
 
     def test_a_component_that_hangs_keeps_its_metric(self):
-        """FAULTS R8."""
+        """FAULTS R8, O3."""
         for details in (True, False):
             self.assertIn(
                 'django_status_component_up{resource="health",check="databases",component="replica"} 0\n',

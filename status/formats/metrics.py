@@ -150,6 +150,9 @@ def _samples(result: Result, details: bool, counts: Counts | None) -> Iterator[A
             yield "component_up", part.state == "pass", ("component", part.name)
         for name, value in _numbers(part.value, result.metrics):
             yield "check_value", value, ("component", part.name), ("value", name)
+    if result.judged and result.error is not None:  # a series that vanishes alerts nobody
+        for name in history.parts(result.resource, result.name, details):
+            yield "component_up", False, ("component", name)
 
 
 def _numbers(values: JSON, names: Iterable[str]) -> Iterator[tuple[str, float]]:
