@@ -236,7 +236,7 @@ class ContentTests(SimpleTestCase):
 
 @override_settings(ROOT_URLCONF=__name__, DEBUG=True, STATUS_PROVIDERS={"health": [PING]})
 class ToolTests(SimpleTestCase):
-    """Each snippet in the hands of the tool it is made for."""
+    """FAULTS O12: each snippet in the hands of the tool it is made for."""
 
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
@@ -327,6 +327,11 @@ class ToolTests(SimpleTestCase):
                     self.assertEqual(response.read(), b'{"pong": true}')
 
     def test_haproxy_accepts_it(self):
+        """FAULTS O4: by https it verifies the certificate, for the name that it asks for, and checks with GET."""
+        https = snippet("haproxy", "--url", "https://shop.example.com/status/")
+        for part in ("sni str(shop.example.com)", "check-sni shop.example.com", "verifyhost shop.example.com"):
+            self.assertIn(part, https)
+        self.assertRegex(https, r"option httpchk\n(.*\n)? *http-check send meth GET ")
         haproxy = services.require("haproxy")
         front = "global\ndefaults\n    mode http\n    timeout client 5s\n    timeout server 5s\n"
         front += f"frontend web\n    bind 127.0.0.1:{services.free_port()}\n    default_backend django\n"
