@@ -152,6 +152,24 @@ class ContentTests(SimpleTestCase):
             with self.subTest(kind, part=part):
                 self.assertIn(part, snippet(kind))
 
+    def test_an_interval_may_be_chosen(self):
+        for kind, part in (
+            ("k8s", "periodSeconds: 60\n"),
+            ("haproxy", "inter 60s"),
+            ("prometheus", "scrape_interval: 60s"),
+            ("prometheus-rules", "for: 120s"),
+            ("docker", "--interval=60s"),
+            ("compose", "interval: 60s"),
+            ("icinga2", "check_interval = 60s"),
+            ("systemd", "OnUnitActiveSec=60s"),
+            ("supervisor", "--watch 60"),
+            ("cron", "\n*/1 * * * * "),
+        ):
+            with self.subTest(kind, part=part):
+                self.assertIn(part, snippet(kind, "--interval", "60"))
+        self.assertIn("\n*/5 * * * * ", snippet("cron"))
+        self.assertIn("\n*/2 * * * * ", snippet("cron", "--interval", "100"))
+
     def test_probes_name_a_host_that_the_project_accepts(self):
         self.assertIn('value: "shop.example.com"', snippet("k8s"))
         with override_settings(ALLOWED_HOSTS=["*"]):
@@ -218,6 +236,10 @@ class ContentTests(SimpleTestCase):
             ({}, ["docker", "--url", "http://a/%20/"], "would need quoting"),
             ({}, ["vagrant"], "snippet takes one of"),
             ({}, ["k8s", "--socket", "/run/a"], "--socket goes with snippet nginx, apache, haproxy, caddy, not"),
+            ({}, ["k8s", "--interval", "40"], "--interval takes whole seconds from 41 to 1800 here, not 40"),
+            ({}, ["k8s", "--interval", "41.5"], "from 41 to 1800 here, not 41.5"),
+            ({}, ["k8s", "--interval", "3600"], "from 41 to 1800 here, not 3600"),
+            ({}, ["k8s", "--interval", "often"], "'often' is not a number of seconds"),
             ({}, ["nginx", "--socket", "run/a"], "--socket should be an absolute path"),
             ({}, ["nginx", "--socket", "/run/a b"], "that needs no quoting"),
             ({}, ["nginx", "-q"], "--quiet does not go with snippet"),

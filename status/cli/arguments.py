@@ -48,7 +48,7 @@ SNIPPETS = {
     "zabbix": "user parameter of the agent",
     "monit": "checks of the site and of the process",
     "systemd": "service and timer",
-    "supervisor": "program that asks every minute",
+    "supervisor": "program that asks again and again",
     "cron": "line of /etc/cron.d",
     "github-actions": "step that waits for the site",
     "healthchecks": "line of a crontab that tells Healthchecks",
@@ -112,6 +112,7 @@ class Options(NamedTuple):
     insecure: bool = False
     wait_for: float | None = None
     stable: float | None = None
+    interval: float | None = None
     help: bool = False
     traceback: bool = False
 
@@ -132,7 +133,8 @@ class Options(NamedTuple):
         for name in typed:
             if name not in known and not typed.get("help"):
                 option = "--for" if name == "wait_for" else f"--{name.replace('_', '-')}"
-                where = "goes with wait only" if verb is None else f"does not go with {verb}"
+                owner = "snippet" if name in ("interval", "socket") else "wait"
+                where = f"goes with {owner} only" if verb is None else f"does not go with {verb}"
                 raise CannotAsk(f"{option} {where}")
         # Of ``call_command``, which argparse has not seen.
         for name in typed.keys() & SECONDS:
@@ -265,6 +267,8 @@ def add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
     if "snippet" in verbs:
         text = "Unix socket on which a proxy reaches the project"
         parser.add_argument("--socket", metavar="PATH", help=text)
+        text = "how often the tool asks (what is usual for it)"
+        parser.add_argument("--interval", type=seconds, metavar="SECONDS", help=text)
     if set(verbs) == {"snippet"}:
         parser.add_argument("--url", help="where the app is mounted, as the other tool reaches it")
         parser.add_argument("--list", help="show what there is a snippet for", **flag)

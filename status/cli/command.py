@@ -80,7 +80,9 @@ def answer(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) 
 def run(options: Options, terminal: Terminal) -> int:
     """Return the exit code for ``options``, after the answer. The settings are in force. Raises CannotAsk."""
     if options.verb == "snippet":
-        terminal.write(listed_snippets() if options.list else snippet(options.name, options.url, options.socket))
+        terminal.write(
+            listed_snippets() if options.list else snippet(options.name, options.url, options.socket, options.interval)
+        )
         return 0
     if options.verb == "drain":
         text = drain(options.name)

@@ -29,13 +29,16 @@ UPSTREAMS = {
 DEFAULT_SERVER = "http://localhost:8000"
 #: Seconds on top of the timeouts of the checks, for the way there and back.
 NETWORK_SECONDS = 1
+#: The longest ``--interval``, in seconds: what divides an hour, for cron.
+MAX_INTERVAL = 1800
 
 
-def snippet(kind: str | None, url: str | None, socket: str | None = None) -> str:
+def snippet(kind: str | None, url: str | None, socket: str | None = None, interval: float | None = None) -> str:
     """Return the configuration for one of ``SNIPPETS``. Raises CannotAsk where something that it needs is not there.
 
     url: where the app is mounted, as the tool reaches it; None stands for the address in this project.
     socket: the path of the Unix socket by which a proxy reaches the project.
+    interval: whole seconds from one question of the tool to the next; None leaves it to the snippet.
     """
     if kind not in SNIPPETS:
         raise CannotAsk(f"snippet takes one of: {', '.join(SNIPPETS)}")
@@ -52,7 +55,7 @@ def snippet(kind: str | None, url: str | None, socket: str | None = None) -> str
         raise CannotAsk(f"{api} holds characters that would need quoting; give a plain address as --url")
     # A probe has to name a host that the project accepts; a URL that was given does.
     hosts = [] if url else [str(pattern).lstrip(".") for pattern in conf.read("ALLOWED_HOSTS", ())]
-    values = _placeholders(api, next(filter(HOST_NAME.fullmatch, hosts), None))
+    values = _placeholders(api, next(filter(HOST_NAME.fullmatch, hosts), None), interval)
     if kind in UPSTREAMS:
         values["upstream"] = UPSTREAMS[kind][socket is not None].format(**values, socket=socket)
     template = (TEMPLATE_FOLDER / kind).read_text(encoding="utf-8")
@@ -65,10 +68,11 @@ def listed_snippets() -> str:
     return "".join(f"{kind:<{width}}  {purpose}\n" for kind, purpose in SNIPPETS.items())
 
 
-def _placeholders(api: str, name: str | None) -> dict[str, str | int]:
+def _placeholders(api: str, name: str | None, given: float | None) -> dict[str, str | int]:
     """Return the addresses below ``api``, what to ask for, and seconds that fit the timeouts of the checks.
 
     name: what to send as ``Host``, where it is not the host of ``api``.
+    given: the ``--interval``, None where there is none.
     """
     every = registry.select().checks
     judged = [check for check in every if check.judged and UNQUOTED.fullmatch(check.resource)]
@@ -79,7 +83,10 @@ def _placeholders(api: str, name: str | None) -> dict[str, str | int]:
     # The checks run side by side.
     timeout = math.ceil(max(check.timeout for check in judged if check.resource == resource)) + NETWORK_SECONDS
     all_timeout = math.ceil(max(check.timeout for check in every)) + NETWORK_SECONDS
-    interval = max(30, all_timeout)  # Prometheus wants no less than the timeout
+    if given is not None and not (all_timeout <= given <= MAX_INTERVAL and given == int(given)):
+        # An answer may take as long as the timeouts say, and Prometheus wants no less.
+        raise CannotAsk(f"--interval takes whole seconds from {all_timeout} to {MAX_INTERVAL} here, not {given:g}")
+    interval = int(given or max(30, all_timeout))
     server = _server(api, name)
     found = shutil.which("django_status")
     # With its path, as cron, systemd and Nagios do not search for it.
@@ -94,7 +101,9 @@ def _placeholders(api: str, name: str | None) -> dict[str, str | int]:
         "program": program,
         "timeout": timeout,
         "all_timeout": all_timeout,
-        "period": max(10, timeout),  # probes never overlap
+        "period": int(given or max(10, timeout)),  # probes never overlap
+        "command_interval": int(given or 60),  # for what starts a command
+        "minutes": math.ceil((given or 300) / 60),
         "interval": interval,
         "twice": 2 * interval,
         "zabbix_timeout": min(30, timeout + 3),  # the most that the agent takes
