@@ -159,6 +159,7 @@ class ContentTests(SimpleTestCase):
             ("prometheus", "scrape_interval: 60s"),
             ("prometheus-rules", "for: 120s"),
             ("docker", "--interval=60s"),
+            ("prometheus-rules", "    interval: 60s\n"),
             ("compose", "interval: 60s"),
             ("icinga2", "check_interval = 60s"),
             ("systemd", "OnUnitActiveSec=60s"),
