@@ -148,6 +148,8 @@ class ContentTests(SimpleTestCase):
             ("alb", "timeout             = 9\n"),
             ("systemd", "TimeoutStartSec=12s"),
             ("cron", "-t 9 "),
+            ("collectd", "-t 9 "),
+            ("collectd", "Interval 10\n"),
         ):
             with self.subTest(kind, part=part):
                 self.assertIn(part, snippet(kind))
@@ -157,13 +159,14 @@ class ContentTests(SimpleTestCase):
             ("k8s", "periodSeconds: 60\n"),
             ("haproxy", "inter 60s"),
             ("prometheus", "scrape_interval: 60s"),
+            ("prometheus-rules", "    interval: 60s\n"),
             ("prometheus-rules", "for: 120s"),
             ("docker", "--interval=60s"),
-            ("prometheus-rules", "    interval: 60s\n"),
             ("compose", "interval: 60s"),
             ("icinga2", "check_interval = 60s"),
             ("systemd", "OnUnitActiveSec=60s"),
             ("supervisor", "--watch 60"),
+            ("collectd", "Interval 60\n"),
             ("cron", "\n*/1 * * * * "),
         ):
             with self.subTest(kind, part=part):

@@ -49,6 +49,7 @@ SNIPPETS = {
     "monit": "checks of the site and of the process",
     "systemd": "service and timer",
     "supervisor": "program that asks again and again",
+    "collectd": "program of the exec plugin, with its threshold",
     "cron": "line of /etc/cron.d",
     "github-actions": "step that waits for the site",
     "healthchecks": "line of a crontab that tells Healthchecks",
