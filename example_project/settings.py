@@ -105,7 +105,7 @@ STATUS_CHECK_PROVIDERS = {
         ("newsletter", "example_project.shop.providers.newsletter", (), {}, {"critical": False}),
         # What is uploaded, and what manage.py check says.
         ("uploads", "status.providers.django.health.storages"),
-        ("settings", "status.providers.django.health.system_checks"),
+        ("settings", "status.providers.django.health.system_checks", None, None, {"timeout": 10}),
         # A warning until manage.py migrate has run.
         ("migrations", "status.providers.django.health.migrations", None, None, {"critical": False}),
     ],

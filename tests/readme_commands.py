@@ -64,7 +64,8 @@ spelled as in 2.x (``--error_on_fail``, ``--output_format``).
 
 {exit_codes}
 
-A resource that is called ``wait``, ``snippet``, ``beat``, ``fleet`` or ``drain`` is asked for with a slash, as ``wait/``.
+A resource that is called ``wait``, ``snippet``, ``beat``, ``fleet`` or ``drain`` is asked for with a slash, as
+``wait/``.
 
 **Settings of django_status.** ``-s MODULE``, else ``DJANGO_STATUS_SETTINGS``, else ``DJANGO_SETTINGS_MODULE``, else the
 defaults: ``ping`` and ``code``. A plain module, or a class in one, holds the same settings as a Django project would.
@@ -113,8 +114,8 @@ Exit code 0 as soon as nothing fails, here for three seconds without interruptio
 
 Exit code 0 once the beat is kept, 1 where it is lost, 2 for a name that is not in ``STATUS_HEARTBEATS``.
 
-**Fleet.** ``manage.py status fleet`` shows all processes of the project that report themselves to the store, and what is not well
-with them; ``--url`` asks a server for it. It informs: exit code 0 whatever they say. See `The fleet <docs/fleet.rst>`_.
+**Fleet.** ``manage.py status fleet`` shows all processes of the project that report themselves to the store, and what
+is not well with them; ``--url`` asks a server for it. It informs: exit code 0 whatever they say. See `The fleet <docs/fleet.rst>`_.
 
 **Drain.** ``manage.py status drain on`` has ``ready`` answer 503 on this host before a server stops, ``drain off`` no
 more; see `Processes <docs/processes.rst>`_. Exit code 2 where ``STATUS_DRAIN_FILE`` is not set or cannot be made.
