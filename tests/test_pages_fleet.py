@@ -127,6 +127,12 @@ class MembersTests(FleetPageTestCase):
             self.assertTrue(words in html, words)
         self.assertEqual(html.count('<p class="why"><span class="reason">health/databases'), 14)
 
+    def test_roles_with_trouble_come_first_and_are_never_left_out(self):
+        quiet = [member(pid, f"loop-{pid}") for pid in range(30)]
+        self.show(Fleet((*quiet, failing(1, role="worker"))))
+        roles = re.findall(r'<h2 id="role\.([^"]*)"', self.html())
+        self.assertEqual((roles[0], len(roles)), ("worker", 20))
+
     def test_a_process_without_a_commit_has_none(self):
         self.show(Fleet((member(1, commit=None),)))
         self.assertNotIn("<code", self.html())
@@ -201,6 +207,10 @@ class AccessTests(FleetPageTestCase):
         self.assertIn("web 1 fails · 3 pass", text_of(html))
         for secret in ("4711", "web-1", "Operational", NEW[:12], "cannot reach", "commits"):
             self.assertNotIn(secret, html)
+
+    def test_strangers_do_not_learn_that_two_commits_are_at_work(self):
+        self.show(fleets()["drift"])
+        self.assertIn("All processes that were asked pass", self.html(details=False))
 
     def test_who_may_ask_is_decided_by_its_name(self):
         with override_settings(STATUS_PUBLIC=("health",)):

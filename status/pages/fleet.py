@@ -108,8 +108,8 @@ class FleetPage(Page):
     shared: whether there is a store, so that more than this process can be known.
     """
 
-    def __init__(self, fleet: Fleet, details: bool, shared: bool, root: str, now: float | None = None) -> None:
-        now = time.time() if now is None else now
+    def __init__(self, fleet: Fleet, details: bool, shared: bool, root: str) -> None:
+        now = time.time()
         super().__init__(Report(()), "fleet", details, root=root, now=now)
         self.counts = Counter()
         for states in fleet.roles.values():
@@ -133,17 +133,18 @@ class FleetPage(Page):
     def _judge(self, fleet: Fleet) -> tuple[str, str, str]:
         """Return the state of the page, its verdict, and the state of processes that the verdict is about."""
         worst = self.states[0] if self.states else "unknown"
-        total = sum(self.counts.values())
         if fleet.error is not None:
             return "fail" if worst == "fail" else "warn", gettext("Only this process can be seen"), ""
-        if worst in VERDICTS and (worst != "pass" or self.counts["pass"] == total):
-            if worst != "pass" or len(self.commits) < 2:
-                return LOOKS.get(worst, worst), VERDICTS[worst] % {"count": self.counts[worst], "total": total}, worst
+        words = {"count": self.counts[worst], "total": sum(self.counts.values())}
+        if worst in ("fail", "lost", "warn"):
+            return LOOKS.get(worst, worst), VERDICTS[worst] % words, worst
         if len(self.commits) > 1:
             return "warn", gettext("%s commits are at work") % len(self.commits), ""
-        if worst == "pass":
+        if worst == "unknown":
+            return "info", gettext("No process has been asked yet"), worst
+        if self.counts["unknown"]:
             return "pass", gettext("All processes that were asked pass"), ""
-        return "info", gettext("No process has been asked yet"), "unknown"
+        return "pass", VERDICTS["pass"] % words, worst
 
 
 def about_the_store(fleet: Fleet, shared: bool) -> list[Sentence]:
