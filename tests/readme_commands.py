@@ -115,7 +115,8 @@ Exit code 0 as soon as nothing fails, here for three seconds without interruptio
 Exit code 0 once the beat is kept, 1 where it is lost, 2 for a name that is not in ``STATUS_HEARTBEATS``.
 
 **Fleet.** ``manage.py status fleet`` shows all processes of the project that report themselves to the store, and what
-is not well with them; ``--url`` asks a server for it. It informs: exit code 0 whatever they say. See `The fleet <docs/fleet.rst>`_.
+is not well with them; ``--url`` asks a server for it. It informs: exit code 0 whatever they say. See `The fleet
+<docs/fleet.rst>`_.
 
 **Drain.** ``manage.py status drain on`` has ``ready`` answer 503 on this host before a server stops, ``drain off`` no
 more; see `Processes <docs/processes.rst>`_. Exit code 2 where ``STATUS_DRAIN_FILE`` is not set or cannot be made.

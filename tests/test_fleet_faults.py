@@ -55,7 +55,7 @@ class FleetFaultsTestCase(DatabasesTestCase):
 
 
 class Processes(FleetFaultsTestCase):
-    """Processes of ``tests.fleet_project`` that share a Redis server as store and broker."""
+    """Processes of ``tests.fleet_project`` that share a Redis server as store."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -64,11 +64,22 @@ class Processes(FleetFaultsTestCase):
         self.env = {
             "FLEET_STORE": json.dumps(self.cache),
             "FLEET_PERIOD": str(PERIOD),
-            "CELERY_TEST_BROKER": self.server.url,
+            "CELERY_TEST_BROKER": self.broker(),
         }
 
+    def broker(self) -> str:
+        """Return the URL of the broker of the workers."""
+        return self.server.url
+
     def document(self) -> Any:
-        return json.loads(ask("fleet", "-f", "json").out)
+        asked: list[Any] = []
+
+        def answered() -> bool:
+            asked.append(ask("fleet", "-f", "json"))
+            return asked[-1].code == 0
+
+        self.assertTrue(eventually(answered, 10.0), asked)  # a busy machine may take longer than a view waits
+        return json.loads(asked[-1].out)
 
     def states(self) -> dict[int, str]:
         """Process id -> ``here`` or ``lost``."""
@@ -96,7 +107,7 @@ class Processes(FleetFaultsTestCase):
 
     def worker(self, name: str) -> Any:
         options = ("-P", "prefork", "-c", "1", "--max-tasks-per-child", "1")
-        return services.celery_worker(name, self.server.url, PROJECT, options=options, env=self.env)
+        return services.celery_worker(name, self.env["CELERY_TEST_BROKER"], PROJECT, options=options, env=self.env)
 
     def have_all_answer(self, server: Any, number: int) -> None:
         """Ask until each of the server's processes has answered, and so is a member."""
@@ -173,6 +184,12 @@ class CeleryTests(Processes):
             workers[1].stop_signal = signal.SIGTERM
             workers[1].terminate(20)
             self.assertRightSoon(lambda: self.counts()["worker"] == {"here": 2, "lost": 1})
+
+
+@tag("fault")
+class RabbitMQTests(CeleryTests):
+    def broker(self) -> str:
+        return services.rabbitmq().url
 
 
 @tag("fault")
