@@ -39,6 +39,7 @@ if not settings.configured:
 from status.fleet import Reporter
 
 Reporter.period = float(os.environ.get("FLEET_PERIOD", "0.5"))
+Reporter.goodbye_seconds = 60.0  # who waits for nothing is noticed
 urlpatterns = [path("status/", include("status.urls"))]
 wsgi, asgi = get_wsgi_application(), get_asgi_application()
 app = Celery("fleet", set_as_current=False)
