@@ -173,6 +173,7 @@ class SumTests(CountersTestCase):
             for name in ("openmetrics", "prometheus"):
                 self.assertIn(f'\n{RUNS}{{resource="shop",check="db"}} 3\n', ask("shop", "-f", name).out)
 
+    @override_settings(MIDDLEWARE=["status.middleware.StatusMiddleware"])
     async def test_an_event_loop_tells_the_same(self):
         for _ in range(3):
             await self.async_client.get("/status/api/shop")
@@ -253,13 +254,13 @@ class LockTests(CountersTestCase):
 
     def assertEachCountsOnce(self) -> None:
         def process(number: int) -> None:
-            for _ in range(5):
+            for _ in range(3):
                 while not change(lambda value: [*(value or []), number]):
                     time.sleep(0.001)
 
-        with ThreadPoolExecutor(8) as processes:
-            list(processes.map(process, range(8)))
-        self.assertEqual(sorted(STORE.read([SUMS])[SUMS]), sorted(list(range(8)) * 5))
+        with ThreadPoolExecutor(6) as processes:
+            list(processes.map(process, range(6)))
+        self.assertEqual(sorted(STORE.read([SUMS])[SUMS]), sorted(list(range(6)) * 3))
 
     def test_no_change_is_lost(self):
         self.assertEachCountsOnce()
@@ -267,7 +268,8 @@ class LockTests(CountersTestCase):
     def test_no_change_is_lost_where_add_can_be_won_by_many(self):
         with tempfile.TemporaryDirectory() as folder:
             cache = {"BACKEND": f"{__name__}.Everybody", "LOCATION": folder}
-            with override_settings(CACHES={"default": cache}):
+            # So that also a busy machine has shown who is first.
+            with override_settings(CACHES={"default": cache}), mock.patch.object(store, "LOCK_SETTLING", 0.1):
                 self.assertEachCountsOnce()
 
     def test_a_process_that_died_in_the_middle_is_waited_for(self):
