@@ -6,12 +6,17 @@ import json
 import re
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest import mock
 
 import psutil
+from django.core.management import call_command
+from django.db import connections
 from django.test import tag
 
-from status.counters import read_sums
+from status.counters import Tally, add_up, name_of, read_sums, tallies
+from status.report import Counts
 from status.store import Store
 from tests import probes, services
 from tests.test_fleet_faults import PERIOD, PROJECT, FleetFaultsTestCase
@@ -100,3 +105,40 @@ class ServerTests(CountersFaultsTestCase):
                 self.eventually(lambda: scraper.told[-1] is None)
             self.assertGrows(scraper)
         self.assertEqual(scraper.numbers, sorted(scraper.numbers))
+
+
+@tag("fault")
+class LockTests(CountersFaultsTestCase):
+    """Many processes add to the sums at once, and each of their reports counts once, whatever the store is."""
+
+    def test_on_redis(self):
+        self.use_store("redis.RedisCache", self.enter(services.redis(private=True)).url)
+        self.assertEachCountsOnce()
+
+    def test_on_memcached(self):
+        self.use_store("memcached.PyMemcacheCache", self.enter(services.memcached(private=True)).location)
+        self.assertEachCountsOnce()
+
+    def test_on_a_database(self):
+        self.server = self.enter(services.postgres(private=True))
+        self.use(default=self.server.settings())
+        self.use_store("db.DatabaseCache", "store")
+        call_command("createcachetable", verbosity=0)
+        self.addCleanup(connections["default"].close)
+        self.assertEachCountsOnce()
+
+    def assertEachCountsOnce(self) -> None:
+        store, key = Store("STATUS_STORE", "default"), ("health", "db")
+
+        def add(number: int) -> None:
+            tally = Tally()
+            tally.add({key: Counts(1, 0, float(number))})
+            local.tally = tally
+            while tally.counts:
+                add_up(store)
+            connections.close_all()
+
+        local = threading.local()  # each thread stands for a process
+        with mock.patch.object(tallies, "get", lambda: local.tally), ThreadPoolExecutor(6) as processes:
+            list(processes.map(add, range(30)))
+        self.assertEqual((read_sums(store) or {})[name_of(*key)], Counts(30, 0, 29.0))
