@@ -2,7 +2,8 @@
 """Run the tests: ``python runtests.py [labels]``, with the options of Django's own test runner and a few more.
 
 The fast set runs by default, in random order; ``--fault`` runs the fault suite, ``--soak`` the full-size runs,
-``--neighbours`` those beside other people's packages, which ``python -m tests.neighbours`` installs.
+``--neighbours`` those beside other people's packages, which ``python -m tests.neighbours`` installs, ``--consumers``
+those in which monitoring tools and proxies ask a site.
 """
 
 from __future__ import annotations
@@ -49,13 +50,16 @@ def parse(arguments: list[str]) -> dict:
     parser.add_argument("--fault", action="store_true", help="the fault suite: the same as --tag fault")
     parser.add_argument("--soak", action="store_true", help="the full-size runs: the same as --tag soak")
     parser.add_argument("--neighbours", action="store_true", help="beside other packages: the same as --tag neighbours")
+    parser.add_argument("--consumers", action="store_true", help="monitoring tools: the same as --tag consumers")
     parser.add_argument("--all", action="store_true", help="the fast set and the fault suite")
     parser.add_argument("--coverage", action="store_true", help="measure status/ and fail under 100 %%")
     parser.add_argument("--no-shuffle", action="store_const", const=False, dest="shuffle", help="in the order found")
     Runner.add_arguments(parser)
     parser.set_defaults(shuffle=None, parallel="auto")
     options = vars(parser.parse_args(arguments))
-    tags = set(options["tags"] or ()) | {tag for tag in ("fault", "neighbours", "soak") if options.pop(tag)}
+    tags = set(options["tags"] or ()) | {
+        tag for tag in ("consumers", "fault", "neighbours", "soak") if options.pop(tag)
+    }
     options["tags"] = sorted(tags)
     wanted = tags | {"fault"} if options.pop("all") else tags
     options["exclude_tags"] = sorted((set(options["exclude_tags"] or ()) | LONG_TAGS) - wanted)

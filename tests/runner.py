@@ -24,7 +24,7 @@ from tests import processes
 from tests.tellers import forget
 
 #: Tags of tests that take long; they run when asked for by tag.
-LONG_TAGS = {"benchmark", "fault", "neighbours", "soak"}
+LONG_TAGS = {"benchmark", "consumers", "fault", "neighbours", "soak"}
 #: Seconds until what a test has ended must really be gone.
 GRACE = 2
 #: Seconds a test may take, and one of the full-size runs. A child process gets the same environment.

@@ -77,6 +77,15 @@ PROGRAMS = {
     "check_http": (("check_http",), "apt-get install monitoring-plugins-basic"),
     "negate": (("negate",), "apt-get install monitoring-plugins-basic"),
     "systemd-analyze": (("systemd-analyze",), "apt-get install systemd"),
+    "prometheus-alertmanager": (("prometheus-alertmanager", "alertmanager"), "apt-get install prometheus-alertmanager"),
+    "nagios4": (("nagios4",), "apt-get install nagios4-core"),
+    "nrpe": (("nrpe",), "apt-get install nagios-nrpe-server"),
+    "check_nrpe": (("check_nrpe",), "apt-get install nagios-nrpe-plugin"),
+    "varnishadm": (("varnishadm",), "apt-get install varnish"),
+    "collectd": (("collectd",), "apt-get install collectd-core"),
+    "cron": (("cron",), "apt-get install cron"),
+    "faketime": (("faketime",), "apt-get install faketime"),
+    "supervisord": (("supervisord",), "pip install supervisor"),
     "git": (("git",), "apt-get install git"),
 }
 #: Where Debian keeps programs that are not on everybody's PATH.
