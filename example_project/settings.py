@@ -74,6 +74,7 @@ ASGI_APPLICATION = "example_project.asgi.application"
 STATIC_URL = "static/"
 MEDIA_ROOT = FOLDER / "media"
 USE_TZ = True
+TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 DATABASES = {"default": services.database(os.environ.get("DATABASE_URL", ""), FOLDER)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
 import time
@@ -39,15 +40,25 @@ PICTURES: dict[str, tuple[str, dict[str, str], str, dict[str, int]]] = {
     "stats-dark": ("/status/stats/", {}, "dark", WIDE),
     "stats-phone": ("/status/stats/", {}, "light", PHONE),
 }
+#: The same of all the checks of docs/checks.rst in one state.
+EVERY_CHECK: dict[str, tuple[str, str, dict[str, int]]] = {
+    "checks-good": ("pass", "light", WIDE),
+    "checks-warning": ("warn", "light", WIDE),
+    "checks-failing-dark": ("fail", "dark", WIDE),
+    "checks-failing-phone": ("fail", "light", PHONE),
+}
 
 
 def remember(name: str, mode: str) -> None:
     """An hour as it might have been, so that the strips have something to show."""
+    from django.core.cache import caches
+
     from status.history import SLOTS, Slot, history
     from status.registry import registry
 
     now = time.time()
     history.slots.clear()
+    caches["status"].clear()  # in which all processes keep theirs
     for resource, checks in registry.items():
         for place, check in enumerate(checks):
             took = 0.0004 * 7**place / (place + 1)
@@ -64,15 +75,23 @@ def remember(name: str, mode: str) -> None:
 
 
 def draw(folder: pathlib.Path) -> None:
+    from django.core.management import call_command
     from django.core.wsgi import get_wsgi_application
+    from django.test import override_settings
 
     from example_project.shop import switches
     from status import views
+    from status.engine import engine
+    from status.registry import registry
+    from status.test import fake
     from tests.browser import Web, chromium
+    from tests.every_check import answers, providers
     from tests.members import fleets
 
     web = Web(get_wsgi_application())
     web.start()
+    call_command("migrate", verbosity=0)
+    engine.report(registry.select())  # pages do not wait for what takes its time at first
     folder.mkdir(parents=True, exist_ok=True)
     with chromium() as browser:
         for name, (path, modes, scheme, size) in PICTURES.items():
@@ -84,6 +103,12 @@ def draw(folder: pathlib.Path) -> None:
             with mock.patch.object(views, "fleet", lambda fleet=fleet: fleet):
                 shoot(browser, web.url + path, folder / f"{name}.png", scheme, size)
             print(name)
+        with override_settings(STATUS_PROVIDERS=providers(), STATUS_CHECK_PROVIDERS={}, STATUS_HEARTBEATS={}):
+            for name, (state, scheme, size) in EVERY_CHECK.items():
+                with fake(answers(state)):
+                    remember(name, "good")
+                    shoot(browser, f"{web.url}/status/health/", folder / f"{name}.png", scheme, size)
+                print(name)
     for switch in switches.NAMES:
         switches.switch(switch, "ok")
     web.stop()
@@ -103,7 +128,10 @@ def shoot(browser: Any, url: str, file: pathlib.Path, scheme: str, size: dict[st
 def main() -> None:
     folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "screenshots"
     # Its name can be read in the pictures.
-    os.environ["EXAMPLE_FOLDER"] = str(pathlib.Path(tempfile.gettempdir(), "shop"))
+    shop = pathlib.Path(tempfile.gettempdir(), "shop")
+    shutil.rmtree(shop, ignore_errors=True)
+    (shop / "media").mkdir(parents=True)  # into which something was uploaded
+    os.environ["EXAMPLE_FOLDER"] = str(shop)
     os.environ["DJANGO_SETTINGS_MODULE"] = "example_project.settings"
     import django
 

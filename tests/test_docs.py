@@ -24,6 +24,7 @@ from status.conf import Conf, Setting
 from status.engine.engine import SingleFlight
 from status.providers import Provider
 from status.threads import Worker
+from tests import every_check
 from tests.processes import ROOT
 from tests.test_example_project import Shop, get
 
@@ -186,6 +187,12 @@ class FactTests(SimpleTestCase):
                 given = {name: repr(ast.literal_eval(default)) for name, default in rows if default}
                 self.assertEqual(given, defaults)
                 self.assertEqual({name for name, _ in rows}, {one.name for one in parameters})
+
+    def test_every_check_of_the_screenshots_is_there_with_its_arguments(self):
+        told = set(re.findall(r"^``(status[.][\w.]+)``\n~", (ROOT / "docs" / "checks.rst").read_text(), re.MULTILINE))
+        self.assertEqual({path for path, *_ in every_check.CHECKS.values()}, told)
+        for name, (path, *_) in every_check.CHECKS.items():
+            self.assertIsNone(import_string(path).mistake(**every_check.ARGUMENTS.get(name, {})))
 
     def test_one_table_lists_all_providers(self):
         told = re.findall(r"^``(status\.providers\.[\w.]+)``  ", section("Built-in providers"), re.MULTILINE)

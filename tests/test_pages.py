@@ -470,7 +470,7 @@ class TreeTests(SimpleTestCase):
             ("uptime", 90_061, "1 d 1 h 90,061"),
             ("latency_ms", 2500, "2.5 s 2500"),
             ("timeout", 0, "0"),
-            ("timeout", 2.5, "2.5 s 2.5"),
+            ("timeout", 2.5, "2.5 s"),
             ("last_run_at", 1_700_000_000, "14 Nov 2023, 22:13:20 UTC 1,700,000,000"),
             ("looked_at", 17, "17"),
             ("orders", 1_234_567, "1,234,567"),

@@ -25,7 +25,8 @@ from status.engine import engine
 from status.history import SLOTS, Slot, history
 from status.pages.page import Page
 from status.pages.rendering import built_in
-from tests import services
+from status.test import fake
+from tests import every_check, services
 from tests.browser import Web, chromium
 from tests.catalogues import write_catalogue
 from tests.members import fleets
@@ -402,6 +403,27 @@ class EveryoneTests(BrowserTestCase):
                     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
                     wide = page.evaluate("document.scrollingElement.scrollWidth")
                     self.assertLessEqual(wide, width, f"{address} at {width}")
+
+    def test_every_check_in_every_state_fits_and_can_be_read(self):
+        services.require_module("axe_playwright_python", "pip install axe-playwright-python")
+        axe = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
+        for state in ("pass", "warn", "fail"):
+            with (
+                override_settings(STATUS_PROVIDERS=every_check.providers()),
+                fake(every_check.answers(state)),
+                self.open("/status/health/") as page,
+            ):
+                page.evaluate(axe)
+                for scheme, width in (("light", 320), ("dark", 1280)):
+                    page.emulate_media(color_scheme=scheme)
+                    page.set_viewport_size({"width": width, "height": 800})
+                    with self.subTest(state=state, scheme=scheme, width=width):
+                        self.assertEqual(self.violations(page), [])
+                        self.assertLessEqual(page.evaluate("document.scrollingElement.scrollWidth"), width)
+                shown = page.inner_text("body")
+                for answer in every_check.answers(state).values():
+                    for words in (*answer.reasons.values(), *answer.warnings.values()):
+                        self.assertIn(words, shown)
 
     def test_no_page_scrolls_sideways_from_right_to_left(self):
         folder = pathlib.Path(tempfile.mkdtemp())

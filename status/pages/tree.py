@@ -51,6 +51,8 @@ def leaf(value: JSON, key: str) -> str:
         human, exact = _in_units(value, key), units.number(value)
         if _PERCENT.search(key):
             return f"{exact} %"
+        if human.partition(" ")[0] == exact:  # the same number, with its unit
+            return escape(human)
         return f"{escape(human)} <small>{escape(exact)}</small>" if human else exact
     if not isinstance(value, str) or not value:
         return f"<i class=word>{escape(gettext('none') if value is None else gettext('empty'))}</i>"
