@@ -231,19 +231,6 @@ class Faults:
             )
         self.assertEqual(reports, [{"celery": {A: True, B: False}}] * 100)
 
-    def test_probes_that_queue_behind_a_frozen_broker_do_not_wait_one_after_the_other(self):
-        """A server of four threads, and twenty probes at once."""
-        self.addCleanup(engine.close)
-        asked = monotonic()
-
-        def probe(_: int) -> float:
-            report = engine.report(registry.select("health", only=("celery",)))
-            self.assertEqual(report.document(details=False), {"celery": {A: False, B: False}})
-            return monotonic() - asked
-
-        with override_settings(STATUS_CELERY_WORKERS=(A, B)), self.broker.frozen(), ThreadPoolExecutor(4) as pool:
-            self.assertLess(max(pool.map(probe, range(20))), T + 0.25)
-
     def test_nothing_is_left_behind(self):
         self.ask()
         health.close()

@@ -614,33 +614,6 @@ class ReuseTests(EngineTestCase):
         time.sleep(0.002)
         self.assertEqual(self.ask(check)[0].answer, 2)
 
-    def test_failure_that_took_its_time_answers_those_who_queued_behind_it(self) -> None:
-        def slow() -> bool:
-            self.calls.append("run")
-            time.sleep(0.06)
-            return False
-
-        check = self.check(slow, timeout=0.1)
-        first, queued = self.ask(check)[0], self.ask(check)[0]
-        self.assertEqual((first.sound, queued.sound, len(self.calls)), (False, False, 1))
-        self.assertEqual(first.age, 0.0)
-        self.assertGreater(queued.age, 0.0)
-        with self.subTest("who waits longer is not told what a shorter wait found"):
-            self.ask(check, timeout=10)
-            self.assertEqual(len(self.calls), 2)
-
-    def test_failure_that_came_at_once_and_slow_success_are_asked_anew(self) -> None:
-        def slow() -> bool:
-            self.calls.append("run")
-            time.sleep(0.06)
-            return True
-
-        for check in (self.check(lambda: not self.count(), timeout=10), self.check(slow, timeout=0.1)):
-            self.calls.clear()
-            self.ask(check)
-            self.ask(check)
-            self.assertEqual(len(self.calls), 2)
-
     @override_settings(STATUS_MAX_AGE=60)
     def test_max_age_comes_from_the_settings_where_nothing_else_says(self) -> None:
         check = self.check(self.count)
@@ -1192,7 +1165,7 @@ class AsyncCheckTests(EngineTestCase):
             await asyncio.to_thread(self.hang)
 
         check = self.check(stuck, timeout=0.02)
-        with self.assertLogs("status", "DEBUG"), mock.patch.object(SingleFlight, "slow_failure_age", 0):
+        with self.assertLogs("status", "DEBUG"):
             for _ in range(5):
                 (result,) = self.ask(check)
                 self.settle()

@@ -32,14 +32,10 @@ class SingleFlight:
 
     An execution that overstays its deadline is abandoned: reported as timed out at once, and replaced when somebody
     asks ``replace_after`` seconds after it began, while fewer than ``limit`` are under way.
-
-    A failure that took its time answers for ``slow_failure_age`` more seconds. A server with few threads would else
-    let the probes that queue before it wait for another one, wave after wave, and all other pages with them.
     """
 
     replace_after = 30.0
     limit = 3
-    slow_failure_age = 1.0
     worker: Worker | None = None
 
     def __init__(self, name: str) -> None:
@@ -61,11 +57,8 @@ class SingleFlight:
         The caller then starts it, and ends it in any case.
         """
         with self.lock:
-            if self.last is not None:
-                slow = self.last.failed_slowly(offered.timeout)
-                reuse = max(max_age, self.slow_failure_age) if slow else max_age
-                if reuse and asked - self.last.finished <= reuse:
-                    return self.last
+            if self.last is not None and max_age and asked - self.last.finished <= max_age:
+                return self.last
             newest = self.newest
             if newest is not None and newest.outcome is None:
                 given_up = asked >= newest.deadline and asked - newest.started >= self.replace_after

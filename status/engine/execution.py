@@ -85,12 +85,6 @@ class Execution:
         """Return the seconds to wait: until the deadline or ``give_up`` (monotonic); 0 when it has returned."""
         return 0.0 if self.outcome is not None else max(0.0, min(self.deadline, give_up) - monotonic())
 
-    def failed_slowly(self, timeout: float) -> bool:
-        """Return whether it failed after more than half of its time, which was not less than ``timeout``."""
-        if self.outcome is None or self.outcome.sound:
-            return False
-        return self.timeout >= timeout and self.finished - self.started > self.timeout / 2
-
     def seconds(self, now: float) -> float | None:
         """Return how long it took, or has taken so far; None where it never began."""
         if not self.begun:
