@@ -47,6 +47,7 @@ OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
             and all(isinstance(name, str) and kind == "gauge" for name, kind in value.items())
         ),
     ),
+    "impact": ("a sentence", lambda value: isinstance(value, str)),
 }
 
 
@@ -176,6 +177,11 @@ class Check:
     def metrics(self) -> Mapping[str, str]:
         """Return the names of the numbers in the answer that metrics show, each with its type."""
         return self.options.get("metrics") or {}
+
+    @property
+    def impact(self) -> str:
+        """Return whom a failure hurts, in a sentence; empty where nobody said."""
+        return self.options.get("impact") or ""
 
     @property
     def judged(self) -> bool:

@@ -42,6 +42,7 @@ class Result(NamedTuple):
     age: seconds since the answer was complete, 0.0 unless it is reused.
     cut: values left out of the answer to stay within the limits.
     metrics: the names of the numbers in the answer that metrics show.
+    impact: whom a failure hurts, in a sentence of the settings or the provider; empty where nobody said.
     running: the caller did not wait for the end of the run.
     since: when its state began, seconds since the epoch, as far as this process has seen. ``status.ask()`` tells it;
         None elsewhere.
@@ -64,6 +65,7 @@ class Result(NamedTuple):
     age: float = 0.0
     cut: int = 0
     metrics: Collection[str] = ()
+    impact: str = ""
     running: bool = False
     since: float | None = None
 

@@ -128,6 +128,7 @@ class PageView(StatusView):
             "formats": self.formats(page),
             "has_fleet": conf.store is not None and access.may_ask("fleet"),
             "live": request.GET.get("live") != "no",
+            "wall": "wall" in request.GET,
             "notice": translation.gettext("Nobody could be looked up, so this is what anonymous visitors see.")
             if access.unknown
             else "",

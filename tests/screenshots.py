@@ -23,6 +23,7 @@ PICTURES: dict[str, tuple[str, dict[str, str], str, dict[str, int]]] = {
     "overview-good": ("/status/", {}, "light", WIDE),
     "overview-good-dark": ("/status/", {}, "dark", WIDE),
     "overview-failing": ("/status/", {"shop.payments": "fail", "shop.newsletter": "raise"}, "light", WIDE),
+    "overview-wall": ("/status/?wall", {"shop.payments": "fail"}, "dark", {"width": 1920, "height": 1080}),
     "overview-phone": ("/status/", {"shop.payments": "fail"}, "light", PHONE),
     "health-good": ("/status/health/", {}, "light", WIDE),
     "health-failing": ("/status/health/", {"shop.payments": "fail", "health.storage": "unavailable"}, "light", WIDE),
@@ -116,7 +117,11 @@ def draw(folder: pathlib.Path) -> None:
 
 def shoot(browser: Any, url: str, file: pathlib.Path, scheme: str, size: dict[str, int]) -> None:
     context = browser.new_context(
-        viewport=size, color_scheme=scheme, device_scale_factor=2 if size is PHONE else 1, locale="en-GB"
+        viewport=size,
+        color_scheme=scheme,
+        device_scale_factor=2 if size is PHONE else 1,
+        locale="en-GB",
+        timezone_id="UTC",
     )
     page = context.new_page()
     page.goto(url)

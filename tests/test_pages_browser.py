@@ -6,6 +6,7 @@ import contextlib
 import importlib.resources
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 import threading
@@ -250,6 +251,36 @@ class LiveTests(BrowserTestCase):
                 page.click("#pause")
             self.assertIn("Updated", page.inner_text("#live"))
 
+    def test_times_are_the_readers(self):
+        stats = [("code", lambda: {"date": "2026-01-15T12:00:00+01:00", "naive": "2026-01-15T12:00:00"})]
+        with override_settings(STATUS_PROVIDERS={**PROVIDERS, "stats": stats}):
+            for zone, clock in (("Asia/Tokyo", "20:00:00 GMT+9"), ("America/New_York", "06:00:00 GMT-5")):
+                with self.open("/status/stats/", timezone_id=zone) as page:
+                    page.wait_for_selector("text=naive")  # on a busy machine the facts come late
+                    self.assertRegex(page.inner_text("#updated"), rf"^\d\d:\d\d:\d\d {re.escape(clock.split()[1])}$")
+                    self.assertIn(f"15 Jan 2026, {clock}", page.inner_text("main"))
+                    self.assertIn("15 Jan 2026, 12:00:00 2026", page.inner_text("main"))
+            with self.open("/status/stats/", timezone_id="Asia/Tokyo", java_script_enabled=False) as page:
+                self.assertRegex(page.inner_text("#updated"), r"^\d\d:\d\d:\d\d CST$")
+
+    def test_a_check_can_be_copied_for_a_ticket(self):
+        self.switch(shop_payments="fail")
+        with self.open("/status/health/?live=no#shop/ping", timezone_id="UTC") as page:
+            page.wait_for_selector("#shop\\/payments.fail .since")  # on a busy machine the answer comes late
+            page.click("#pause")
+            seen = page.get_attribute("#updated", "datetime")
+            button = page.locator("#shop\\/payments .copy")
+            page.evaluate("document.body.appendChild(document.createElement('textarea')).className = 'pasted'")
+            button.click()
+            self.assertIn("Copied", button.inner_text())
+            self.assertTrue(button.evaluate("one => one === document.activeElement"))
+            page.locator(".pasted").press("Control+V")
+            pasted = page.input_value(".pasted").splitlines()
+        self.assertEqual(pasted[0], "payments fails")
+        self.assertRegex(pasted[1], r"^Customers cannot pay. since \d\d:\d\d:\d\d UTC")
+        self.assertEqual(pasted[2], "service fails switched to fail")
+        self.assertEqual(pasted[3:], [f"{self.web.url}/status/health/#shop/payments", seen])
+
     def test_it_pauses_while_nobody_looks(self):
         with self.open("/status/") as page:
             page.clock.install()
@@ -273,6 +304,7 @@ class WithoutScriptTests(BrowserTestCase):
                 self.assertGreater(len(page.inner_text("main")), 200)
                 self.assertEqual(page.locator("meta[http-equiv=refresh]").count(), 1)
                 self.assertFalse(page.is_visible("#pause"))
+                self.assertFalse(page.is_visible(".copy"))
                 page.click("noscript a[href='?live=no']")
                 self.assertEqual(page.locator("meta[http-equiv=refresh]").count(), 0)
                 page.click("noscript a[href='?']")
@@ -371,7 +403,7 @@ class EveryoneTests(BrowserTestCase):
         self.addCleanup(changed.disable)
         for name, modes in STATES.items():
             self.switch(**{switch.replace(".", "_"): mode for switch, mode in modes.items()})
-            for address in PAGES:
+            for address in (*PAGES, "/status/?wall"):
                 with self.open(address) as page:
                     page.evaluate(axe)
                     for scheme in ("light", "dark"):
@@ -398,7 +430,7 @@ class EveryoneTests(BrowserTestCase):
         """At 320 CSS pixels, which is also 1280 at a zoom of 400 %."""
         self.switch(shop_payments="fail", stats_sales="large")
         for width in (320, 390, 768, 1280, 2560):
-            for address in PAGES:
+            for address in (*PAGES, "/status/?wall", "/status/health/?wall"):
                 with self.open(address, viewport={"width": width, "height": 800}) as page:
                     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
                     wide = page.evaluate("document.scrollingElement.scrollWidth")
@@ -434,6 +466,23 @@ class EveryoneTests(BrowserTestCase):
                 with self.open(address, locale="he-IL", viewport={"width": 320, "height": 800}) as page:
                     self.assertEqual(page.get_attribute("html", "dir"), "rtl")
                     self.assertLessEqual(page.evaluate("document.scrollingElement.scrollWidth"), 320)
+
+    def test_right_to_left_is_the_mirror_image(self):
+        folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        pseudo = {text: "\u05d0" * len(text) for text in ("Overview", "fails", "since")}
+        write_catalogue(folder, "he", {"the code of this language\x04en": "he", **pseudo})
+        self.switch(shop_payments="fail")
+        with override_settings(LOCALE_PATHS=[folder]), self.open("/status/health/", locale="he-IL") as page:
+            card = page.locator("#shop\\/payments")
+            places = {part: card.locator(part).first.bounding_box() for part in (".sign", "h3 a", ".impact", ".memory")}
+            right = {part: box["x"] + box["width"] for part, box in places.items()}
+            self.assertGreater(places[".sign"]["x"], right["h3 a"])
+            self.assertEqual(right[".impact"], right["h3 a"])
+            self.assertGreater(places[".impact"]["x"], right[".memory"])
+            # An English sentence keeps its full stop at its end, and time goes from left to right.
+            self.assertEqual(card.locator(".impact").evaluate("e => getComputedStyle(e).unicodeBidi"), "plaintext")
+            self.assertEqual(card.locator(".memory").evaluate("e => getComputedStyle(e).direction"), "ltr")
 
     def test_the_keyboard_reaches_everything_and_focus_is_seen(self):
         with self.open("/status/health/") as page:

@@ -79,11 +79,11 @@ class EntryTests(SimpleTestCase):
     def test_entries_of_two_to_five_elements(self) -> None:
         registry = health(
             ("two", PING), ("three", PING, None), ("four", Greeting, ["a"], None),
-            ["five", Greeting, (), {"b": "c"}, {"timeout": 3, "max_age": 4, "critical": True}],
+            ["five", Greeting, (), {"b": "c"}, {"timeout": 3, "max_age": 4, "critical": True, "impact": "No hello."}],
         )  # fmt: skip
         self.assertEqual(registry.current().problems, [])
         five = registry["health"]["five"]
-        self.assertEqual((five.timeout, five.max_age, five.critical), (3.0, 4.0, True))
+        self.assertEqual((five.timeout, five.max_age, five.critical, five.impact), (3.0, 4.0, True, "No hello."))
         self.assertEqual(registry["health"]["four"].run(), "hello a")
         self.assertEqual(five.run(), "hello c")
 

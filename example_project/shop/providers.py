@@ -21,6 +21,7 @@ class Payments(Provider):
     """Answers per method of payment, and gives a reason for each that fails."""
 
     timeout = 1.5
+    impact = "Customers cannot pay."
 
     @switchable("shop.payments")
     def check(self, accepted: tuple[str, ...] = ("card", "invoice")) -> Answer:

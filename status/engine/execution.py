@@ -238,6 +238,7 @@ class Asked(NamedTuple):
             age=age,
             cut=outcome.cut,
             metrics=self.check.metrics,
+            impact=self.check.impact,
             running=running,
         )
 

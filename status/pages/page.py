@@ -89,6 +89,7 @@ class Card:
         self.answered = not result.running and result.error is None
         self.state = "warn" if self.unanswered else result.state
         self.word = gettext("no answer") if self.unanswered else str(STATE_WORDS[result.state])
+        self.impact = result.impact if self.state in ("fail", "warn") else ""
         self.duration = units.duration(result.duration if details and not result.running else None)
         self.age = units.duration(result.age) if result.age >= 0.001 else ""
         #: When the present state began. Unknown while the last outcome that is remembered is another one.

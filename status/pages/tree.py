@@ -48,6 +48,8 @@ def leaf(value: JSON, key: str) -> str:
     if value is True or value is False:
         return f"<b class=word>{escape(gettext('yes') if value else gettext('no'))}</b>"
     if isinstance(value, (int, float)):
+        if _EPOCH.search(key) and int(value) in _MOMENTS:
+            return _time(datetime.fromtimestamp(value, timezone.utc), units.number(value))
         human, exact = _in_units(value, key), units.number(value)
         if _PERCENT.search(key):
             return f"{exact} %"
@@ -58,8 +60,7 @@ def leaf(value: JSON, key: str) -> str:
         return f"<i class=word>{escape(gettext('none') if value is None else gettext('empty'))}</i>"
     if len(value) > MAX_TEXT:
         return f"<details class=long><summary>{escape(value[:80])}…</summary>{escape(value)}</details>"
-    when = _moment(value)
-    return f"<time>{escape(when)}</time> <small>{escape(value)}</small>" if when else escape(value)
+    return _moment(value) or escape(value)
 
 
 def leaves(value: JSON, name: str = "", key: str = "") -> Iterator[tuple[str, str, JSON]]:
@@ -78,8 +79,6 @@ def _in_units(value: int | float, key: str) -> str:
         return ""
     if _MILLISECONDS.search(key):
         return units.duration(value / 1000) if abs(value) < 1e15 else ""
-    if _EPOCH.search(key) and int(value) in _MOMENTS:
-        return units.moment(datetime.fromtimestamp(value, timezone.utc))
     if _SECONDS.search(key):
         return units.duration(value) if abs(value) < 1e12 else ""
     if _BYTES.search(key):
@@ -87,16 +86,22 @@ def _in_units(value: int | float, key: str) -> str:
     return ""
 
 
-def _moment(text: str) -> str:
-    """Return a date and time of ISO 8601 in words; nothing for any other text."""
-    if not text[0].isdigit() or not _DATE.match(text):
+def _time(when: datetime, exact: str) -> str:
+    """Return a moment in words and as it was answered. Where its time zone is known, the script shows the reader's."""
+    machine = f' data-moment datetime="{when.isoformat()}"' if when.tzinfo else ""
+    return f"<time{machine}>{escape(units.moment(when))}</time> <small>{escape(exact)}</small>"
+
+
+def _moment(value: str) -> str:
+    """Return a date and time of ISO 8601 as HTML; nothing for any other text."""
+    if not value[0].isdigit() or not _DATE.match(value):
         return ""
     # Python 3.10 reads no Z, six digits of a second or none, and an offset with a colon only.
-    text = text.replace("Z", "+00:00").replace(" +", "+").replace(" -", "-")
+    text = value.replace("Z", "+00:00").replace(" +", "+").replace(" -", "-")
     text = re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", text)
     text = re.sub(r"\.(\d+)", lambda match: f".{match[1][:6]:0<6}", text)
     try:
-        return units.moment(datetime.fromisoformat(text))
+        return _time(datetime.fromisoformat(text), value)
     except (ValueError, OverflowError):
         return ""
 

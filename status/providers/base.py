@@ -59,6 +59,7 @@ class Provider:
     critical: False makes a failure a warning, which leaves the HTTP status at 200.
     blocking: False promises that ``check`` never waits for anything (no I/O, no lock): it runs without a thread.
     metrics: numbers of the answer that metrics show, name -> ``"gauge"``.
+    impact: whom a failure hurts, in a sentence that the pages show to all who see the failure.
     native: True has gevent run ``check`` on a thread of the operating system, for a driver in C that does not know
         gevent. What runs there may wait for no lock that others take, and so should not log.
     arguments: the arguments of ``check`` in their order, name -> types that a positional one must have. All others are
@@ -71,6 +72,7 @@ class Provider:
     critical: bool = True
     blocking: bool = True
     metrics: Mapping[str, str] = MappingProxyType({})
+    impact: str = ""
     native: bool = False
     arguments: Mapping[str, Any] | None = None
     kinds: Mapping[str, Kind] = MappingProxyType({})

@@ -137,18 +137,43 @@
     }
   }
 
-  /* Times as the reader's own clock shows them. */
+  /* Times as the reader's own clock shows them, with the name of its zone. */
   function localise(root) {
     var language = document.documentElement.lang || undefined;
-    Array.prototype.forEach.call(root.querySelectorAll("time[data-clock]"), function (node) {
+    Array.prototype.forEach.call(root.querySelectorAll("time[data-clock], time[data-moment]"), function (node) {
       var when = new Date(node.getAttribute("datetime"));
       if (isNaN(when)) return;
-      var far = Math.abs(Date.now() - when) > 12 * 3600e3;
-      var clock = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+      var today = node.hasAttribute("data-clock") && Math.abs(Date.now() - when) < 12 * 3600e3;
       node.title = node.textContent;
-      node.textContent = far ? when.toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" })
-        : when.toLocaleTimeString(language, clock);
+      node.textContent = today ? when.toLocaleTimeString(language, { timeStyle: "long" })
+        : when.toLocaleString(language, { dateStyle: "medium", timeStyle: "long" });
     });
+  }
+
+  /* Put a check into the clipboard as a ticket needs it: what the page says of it, its address, and when that was seen. */
+  function copy(button) {
+    var card = button.closest("[id]");
+    var parts = card.querySelectorAll("h3, .why, .components > :not(.pass)");
+    var lines = Array.prototype.map.call(parts, function (part) { return part.innerText.trim().replace(/\s+/g, " "); });
+    lines.push(location.href.split(/[?#]/)[0] + "#" + card.id);
+    var seen = document.getElementById("updated"); // a project's own base may have none
+    if (seen) lines.push(seen.getAttribute("datetime"));
+    write(lines.filter(Boolean).join("\n"));
+    var words = button.firstChild, label = words.data, copied = main.getAttribute("data-copied");
+    if (!copied || label === copied) return;
+    words.data = copied;
+    setTimeout(function () { words.data = label; }, 2000);
+  }
+
+  /* As browsers have no navigator.clipboard over plain HTTP, this is the older way. */
+  function write(text) {
+    var focused = document.activeElement;
+    var field = document.body.appendChild(document.createElement("textarea"));
+    field.value = text;
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+    focused.focus({ preventScroll: true });
   }
 
   if (pause) {
@@ -161,6 +186,10 @@
       else refresh();
     });
   }
+  main.addEventListener("click", function (event) {
+    var button = event.target.closest(".copy");
+    if (button) copy(button);
+  });
   document.addEventListener("visibilitychange", function () {
     if (document.hidden || paused || !period()) schedule();
     else if (Date.now() - asked >= period()) refresh();
@@ -169,6 +198,7 @@
   window.addEventListener("online", function () { if (!paused && period()) refresh(); });
   window.addEventListener("pageshow", function (event) { if (event.persisted && !paused && period()) refresh(); });
 
+  document.body.classList.add("has-script");
   localise(document);
   schedule();
 })();
