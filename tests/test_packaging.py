@@ -64,7 +64,7 @@ class DistributionTests(SimpleTestCase):
         for name in ("setup.py", "pyproject.toml", "LICENSE", "README.rst", "CHANGELOG.rst", "runtests.py"):
             with self.subTest(name=name):
                 self.assertIn(name, self.sdist)
-        for name in ("tests/services.py", "example_project/manage.py"):
+        for name in ("tests/services.py", "example_project/manage.py", "tox.ini", ".ci/run", ".github/dependabot.yml"):
             with self.subTest(name=name):
                 self.assertIn(name, self.sdist)
 
