@@ -86,6 +86,27 @@ class SupportTests(SimpleTestCase):
             self.assertNotIn(f'"{status.__version__}"', (ROOT / name).read_text(), name)
 
 
+class ChangelogTests(SimpleTestCase):
+    text = (ROOT / "CHANGELOG.rst").read_text()
+
+    def test_the_newest_release_is_this_version_and_dated(self):
+        titles = re.findall(r"^(\S.*)\n-+\n", self.text, flags=re.MULTILINE)
+        newest = next(title for title in titles if title != "Unreleased")
+        self.assertRegex(newest, rf"^{re.escape(status.__version__)} \(\d{{4}}-\d\d-\d\d\)$")
+
+    def test_each_release_is_sorted_for_a_reader(self):
+        for release in re.split(r"^\S.*\n-+\n", self.text, flags=re.MULTILINE)[1:]:
+            before, *parts = re.split(r"^(\S.*)\n~+\n", release, flags=re.MULTILINE)
+            self.assertNotIn("\n* ", before, "should be below Added, Changed, Fixed or Removed")
+            kinds = ["Added", "Changed", "Fixed", "Removed"]
+            self.assertEqual(parts[::2], [kind for kind in kinds if kind in parts[::2]])
+            self.assertNotIn("", [part.strip() for part in parts[1::2]], "a part without an entry")
+
+    def test_no_entry_stands_twice(self):
+        beginnings = [" ".join(entry.split()[:6]) for entry in re.split(r"^\* ", self.text, flags=re.MULTILINE)[1:]]
+        self.assertEqual([one for one in beginnings if beginnings.count(one) > 1], [])
+
+
 class WorkflowTests(SimpleTestCase):
     def test_actions_are_pinned_by_hash_with_the_version_beside_it(self):
         for path in WORKFLOWS:
