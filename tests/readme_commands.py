@@ -130,7 +130,7 @@ project and with timeouts that match the deadlines of your checks. KIND is one o
     manage.py status snippet --list              # what each of them is for
     manage.py status snippet k8s --url http://localhost:8080/status/
     manage.py status snippet nginx --socket /run/gunicorn.sock
-    manage.py status snippet haproxy --interval 5  # seconds from one question to the next
+    manage.py status snippet haproxy --interval 15 # seconds from one question to the next
 """
 
 
