@@ -22,8 +22,7 @@ from status.exceptions import StatusError
 from status.history import history
 from status.providers import Answer, Composite, Provider
 from tests.components import ComponentsTestCase, eventually
-from tests.processes import ROOT
-from tests.test_docs import blocks
+from tests.documents import blocks, page, section
 
 released = threading.Event()
 
@@ -235,7 +234,7 @@ class AskTests(ComponentsTestCase):
 
     def test_what_the_page_shows_works(self):
         namespace: dict[str, Any] = {}
-        (code,) = blocks((ROOT / "docs/python.rst").read_text().partition("The report\n")[0], "python")
+        (code,) = blocks(section(page("python"), "Asking"), "python")
         with override_settings(STATUS_PROVIDERS={**PROVIDERS, "shop": [("payments", broken)]}):
             exec(code, namespace)
         self.assertEqual((namespace["report"].state, namespace["show_checkout"]), ("warn", False))

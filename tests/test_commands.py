@@ -37,7 +37,7 @@ from status.providers.base import Answer
 from status.report import summary
 from tests import services
 from tests.commandline import PATIENCE, Asked, Screen, ask, bare, command
-from tests.readme_commands import END, README, START, section
+from tests.docs_commands import PAGE, section
 from tests.reports import MIXED, report, result
 
 released = threading.Event()
@@ -247,12 +247,11 @@ class UsageTests(SimpleTestCase):
         self.assertEqual(ask("ping", "--skip-checks", in_django=False).code, 2)
 
 
-class ReadmeTests(SimpleTestCase):
-    """The README says what is so."""
+class DocumentTests(SimpleTestCase):
+    """``docs/commands.rst`` says what is so."""
 
-    def test_the_section_is_what_the_commands_print(self):
-        shown = README.read_text().partition(f"{START}\n")[2].partition(END)[0].strip()
-        self.assertEqual(shown, section().strip(), "Run python -m tests.readme_commands")
+    def test_the_page_is_what_the_commands_print(self):
+        self.assertEqual(PAGE.shown(), section().strip(), "Run python -m tests.docs_commands")
 
     def test_every_command_line_in_it_is_understood(self):
         lines = re.findall(r"^ +(manage\.py status|django_status)\b(.*?)(?:#.*|&&.*)?$", section(), re.M)

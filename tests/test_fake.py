@@ -25,8 +25,8 @@ from status.test import fake
 from tests import services
 from tests.commandline import ask as command
 from tests.components import ComponentsTestCase
-from tests.processes import ROOT, environment
-from tests.test_docs import blocks
+from tests.documents import blocks, page, section
+from tests.processes import environment
 
 
 class Stock(Provider):
@@ -200,7 +200,7 @@ class PytestTests(SimpleTestCase):
     def test_the_fixture_does_the_same_until_the_test_ends(self):
         """With pytest-django, and what the page shows."""
         services.require_module("pytest_django", "pip install pytest-django")
-        shown = blocks((ROOT / "docs/python.rst").read_text().partition("\nIn tests\n")[2], "python")
+        shown = blocks(section(page("testing"), "In the place of checks"), "python")
         directory = services.directory()
         (directory / "test_shop.py").write_text("\n\n".join(shown) + textwrap.dedent(
             """

@@ -25,7 +25,7 @@ from status.providers import Unavailable
 from status.report import MAX_COMPONENTS
 from tests import services
 from tests.commandline import ask
-from tests.readme_formats import END, README, START, section
+from tests.docs_formats import PAGE, section
 from tests.reports import MIXED, report, result
 
 #: What ``MIXED`` comes to.
@@ -861,7 +861,6 @@ class ServerTimingTests(SimpleTestCase):
             self.assertRegex(metric, rf"^{self.METRIC.pattern}$")
 
 
-class ReadmeTests(SimpleTestCase):
-    def test_it_shows_what_the_formats_really_print(self):
-        shown = README.read_text().partition(START)[2].partition(END)[0].strip()
-        self.assertEqual(shown, section().strip(), "Run python -m tests.readme_formats")
+class DocumentTests(SimpleTestCase):
+    def test_the_page_shows_what_the_formats_really_print(self):
+        self.assertEqual(PAGE.shown(), section().strip(), "Run python -m tests.docs_formats")

@@ -30,9 +30,9 @@ from status.notifications import observe
 from status.report import Result
 from status.signals import status_changed
 from tests import services
+from tests.documents import blocks, page
 from tests.reports import result
 from tests.tellers import flush, forget
-from tests.test_docs import blocks, section
 
 #: Django 6 takes plain addresses, and Django 5 only pairs.
 ADMINS: list[Any] = ["operator@example.com"] if django.VERSION >= (6, 0) else [("Operator", "operator@example.com")]
@@ -397,9 +397,9 @@ class SignalTests(ChangesTestCase):
         self.assertEqual(told, ["parent", "waits"])
 
     @override_settings(ADMINS=ADMINS)
-    def test_receiver_of_the_readme_works_as_pasted(self):
+    def test_receiver_of_the_page_works_as_pasted(self):
         """FAULTS A30: into any function, such as ``AppConfig.ready()``, which lets go of what it defines."""
-        (code,) = blocks(section("Alerts"), "python")
+        (code,) = blocks(page("alerts").partition("Once for all processes")[0], "python")
         pasted: dict[str, Any] = {}
         exec(f"def ready():\n{textwrap.indent(code, '    ')}\n", pasted)
         self.enter(mock.patch.object(status_changed, "receivers", []))

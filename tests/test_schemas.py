@@ -15,9 +15,8 @@ from status.formats import FORMATS
 from status.providers import Answer, Unavailable
 from status.views import ASSET_FOLDER
 from tests.components import ComponentsTestCase
-from tests.processes import ROOT
+from tests.documents import blocks, page
 from tests.reports import MIXED, report, result
-from tests.test_docs import blocks
 from tests.test_remote import NO_REPORTS
 
 NAMES = ("answer", "health", "fleet")
@@ -159,7 +158,7 @@ class AnswerTests(ComponentsTestCase):
                 validate("answer", document)
 
     def test_the_page_tells_how_to_use_them(self):
-        (code,) = blocks((ROOT / "docs/schemas.rst").read_text(), "python")
+        (code,) = blocks(page("schemas"), "python")
         shown: dict[str, Any] = {}
         exec(code, shown)
         shown["validate"](self.get("/good", format="health+json").json())

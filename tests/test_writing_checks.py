@@ -12,14 +12,13 @@ from django.test import override_settings
 from status import ask
 from tests import services
 from tests.components import ComponentsTestCase
-from tests.processes import ROOT
-from tests.test_docs import blocks
+from tests.documents import blocks, page, section
 
 
 class PageTests(ComponentsTestCase):
     def setUp(self) -> None:
         super().setUp()
-        code, setting = blocks((ROOT / "docs/writing-checks.rst").read_text(), "python")
+        code, setting = blocks(section(page("writing-checks"), "Several services, side by side"), "python")
         self.shown: dict[str, Any] = {}
         exec(f"{code}\n{setting}", self.shown)
 

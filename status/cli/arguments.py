@@ -168,7 +168,7 @@ def parse_arguments(argv: Sequence[str], prog: str, in_django: bool) -> Options:
     """
     parser = OneLineParser(prog=prog, add_help=False)
     add_options(parser, *VERBS, None)
-    _add_general_options(parser, in_django)
+    add_general_options(parser, in_django)
     if in_django:
         for option in ("--settings", "--pythonpath"):
             parser.add_argument(option, dest="_django")
@@ -221,7 +221,7 @@ def help_text(options: Options, prog: str, in_django: bool, resources: Mapping[s
     elif verb == "wait" or name is None:
         parser.add_argument("name", nargs="?", metavar="NAME", help=choices)
     add_options(parser, verb)
-    _add_general_options(parser, in_django)
+    add_general_options(parser, in_django)
     return parser.format_help()
 
 
@@ -291,7 +291,8 @@ def add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
     group.add_argument("--insecure", help="do not verify the certificate", **flag)
 
 
-def _add_general_options(parser: argparse.ArgumentParser, in_django: bool) -> None:
+def add_general_options(parser: argparse.ArgumentParser, in_django: bool) -> None:
+    """Add the options that every sub-command has; those of Django's own are not among them."""
     parser.add_argument("-h", "--help", action="store_true", default=None, help="show this help and exit")
     parser.add_argument("--version", action="version", version=__version__, help="show the version and exit")
     parser.add_argument("--no-color", action="store_true", help="no colours, as with $NO_COLOR")

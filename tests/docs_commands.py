@@ -1,16 +1,18 @@
-"""The README's section on commands, with what they really print. ``python -m tests.readme_commands`` writes it anew."""
+"""``docs/commands.rst``, with what the commands really print. ``python -m tests.docs_commands`` writes it anew."""
 
 from __future__ import annotations
 
-import pathlib
+import argparse
 import textwrap
+from collections.abc import Mapping
+from typing import Any
 
-from status.cli.arguments import EXIT_CODES, SNIPPETS
+from status.cli.arguments import EXIT_CODES, SNIPPETS, VERBS, add_general_options, add_options
 from status.cli.output import human_text
+from tests.documents import Written
 from tests.reports import report, result
 
-README = pathlib.Path(__file__).resolve().parent.parent / "README.rst"
-START, END = ".. commands: written by tests/readme_commands.py", ".. commands: end"
+PAGE = Written("commands", "tests/docs_commands.py")
 
 ASKED = report(
     result(name="ping", answer={"pong": True}, duration=0.000011),
@@ -27,12 +29,53 @@ ASKED = report(
 
 
 def section() -> str:
-    """Everything between the two comments."""
+    """Return what stands between the two comments."""
     return TEMPLATE.format(
         health=_block(human_text(ASKED)),
         exit_codes=_block(EXIT_CODES),
-        snippets=", ".join(f"``{kind}``" for kind in SNIPPETS),
+        snippets=_table(SNIPPETS),
+        options=_options(),
     )
+
+
+class Recorder:
+    """Stands in for a parser, and notes the options that it is given: their names -> what they are for."""
+
+    def __init__(self) -> None:
+        self.options: dict[str, str] = {}
+
+    def add_argument_group(self, title: str) -> Recorder:
+        return self
+
+    def add_argument(self, *names: str, **given: Any) -> None:
+        if given["help"] != argparse.SUPPRESS:
+            value = f" {given.get('metavar') or names[-1].strip('-').upper()}" if "action" not in given else ""
+            value = f" {given['metavar']}" if given.get("action") == "append" else value
+            self.options[", ".join(names) + value] = given["help"]
+
+
+def _options() -> str:
+    """Return a table of all options, with the sub-commands that have them."""
+    rows: dict[str, str] = {}
+    where: dict[str, list[str]] = {}
+    for verb in (None, *VERBS):
+        recorder = Recorder()
+        add_options(recorder, verb)  # type: ignore[arg-type]
+        for names, meaning in recorder.options.items():
+            rows.setdefault(names, meaning)
+            where.setdefault(names, []).append(f"``{verb}``" if verb else "questions")
+    told = {names: f"{meaning} ({', '.join(where[names])})" for names, meaning in rows.items()}
+    general = Recorder()
+    add_general_options(general, in_django=False)  # type: ignore[arg-type]
+    return _table({**told, **general.options})
+
+
+def _table(rows: Mapping[str, str]) -> str:
+    cells = [(f"``{name}``", meaning) for name, meaning in rows.items()]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    rule = "  ".join("=" * width for width in widths)
+    lines = [f"{name.ljust(widths[0])}  {meaning}" for name, meaning in cells]
+    return "\n".join([rule, *lines, rule])
 
 
 def _block(text: str) -> str:
@@ -57,17 +100,31 @@ One command line with two entrances: ``manage.py status`` inside a Django projec
 {health}
 
 On a terminal it has colours (not with ``NO_COLOR``), and a line tells what is still waited for. ``-f`` writes any of
-the `Formats`_; ``-f json`` is the document that the address answers. ``-q`` prints nothing unless something fails, so
-that cron mails only that; with ``-v`` (``-v 2`` of ``manage.py``) it tells warnings too. ``--watch SECONDS`` asks again
-and again. ``--traceback`` shows what a check raised, which is otherwise only logged. Long options may be cut short and
-spelled as in 2.x (``--error_on_fail``, ``--output_format``).
+the :doc:`formats`; ``-f json`` is the document that the address answers. ``-q`` prints nothing unless something fails,
+so that cron mails only that; with ``-v`` (``-v 2`` of ``manage.py``) it tells warnings too. ``--watch SECONDS`` asks
+again and again. ``--traceback`` shows what a check raised, which is otherwise only logged. Long options may be cut
+short and spelled as in 2.x (``--error_on_fail``, ``--output_format``).
+
+Exit codes
+----------
 
 {exit_codes}
+
+Options
+-------
+
+In brackets: which sub-commands have it. Questions are those that name a resource, a provider or nothing; the last five
+go with all.
+
+{options}
 
 A resource that is called ``wait``, ``snippet``, ``beat``, ``fleet`` or ``drain`` is asked for with a slash, as
 ``wait/``.
 
-**Settings of django_status.** ``-s MODULE``, else ``DJANGO_STATUS_SETTINGS``, else ``DJANGO_SETTINGS_MODULE``, else the
+Settings of django_status
+-------------------------
+
+``-s MODULE``, else ``DJANGO_STATUS_SETTINGS``, else ``DJANGO_SETTINGS_MODULE``, else the
 defaults: ``ping`` and ``code``. A plain module, or a class in one, holds the same settings as a Django project would.
 With django-configurations ``DJANGO_CONFIGURATION`` names the class, as everywhere:
 
@@ -79,7 +136,10 @@ Python looks for modules in the working directory last, and only where the named
 there can stand in for another. Under ``PYTHONSAFEPATH`` it does not look there at all; ``PYTHONPATH`` names other
 places. (``python -m`` puts the working directory first by itself; ``python -P -m status`` does not.)
 
-**A running instance.** With ``--url`` it is not this process that is asked, but a server, over HTTP:
+A running instance
+------------------
+
+With ``--url`` it is not this process that is asked, but a server, over HTTP:
 
 .. code-block:: shell
 
@@ -96,7 +156,10 @@ A server that cannot be found, refuses, does not answer in time, has a wrong cer
 504, is not well: exit code 1 with or without ``-e``, and CRITICAL for Nagios. A wrong address, name or token, and an
 answer of some other application, are a wrong question: 2, UNKNOWN, and a hint.
 
-**Wait.** For start scripts, init containers and compose:
+Wait
+----
+
+For start scripts, init containers and compose:
 
 .. code-block:: shell
 
@@ -105,7 +168,10 @@ answer of some other application, are a wrong question: 2, UNKNOWN, and a hint.
 Exit code 0 as soon as nothing fails, here for three seconds without interruption; 1 when 60 seconds are over. With
 ``--url`` it waits for a server to come up.
 
-**Beat.** For cron and shell scripts, which tell so that they have run; see `Heartbeats <docs/heartbeats.rst>`_:
+Beat
+----
+
+For cron and shell scripts, which tell so that they have run; see :doc:`heartbeats`:
 
 .. code-block:: shell
 
@@ -114,15 +180,23 @@ Exit code 0 as soon as nothing fails, here for three seconds without interruptio
 
 Exit code 0 once the beat is kept, 1 where it is lost, 2 for a name that is not in ``STATUS_HEARTBEATS``.
 
-**Fleet.** ``manage.py status fleet`` shows all processes of the project that report themselves to the store, and what
-is not well with them; ``--url`` asks a server for it. It informs: exit code 0 whatever they say. See `The fleet
-<docs/fleet.rst>`_.
+Fleet
+-----
 
-**Drain.** ``manage.py status drain on`` has ``ready`` answer 503 on this host before a server stops, ``drain off`` no
-more; see `Processes <docs/processes.rst>`_. Exit code 2 where ``STATUS_DRAIN_FILE`` is not set or cannot be made.
+``manage.py status fleet`` shows all processes of the project that report themselves to the store, and what is not well
+with them; ``--url`` asks a server for it. It informs: exit code 0 whatever they say. See :doc:`fleet`.
 
-**Snippets.** ``manage.py status snippet KIND`` prints configuration that is ready to paste, with the addresses of your
-project and with timeouts that match the deadlines of your checks. KIND is one of {snippets}. The server is taken to be
+Drain
+-----
+
+``manage.py status drain on`` has ``ready`` answer 503 on this host before a server stops, ``drain off`` no
+more; see :doc:`processes`. Exit code 2 where ``STATUS_DRAIN_FILE`` is not set or cannot be made.
+
+Snippets
+--------
+
+``manage.py status snippet KIND`` prints configuration that is ready to paste, with the addresses of your
+project and with timeouts that match the deadlines of your checks. The server is taken to be
 ``localhost:8000``; ``--url`` tells better.
 
 .. code-block:: shell
@@ -130,10 +204,11 @@ project and with timeouts that match the deadlines of your checks. KIND is one o
     manage.py status snippet --list              # what each of them is for
     manage.py status snippet k8s --url http://localhost:8080/status/
     manage.py status snippet nginx --socket /run/gunicorn.sock
-    manage.py status snippet haproxy --interval 15 # seconds from one question to the next
+    manage.py status snippet haproxy --interval 15   # seconds from one question to the next
+
+{snippets}
 """
 
 
 if __name__ == "__main__":
-    before, _, rest = README.read_text().partition(f"{START}\n")
-    README.write_text(f"{before}{START}\n\n{section()}\n{END}{rest.partition(END)[2]}")
+    PAGE.write(section())

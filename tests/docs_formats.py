@@ -1,9 +1,8 @@
-"""The README's section on formats, with what they really print. ``python -m tests.readme_formats`` writes it anew."""
+"""``docs/formats.rst``, with what the formats really print. ``python -m tests.docs_formats`` writes it anew."""
 
 from __future__ import annotations
 
 import json
-import pathlib
 import textwrap
 from unittest import mock
 
@@ -11,10 +10,10 @@ from status.formats import FORMATS
 from status.formats.metrics import server_timing
 from status.history import History
 from status.report import Report
+from tests.documents import Written
 from tests.reports import report, result
 
-README = pathlib.Path(__file__).resolve().parent.parent / "README.rst"
-START, END = ".. formats: written by tests/readme_formats.py", ".. formats: end"
+PAGE = Written("formats", "tests/docs_formats.py")
 
 ASKED = report(
     result(name="ping", answer={"pong": True}, duration=0.000011),
@@ -27,7 +26,7 @@ ONE = report(ASKED.results[1], resource="health", provider="databases")
 
 
 def section() -> str:
-    """Everything between the two comments."""
+    """Return what stands between the two comments."""
     return TEMPLATE.format(
         json=_block("json", _wrapped(_render("json"))),
         health=_block("json", json.dumps(json.loads(_render("health+json")), indent=2)),
@@ -101,7 +100,7 @@ other line ever holds these words, so let your monitor look for ``STATUS PASS``:
 ``openmetrics`` and ``prometheus`` expose the same samples. The answer is 200 whatever fails, because a scraper throws
 away all samples of any other; alert on ``django_status_up == 0``, or on ``django_status_check_up == 0`` for one check.
 Resources that only inform are never up or down. With ``STATUS_STORE``, ``django_status_check_runs_total`` and
-``..._failures_total`` count in `all processes <docs/fleet.rst>`__. The option ``metrics``, ``{{"n": "gauge"}}``, shows
+``..._failures_total`` count in :doc:`all processes <fleet>`. The option ``metrics``, ``{{"n": "gauge"}}``, shows
 numbers of its answer, or of its components, as ``django_status_check_value``. For ``/status/api/health/databases``:
 
 {openmetrics}
@@ -118,5 +117,4 @@ Every answer in every format carries the durations for the browser's own tools, 
 
 
 if __name__ == "__main__":
-    before, _, rest = README.read_text().partition(f"{START}\n")
-    README.write_text(f"{before}{START}\n\n{section()}\n{END}{rest.partition(END)[2]}")
+    PAGE.write(section())
