@@ -37,6 +37,7 @@ from tests import services
 from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
 from tests.commandline import ask
 from tests.components import eventually
+from tests.documents import blocks, page, section
 from tests.processes import environment
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "heartbeats"}
@@ -126,6 +127,15 @@ class TellingTests(HeartbeatTestCase):
         self.assertEqual(self.answer()["mails"], True)
         self.late = 301
         self.assertEqual(self.answer()["mails"], False)
+
+    def test_what_the_page_shows_runs(self):
+        (code,) = blocks(section(page("heartbeats"), "Tell that a job has run"), "python")
+        dumps: list[bool] = []
+        namespace: dict[str, Any] = {"dump_database": lambda: dumps.append(True)}
+        exec(code, namespace)
+        namespace["nightly"]()
+        self.written()
+        self.assertEqual((dumps, self.answer()), ([True, True], {"backup": True, "mails": True}))
 
     def test_a_block_tells_start_and_end(self):
         with heartbeat("mails"):
