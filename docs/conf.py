@@ -15,6 +15,8 @@ project = "django-status"
 release = version = status.__version__
 html_theme = "furo"
 html_title = f"{project} {release}"
+html_show_copyright = False
+smartquotes = False  # what is quoted is to be found by searching for it
 extensions = ["sphinx.ext.autodoc"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the text says what each argument is
