@@ -72,7 +72,7 @@ class ColdStartTests(SimpleTestCase):
 
 @tag("fault", "server")
 class PreloadTests(SimpleTestCase):
-    """FAULTS E2: each line of the README, on its server. The check takes a second to import."""
+    """FAULTS E2: each line of ``docs/deadlines.rst``, on its server. The check takes a second to import."""
 
     LATE = {"health": [("late", "tests.fault_project.late.check")]}
 

@@ -1,4 +1,4 @@
-"""``uvicorn tests.fault_project.preload_asgi:application``, as the README says it."""
+"""``uvicorn tests.fault_project.preload_asgi:application``, as ``docs/deadlines.rst`` says it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gunicorn -c tests/fault_project/preload_gunicorn.py``, as the README says it."""
+"""``gunicorn -c tests/fault_project/preload_gunicorn.py``, as ``docs/deadlines.rst`` says it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``uwsgi --module tests.fault_project.preload_uwsgi``, as the README says it."""
+"""``uwsgi --module tests.fault_project.preload_uwsgi``, as ``docs/deadlines.rst`` says it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README's line for ``asgi.py``."""
+"""The line of ``docs/deadlines.rst`` for ``asgi.py``."""
 
 from django.core.asgi import get_asgi_application
 

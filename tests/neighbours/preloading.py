@@ -1,4 +1,4 @@
-"""The README's line for ``gunicorn.conf.py``; it says when a worker is ready, too."""
+"""The line of ``docs/deadlines.rst`` for ``gunicorn.conf.py``; it says when a worker is ready, too."""
 
 from __future__ import annotations
 

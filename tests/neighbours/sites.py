@@ -149,7 +149,7 @@ class Site:
         return f"Cookie: {cookie}\r\n"
 
     def server(self, kind: str, *options: str) -> services.Web:
-        """One of the ``KINDS``, whose workers have loaded the site before they serve, as the README says."""
+        """One of the ``KINDS``, whose workers have loaded the site before they serve, as the documents say."""
         if kind == "uvicorn":
             return services.uvicorn("tests.neighbours.asgi:application", "--no-access-log", *options, env=self.env)
         config = ("-c", "python:tests.neighbours.preloading", "--timeout", "20")
