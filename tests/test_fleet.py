@@ -309,6 +309,7 @@ class LostTests(FleetTestCase):
         other.say_goodbye(STORE)
         self.assertEqual(len(self.document()["members"]), 1)
         self.assertEqual(STORE.read([shard_of(other.id)]), {shard_of(other.id): {}})
+        self.assertEqual(STORE.read([member_key(other.id)]), {})
         other.say_goodbye(STORE)
 
     def test_clocks_may_differ_by_a_minute_and_by_more_once_it_is_looked_at(self):
