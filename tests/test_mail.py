@@ -183,7 +183,7 @@ class ServerTests(MailTestCase):
         """Fast, it would fill the memory; one line at a time, it would outlast each single wait."""
         for pause, words, timeout in (
             (0.0, "says more than 65,536 bytes before it is asked for anything", 5),
-            (0.02, "did not answer in time (TimeoutError)", 2.0),
+            (0.02, "did not answer in time (TimeoutError)", 1.0),
         ):
             with self.subTest(pause=pause), socket.create_server(("127.0.0.1", 0)) as listener:
                 self.use(host="127.0.0.1", port=listener.getsockname()[1])

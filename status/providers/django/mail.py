@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Collection
 from contextlib import suppress
+from time import monotonic
 from types import MappingProxyType
 from typing import Any
 
@@ -91,7 +92,7 @@ def _configured() -> dict[str, str]:
 
 
 def limited(backend_class: type[Any]) -> type[Any]:
-    """Return a subclass of a backend whose connection reads no more than ``MAX_REPLY_BYTES``, until the deadline."""
+    """Return a subclass of a backend whose connection reads ``MAX_REPLY_BYTES`` at most, and no longer than it may."""
 
     class LimitedBackend(backend_class):  # type: ignore[misc]
         @property
@@ -115,10 +116,11 @@ class LimitedConnection(smtplib.SMTP):
 
 
 class LimitedFile(io.RawIOBase):
-    """What comes by a socket, up to ``MAX_REPLY_BYTES`` and until the deadline of the check."""
+    """What comes by a socket, up to ``MAX_REPLY_BYTES`` and within the timeout of the socket in all."""
 
     def __init__(self, connection: socket.socket) -> None:
-        self.connection, self.left, self.patience = connection, MAX_REPLY_BYTES, connection.gettimeout()
+        self.connection, self.left = connection, MAX_REPLY_BYTES
+        self.end = monotonic() + (connection.gettimeout() or seconds_left())
 
     def readable(self) -> bool:
         return True
@@ -126,10 +128,10 @@ class LimitedFile(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if self.left <= 0:
             raise Unavailable(f"says more than {MAX_REPLY_BYTES:,} bytes before it is asked for anything")
-        seconds = seconds_left()
+        seconds = min(self.end - monotonic(), seconds_left())
         if seconds <= 0:
             raise TimeoutError
-        self.connection.settimeout(min(seconds, self.patience or seconds))
+        self.connection.settimeout(seconds)
         read = self.connection.recv_into(buffer)
         self.left -= read
         return read
