@@ -137,7 +137,7 @@ class Settings:
         from status.registry import registry
 
         if name.upper() == "PROVIDERS":
-            return {resource: tuple(map(_entry, checks.values())) for resource, checks in registry.items()}
+            return {resource: tuple(map(_entry_of, checks.values())) for resource, checks in registry.items()}
         if name.upper() == "CELERY_WORKERS":
             return conf.celery_workers
         if name.upper() in ("DEBUG", "BASE_DIR", "INSTALLED_APPS", "CACHES"):
@@ -145,7 +145,7 @@ class Settings:
         raise AttributeError(f"module 'status.settings' has no attribute {name!r}")
 
 
-def _entry(check: Any) -> tuple[Any, ...]:
+def _entry_of(check: Any) -> tuple[Any, ...]:
     return check.name, check.source, check.args or None, check.kwargs or None
 
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from status.conf import conf
 from status.entries import Check
+from status.history import Key
 from status.limited_calls import LimitedCalls
 from status.logs import log_once
 from status.registry import registry
@@ -27,8 +28,6 @@ from status.serialization import JSON
 from status.store import Store, StoreFailed, key_of
 from status.threads import PerProcess, await_future, call_natively, running_future, settle, start_call, wait
 
-#: The resource and the name of a check.
-Key = tuple[str, str]
 T = TypeVar("T")
 
 #: Where the sums are: name -> runs, failures, and when it passed last.

@@ -47,9 +47,9 @@ NOTE_EVERY = 3600.0
 #: Checks of a member that are reported, and of those that fail, how many with the reason.
 MAX_CHECKS, MAX_REASONS = 500, 100
 #: States of checks that are counted, the worst first.
-STATES = ("fail", "warn", "pass")
+JUDGED_STATES = ("fail", "warn", "pass")
 #: States of members: as those of their checks, nobody has asked it anything, and not heard of any more.
-MEMBER_STATES = (*STATES, "unknown", "lost")
+MEMBER_STATES = (*JUDGED_STATES, "unknown", "lost")
 #: The role of a process that answers, and of one that calls ``serve()`` until its loop tells its name.
 WEB, SERVE = "web", "serve"
 #: Views of the fleet that wait for the store: many at once are no reason to read more often.
@@ -86,7 +86,7 @@ class Member(NamedTuple):
         """Return ``lost``, the worst state of its checks, or ``unknown`` where nobody has asked it anything."""
         if self.lost:
             return "lost"
-        return next((state for state in STATES if state in self.checks.values()), "unknown")
+        return next((state for state in JUDGED_STATES if state in self.checks.values()), "unknown")
 
     @property
     def name(self) -> str:
@@ -366,7 +366,7 @@ def join(role: str) -> None:
 
 def observe(check: Check, result: Result) -> None:
     """Remember the last answer of a check; an observer of the engine."""
-    if result.state in STATES and not registry.is_preset(check.resource):
+    if result.state in JUDGED_STATES and not registry.is_preset(check.resource):
         reporters.get().results[check.resource, check.name] = result
 
 

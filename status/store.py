@@ -29,7 +29,7 @@ from status.logs import log_once
 from status.serialization import JSON
 
 #: Characters of a value. Longer ones are not read.
-MAX_CHARACTERS = 100_000
+MAX_VALUE_CHARACTERS = 100_000
 #: Values that are read at a time: databases limit how many a query may name.
 CHUNK = 500
 #: Seconds to wait before what was written is read again: replicas lag behind.
@@ -236,7 +236,7 @@ def encode(key: str, value: JSON) -> str:
 
 def decode(key: str, text: object) -> JSON:
     """Return the value in a text from the cache. Raises ``BadSignature`` for what ``encode`` has not written."""
-    if not isinstance(text, str) or len(text) > MAX_CHARACTERS:
+    if not isinstance(text, str) or len(text) > MAX_VALUE_CHARACTERS:
         raise BadSignature("not a text within the limit")
     value: JSON = json.loads(_signer(key).unsign(text))
     return value

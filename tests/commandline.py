@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from unittest import mock
 
-from status.cli.command import answer
+from status.cli.command import answer_command
 from status.cli.output import Terminal
 from status.conf import conf
 from status.engine import engine
@@ -41,7 +41,7 @@ def ask(*words: str, out: io.StringIO | None = None, err: io.StringIO | None = N
     options = {"prog": "status", "in_django": True, **options}
     out, err = out or io.StringIO(), err or io.StringIO()
     with settings_kept():
-        code = answer(words, terminal=Terminal(out, err), **options)
+        code = answer_command(words, terminal=Terminal(out, err), **options)
     return Asked(code, out.getvalue(), err.getvalue())
 
 

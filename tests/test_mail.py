@@ -270,7 +270,7 @@ class BackendTests(MailTestCase):
                 self.assertEqual(run(self.check()).error, words)
 
     def test_where_there_is_no_mailer_nothing_is_well(self) -> None:
-        with mock.patch("status.providers.django.mail._configured", dict):
+        with mock.patch("status.providers.django.mail._mailers", dict):
             result = run(self.check())
         self.assertEqual(result.state, "fail")
         self.assertRegex(result.error, "^There is none to ask in MAILERS")

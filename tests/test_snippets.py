@@ -22,7 +22,7 @@ from django.test import LiveServerTestCase, SimpleTestCase, override_settings
 from django.urls import include, path, resolve
 
 from status.cli.arguments import SNIPPETS
-from status.cli.snippets import TEMPLATE_FOLDER, UPSTREAMS
+from status.cli.snippets import SNIPPET_FOLDER, UPSTREAMS
 from status.formats.metrics import render_metrics
 from status.report import Counts
 from tests import services
@@ -118,7 +118,7 @@ def snippet(kind: str, *words: str, **options: Any) -> str:
 )
 class ContentTests(SimpleTestCase):
     def test_there_is_a_template_for_each_kind(self):
-        self.assertEqual({path.name for path in TEMPLATE_FOLDER.iterdir()}, set(SNIPPETS))
+        self.assertEqual({path.name for path in SNIPPET_FOLDER.iterdir()}, set(SNIPPETS))
 
     def test_every_snippet_has_the_real_addresses_and_nothing_left_to_fill_in(self):
         for kind in SNIPPETS:

@@ -21,7 +21,7 @@ from django.test import override_settings, tag
 from status.engine import engine
 from status.engine.engine import SingleFlight
 from status.entries import Check
-from status.providers.django.storages import FOLDER, STALE_AFTER, StorageCheck
+from status.providers.django.storages import FOLDER, LEFTOVER_AFTER, StorageCheck
 from tests import services
 from tests.components import ComponentsTestCase, eventually, run
 from tests.processes import ROOT
@@ -85,7 +85,7 @@ class FileTests(StoragesTestCase):
         self.use_folder(self.directory)
         (self.directory / FOLDER).mkdir()
         now = int(time.time())
-        for name in (f"{now - STALE_AFTER - 9}-dead", f"{now - 9}-alive", "notes.txt"):
+        for name in (f"{now - LEFTOVER_AFTER - 9}-dead", f"{now - 9}-alive", "notes.txt"):
             (self.directory / FOLDER / name).write_text("x")
         for _ in range(2):
             self.assertEqual(run(self.check()).answer, {"default": True})
@@ -104,7 +104,9 @@ class FileTests(StoragesTestCase):
         subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=services.environment({}))
         self.assertEqual(len(self.files()), 1)
         self.use_folder(self.directory)
-        with mock.patch("status.providers.django.storages.time.time", lambda: time.time_ns() / 1e9 + STALE_AFTER + 9):
+        with mock.patch(
+            "status.providers.django.storages.time.time", lambda: time.time_ns() / 1e9 + LEFTOVER_AFTER + 9
+        ):
             self.assertEqual(run(self.check()).answer, {"default": True})
         self.assertEqual(self.files(), [])
 
@@ -230,7 +232,7 @@ class S3TestCase(StoragesTestCase):
 
 class S3Tests(S3TestCase):
     def test_a_bucket_gives_back_what_is_written_and_keeps_nothing(self) -> None:
-        stale, fresh = f"{FOLDER}/{int(time.time()) - STALE_AFTER - 9}-dead", "invoice.pdf"
+        stale, fresh = f"{FOLDER}/{int(time.time()) - LEFTOVER_AFTER - 9}-dead", "invoice.pdf"
         for name in (stale, fresh):
             self.storages["default"].save(name, ContentFile(b"x"))
         self.assertEqual(run(self.check()).answer, {"default": True})

@@ -15,7 +15,7 @@ from django.core.signing import Signer
 from django.test import SimpleTestCase, override_settings
 
 from status import logs, store
-from status.store import MAX_CHARACTERS, Store, StoreFailed, encode, key_of
+from status.store import MAX_VALUE_CHARACTERS, Store, StoreFailed, encode, key_of
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "store"}
 SHARED = Store("STATUS_STORE", "default")
@@ -88,7 +88,7 @@ class StoreTests(SimpleTestCase):
     def test_garbled_and_forged_values_are_ignored_and_told_once(self):
         forged = Signer(key="another key", salt=f"status.store.{KEY}").sign('{"at": 1}')
         moved = encode(OTHER, {"at": 1})
-        for value in (7, b"[]", "", "{}", '{"at": 1}', forged, moved, encode(KEY, "x" * MAX_CHARACTERS), object):
+        for value in (7, b"[]", "", "{}", '{"at": 1}', forged, moved, encode(KEY, "x" * MAX_VALUE_CHARACTERS), object):
             with self.subTest(value=str(value)[:40]):
                 logs._logged_at.clear()
                 caches["default"].set(KEY, value)

@@ -56,7 +56,7 @@ SNIPPETS = {
     "uptime-kuma": "line of a crontab that tells Uptime Kuma",
 }
 #: Options that are a number of seconds, and whether that may be 0.
-SECONDS = {"timeout": False, "watch": False, "wait_for": False, "stable": True}
+SECONDS_OPTIONS = {"timeout": False, "watch": False, "wait_for": False, "stable": True}
 #: Characters of a line that says why there is no answer.
 MAX_MESSAGE = 2_000
 #: The exit code where the question could not be asked.
@@ -138,9 +138,9 @@ class Options(NamedTuple):
                 where = f"goes with {owner} only" if verb is None else f"does not go with {verb}"
                 raise CannotAsk(f"{option} {where}")
         # Of ``call_command``, which argparse has not seen.
-        for name in typed.keys() & SECONDS:
+        for name in typed.keys() & SECONDS_OPTIONS:
             try:
-                typed[name] = seconds(str(typed[name]), zero=SECONDS[name])
+                typed[name] = seconds(str(typed[name]), zero=SECONDS_OPTIONS[name])
             except argparse.ArgumentTypeError as error:
                 raise CannotAsk(f"{name}: {error}") from error
         for name in typed.keys() & {"check", "skip", "header"}:
@@ -266,8 +266,7 @@ def add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
         text = "healthy for that long without interruption (0)"
         group.add_argument("--stable", type=partial(seconds, zero=True), metavar="SECONDS", help=text)
     if "snippet" in verbs:
-        text = "Unix socket on which a proxy reaches the project"
-        parser.add_argument("--socket", metavar="PATH", help=text)
+        parser.add_argument("--socket", metavar="PATH", help="Unix socket on which a proxy reaches the project")
         text = "how often the tool asks (what is usual for it)"
         parser.add_argument("--interval", type=seconds, metavar="SECONDS", help=text)
     if set(verbs) == {"snippet"}:
@@ -283,12 +282,17 @@ def add_options(parser: argparse.ArgumentParser, *verbs: str | None) -> None:
         group.add_argument("--skip", action="append", metavar="NAME", help="do not run this provider; repeatable")
     text = "deadline of each provider instead of its own; with --url, of the whole exchange (10)"
     group.add_argument("-t", "--timeout", type=seconds, metavar="SECONDS", help=text)
+    _add_url_options(parser)
+
+
+def _add_url_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that ask a running instance."""
     group = parser.add_argument_group("a running instance instead of this process")
     group.add_argument("--url", help="where the app is mounted, for example http://localhost:8000/status/")
     group.add_argument("--token-file", metavar="FILE", help="file with the bearer token; else $STATUS_TOKEN")
     group.add_argument("--token", help="the bearer token itself; other users of the machine may see it")
     group.add_argument("--header", action="append", metavar="'NAME: VALUE'", help="further header; repeatable")
-    group.add_argument("--insecure", help="do not verify the certificate", **flag)
+    group.add_argument("--insecure", help="do not verify the certificate", action="store_true", default=None)
 
 
 def add_general_options(parser: argparse.ArgumentParser, in_django: bool) -> None:

@@ -55,7 +55,9 @@ class ServerResponse(NamedTuple):
         return document if isinstance(document, dict) else None
 
 
-def send(method: str, url: str, headers: Mapping[str, str], deadline: float, insecure: bool = False) -> ServerResponse:
+def send_request(
+    method: str, url: str, headers: Mapping[str, str], deadline: float, insecure: bool = False
+) -> ServerResponse:
     """Send a request, follow redirects on the same server, and return the response. Raises CannotAsk where none comes.
 
     deadline: for all of it, on the monotonic clock. insecure: accept any certificate.

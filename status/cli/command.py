@@ -40,10 +40,10 @@ def answer_and_exit(argv: Sequence[str], prog: str, in_django: bool) -> NoReturn
     for number in (SIGINT, SIGTERM):
         # Also as the first process of a container, where SIGTERM without a handler does nothing.
         signal(number, end_at_once)
-    leave(answer(argv, prog, in_django, Terminal(*standard_streams(), colour="--no-color" not in argv)))
+    leave(answer_command(argv, prog, in_django, Terminal(*standard_streams(), colour="--no-color" not in argv)))
 
 
-def answer(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) -> int:
+def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) -> int:
     """Return the exit code for ``argv``, after the answer or the one line that says why there is none."""
     try:
         options = parse_arguments(argv, prog, in_django)

@@ -172,7 +172,7 @@ def _result_rows(result: Result, only_trouble: bool) -> Iterator[Row]:
         value, output = component.value, one_line(component.output or "")
         if component.name is not None:
             # The mark of a judged yes or no says it.
-            shown = "" if isinstance(value, bool) and component.state != "info" else _scalar(value)
+            shown = "" if isinstance(value, bool) and component.state != "info" else _text_of(value)
             own = f"{result.durations[component.name]:.3f} s" if component.name in timed else ""
             remark = ", ".join(text for text in (own, shown, output) if text)
             inner.append(Row(2, component.name, component.state, remark))
@@ -181,7 +181,7 @@ def _result_rows(result: Result, only_trouble: bool) -> Iterator[Row]:
         elif output:
             remarks.append(output)
         elif value is not None and not isinstance(result.answer, dict):
-            inner.extend(_value_rows(2, value) if isinstance(value, (dict, list)) else [Row(2, _scalar(value))])
+            inner.extend(_value_rows(2, value) if isinstance(value, (dict, list)) else [Row(2, _text_of(value))])
     yield Row(1, result.name, result.state, ", ".join(remarks))
     yield from inner
 
@@ -191,18 +191,18 @@ def _value_rows(depth: int, value: JSON) -> Iterator[Row]:
     if isinstance(value, list):
         value = {str(number): item for number, item in enumerate(value, 1)}
     for name, item in value.items() if isinstance(value, dict) else ():
-        text = _scalar(item)
+        text = _text_of(item)
         yield Row(depth, name, remark=text)
         if not text:
             yield from _value_rows(depth + 1, item)
 
 
-def _scalar(value: JSON) -> str:
+def _text_of(value: JSON) -> str:
     """Return a value that fits into its line, else nothing."""
     if isinstance(value, str):
         return one_line(value) or '""'
     if isinstance(value, list) and value and not any(isinstance(item, (dict, list)) for item in value):
-        return one_line(", ".join(map(_scalar, value)))
+        return one_line(", ".join(map(_text_of, value)))
     if isinstance(value, (dict, list)):
         return "" if value else str(value)
     return "null" if value is None else str(value).lower()

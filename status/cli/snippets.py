@@ -13,7 +13,7 @@ from status.cli.target import api_url, mounted_path
 from status.conf import conf
 from status.registry import registry
 
-TEMPLATE_FOLDER = Path(__file__).with_name("templates")
+SNIPPET_FOLDER = Path(__file__).with_name("templates")
 PLACEHOLDER = re.compile(r"@([a-zA-Z_]+)@")
 #: What needs no quoting in any of the tools.
 UNQUOTED = re.compile(r"[A-Za-z0-9_.~/:\[\]@-]*")
@@ -58,7 +58,7 @@ def snippet(kind: str | None, url: str | None, socket: str | None = None, interv
     values = _placeholders(api, next(filter(HOST_NAME.fullmatch, hosts), None), interval)
     if kind in UPSTREAMS:
         values["upstream"] = UPSTREAMS[kind][socket is not None].format(**values, socket=socket)
-    template = (TEMPLATE_FOLDER / kind).read_text(encoding="utf-8")
+    template = (SNIPPET_FOLDER / kind).read_text(encoding="utf-8")
     return PLACEHOLDER.sub(lambda placeholder: str(values[placeholder[1]]), template)
 
 
@@ -66,6 +66,12 @@ def listed_snippets() -> str:
     """Return a line for each snippet: its name, and what it is."""
     width = max(map(len, SNIPPETS))
     return "".join(f"{kind:<{width}}  {purpose}\n" for kind, purpose in SNIPPETS.items())
+
+
+def _program() -> str:
+    """Return ``django_status`` with its path, as cron, systemd and Nagios do not search for it."""
+    found = shutil.which("django_status")
+    return found if found and UNQUOTED.fullmatch(found) else "/usr/local/bin/django_status"
 
 
 def _placeholders(api: str, name: str | None, given: float | None) -> dict[str, str | int]:
@@ -88,9 +94,7 @@ def _placeholders(api: str, name: str | None, given: float | None) -> dict[str, 
         raise CannotAsk(f"--interval takes whole seconds from {all_timeout} to {MAX_INTERVAL} here, not {given:g}")
     interval = int(given or max(30, all_timeout))
     server = _server(api, name)
-    found = shutil.which("django_status")
-    # With its path, as cron, systemd and Nagios do not search for it.
-    program = found if found and UNQUOTED.fullmatch(found) else "/usr/local/bin/django_status"
+    program = _program()
     return {
         **server,
         "ask": f"{program} {resource}/ -t {timeout} --url {server['url']} --header Host:{server['host']}",

@@ -197,9 +197,9 @@ class Instance:
 
     def _send(self, method: str, target: str) -> ServerResponse:
         # Late: http.client and ssl take as long to import as all that a command without --url needs.
-        from status.cli.client import send
+        from status.cli.client import send_request
 
-        return send(method, f"{self.url}{target}", self.headers, self._deadline, self.insecure)
+        return send_request(method, f"{self.url}{target}", self.headers, self._deadline, self.insecure)
 
     def _resolve(self, name: str | None) -> Named:
         """Return the resource and provider that are meant. A name with a slash saves the request that finds out."""

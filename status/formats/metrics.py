@@ -20,10 +20,10 @@ MAX_HEADER = 4096
 _NOT_TOKEN = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
 
 
-Kind = Literal["gauge", "counter", "stateset", "info"]
+SeriesKind = Literal["gauge", "counter", "stateset", "info"]
 #: name without ``django_status_`` -> type, help; in the order in which they are written. Seconds are the unit of a name
 #: that ends with it.
-FAMILIES: dict[str, tuple[Kind, str]] = {
+FAMILIES: dict[str, tuple[SeriesKind, str]] = {
     "up": ("gauge", "1 unless a critical check of the resource fails."),
     "check_up": ("gauge", "1 if the check passes, 0 if it fails or warns."),
     "check_state": ("stateset", "The state of the check; info is never judged."),
@@ -54,7 +54,7 @@ class Family:
     """
 
     name: str
-    type: Kind
+    type: SeriesKind
     help: str
     samples: dict[Labels, float] = field(default_factory=dict)
 

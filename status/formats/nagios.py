@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from status.report import Report, components, one_line, overall, summary
 
 OK, WARNING, CRITICAL, UNKNOWN = 0, 1, 2, 3
-WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+STATUS_WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 #: Nagios reads 8 KB, NRPE and older ones half of it.
 MAX_OUTPUT = 4096
 
@@ -22,7 +22,7 @@ def exit_code(report: Report) -> int:
 
 def no_answer(code: int, reason: str) -> str:
     """Return what to print, with that exit code, where no answer came. ``reason`` is a safe sentence."""
-    return f"STATUS {WORDS[code]} - {_plugin_text(reason)}\n"
+    return f"STATUS {STATUS_WORDS[code]} - {_plugin_text(reason)}\n"
 
 
 def render_nagios(report: Report, details: bool) -> str:
@@ -30,7 +30,7 @@ def render_nagios(report: Report, details: bool) -> str:
 
     Never more than 4 KB: lines that have no room are left out, and so is performance data that has none beside them.
     """
-    first = f"STATUS {WORDS[exit_code(report)]} - {_plugin_text(summary(report))}"
+    first = f"STATUS {STATUS_WORDS[exit_code(report)]} - {_plugin_text(summary(report))}"
     room = MAX_OUTPUT - len(first.encode()) - 1
     lines: list[str] = []
     for component in (part for result in report.results for part in components(result, details)):

@@ -15,10 +15,10 @@ from status.pages.page import STATE_WORDS, TALLIES, Page
 from status.report import Report, iso
 
 #: The order on the page: what needs attention comes first.
-STATE_ORDER = {"fail": 0, "lost": 1, "warn": 2, "pass": 3, "unknown": 4}
+MEMBER_ORDER = {"fail": 0, "lost": 1, "warn": 2, "pass": 3, "unknown": 4}
 #: The colour and sign of a process, by its state.
 LOOKS = {"lost": "warn", "unknown": "info"}
-WORDS = {**STATE_WORDS, "lost": gettext_lazy("lost"), "unknown": gettext_lazy("not asked yet")}
+MEMBER_WORDS = {**STATE_WORDS, "lost": gettext_lazy("lost"), "unknown": gettext_lazy("not asked yet")}
 #: How many processes are in a state.
 MEMBER_TALLIES = {
     **TALLIES,
@@ -27,7 +27,7 @@ MEMBER_TALLIES = {
     "unknown": ngettext_lazy("%s not asked yet", "%s not asked yet"),
 }
 #: The page in one sentence, by the worst state of a process.
-VERDICTS = {
+FLEET_VERDICTS = {
     "fail": ngettext_lazy("%(count)s of %(total)s processes fails", "%(count)s of %(total)s processes fail", "count"),
     "lost": ngettext_lazy(
         "%(count)s of %(total)s processes is lost", "%(count)s of %(total)s processes are lost", "count"
@@ -73,7 +73,7 @@ class MemberRow:
 
     def __init__(self, member: Member, now: float) -> None:
         self.name = member.name
-        self.look, self.word = LOOKS.get(member.state, member.state), str(WORDS[member.state])
+        self.look, self.word = LOOKS.get(member.state, member.state), str(MEMBER_WORDS[member.state])
         self.commit, self.short_commit = member.commit or "", (member.commit or "")[:COMMIT_LENGTH]
         self.started_iso, self.runs_for = iso(member.started), units.elapsed(member.seen - member.started)
         self.seen_iso, self.silent_for = iso(member.seen), units.elapsed(now - member.seen)
@@ -91,10 +91,10 @@ class RoleGroup:
 
     def __init__(self, role: str, states: dict[str, int], members: Sequence[Member], now: float) -> None:
         self.role = role
-        ordered = sorted(states, key=STATE_ORDER.__getitem__)
-        self.order = STATE_ORDER[ordered[0]]
+        ordered = sorted(states, key=MEMBER_ORDER.__getitem__)
+        self.order = MEMBER_ORDER[ordered[0]]
         self.tally = " · ".join(MEMBER_TALLIES[state] % states[state] for state in ordered)
-        worst_first = sorted(members, key=lambda member: STATE_ORDER[member.state])
+        worst_first = sorted(members, key=lambda member: MEMBER_ORDER[member.state])
         rows = [MemberRow(member, now) for member in worst_first[:MAX_ROWS]]
         self.shown, self.folded = rows[:MAX_UNFOLDED], rows[MAX_UNFOLDED:]
         count = len(members) - len(rows)
@@ -115,7 +115,7 @@ class FleetPage(Page):
         for states in fleet.roles.values():
             self.counts.update(states)
         #: The states of processes that there are, the worst first.
-        self.states = sorted(self.counts, key=STATE_ORDER.__getitem__)
+        self.states = sorted(self.counts, key=MEMBER_ORDER.__getitem__)
         self.commits = fleet.commits if details else {}
         self.state, self.verdict, told = self._judge(fleet)
         others = [state for state in self.states if state != told]
@@ -137,14 +137,14 @@ class FleetPage(Page):
             return "fail" if worst == "fail" else "warn", gettext("Only this process can be seen"), ""
         words = {"count": self.counts[worst], "total": sum(self.counts.values())}
         if worst in ("fail", "lost", "warn"):
-            return LOOKS.get(worst, worst), VERDICTS[worst] % words, worst
+            return LOOKS.get(worst, worst), FLEET_VERDICTS[worst] % words, worst
         if len(self.commits) > 1:
             return "warn", gettext("%s commits are at work") % len(self.commits), ""
         if worst == "unknown":
             return "info", gettext("No process has been asked yet"), worst
         if self.counts["unknown"]:
             return "pass", gettext("All processes that were asked pass"), ""
-        return "pass", VERDICTS["pass"] % words, worst
+        return "pass", FLEET_VERDICTS["pass"] % words, worst
 
 
 def about_the_store(fleet: Fleet, shared: bool) -> list[Sentence]:

@@ -51,7 +51,7 @@ class QueueCheck(BrokerProvider):
         app = import_broker().celery_app(self.remote_control)
         names = list(app.amqp.queues) if queues is None else listed(queues)
         counts: dict[str, tuple[int, int] | None] = {}
-        contact = self.ask_broker(partial(_count, names, counts))
+        contact = self.ask_broker(partial(_count_queues, names, counts))
         if contact.driver not in (None, "amqp") and (warn_consumers, fail_consumers) != (None, None):
             raise Unavailable("Only RabbitMQ tells how many consumers a queue has. Ask for the workers instead.")
         values: dict[str, Any] = {}
@@ -80,7 +80,9 @@ class QueueCheck(BrokerProvider):
         return verdicts(value)
 
 
-def _count(names: Iterable[str], counts: dict[str, tuple[int, int] | None], connection: Any, until: float) -> bool:
+def _count_queues(
+    names: Iterable[str], counts: dict[str, tuple[int, int] | None], connection: Any, until: float
+) -> bool:
     """Put messages and consumers of each queue into ``counts``. Raises ``TimeoutError`` where that takes too long."""
     for name in names:
         counts[name] = connection.count(name, until)

@@ -56,13 +56,13 @@ class WorkerCheck(BrokerProvider):
         def is_done() -> bool:
             if len(replies) > last[0]:
                 last[:] = [len(replies), monotonic()]
-            enough = all(_count(name, replies) >= count for name, count in wanted.items())
+            enough = all(_count_workers(name, replies) >= count for name, count in wanted.items())
             return enough and monotonic() - last[1] >= QUIET_SECONDS
 
         contact = self.ask_broker(lambda connection, until: connection.ask(self.command, None, until, replies, is_done))
         values, reasons = {}, {}
         for name, count in wanted.items():
-            answered = _count(name, replies)
+            answered = _count_workers(name, replies)
             values[name] = {"ok": answered >= count, "answered": answered}
             if answered < count:
                 reasons[name] = f"{answered} of at least {count}: {silence(contact)}"
@@ -72,7 +72,7 @@ class WorkerCheck(BrokerProvider):
         return verdicts(value)
 
 
-def _count(name: str, replies: Mapping[str, Any]) -> int:
+def _count_workers(name: str, replies: Mapping[str, Any]) -> int:
     """Return how many workers of that name, or that match the pattern, answered with a pong."""
     return sum(
         fnmatchcase(node, node_of(name)) and isinstance(reply, dict) and reply.get("ok") == "pong"

@@ -52,16 +52,16 @@ class MailCheck(AliasCheck):
     kinds = MappingProxyType({"aliases": NAMES})
 
     def known(self) -> Collection[str]:
-        return list(_configured())
+        return list(_mailers())
 
     def configured(self) -> Collection[str]:
-        return list(_configured())
+        return list(_mailers())
 
     def import_backend(self, alias: str) -> None:
-        import_string(_configured()[alias])
+        import_string(_mailers()[alias])
 
     def ask_alias(self, alias: str, **options: Any) -> Any:
-        path = _configured()[alias]
+        path = _mailers()[alias]
         backend_class = import_string(path)
         if backend_class.open is BaseEmailBackend.open or issubclass(backend_class, filebased.EmailBackend):
             return Answer(True, warnings={alias: f"{path} opens no connection: nothing was asked"})
@@ -83,7 +83,7 @@ class MailCheck(AliasCheck):
         return None
 
 
-def _configured() -> dict[str, str]:
+def _mailers() -> dict[str, str]:
     """Return alias -> dotted path of the backend."""
     entries = getattr(settings, "MAILERS", None)
     if mailers is None or entries is None:

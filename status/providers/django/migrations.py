@@ -17,7 +17,7 @@ from status.providers.django.databases import DatabaseCheck
 from status.providers.kinds import NAMES
 
 #: Migrations that a reason names.
-MAX_NAMED = 3
+MIGRATIONS_NAMED = 3
 
 
 class MigrationCheck(DatabaseCheck):
@@ -57,8 +57,8 @@ class MigrationCheck(DatabaseCheck):
         if is_new and alias != DEFAULT_DB_ALIAS and not options["named"] and unapplied:
             return Answer(True, warnings={alias: "never migrated: there is no table django_migrations"})
         if unapplied:
-            names = ", ".join(unapplied[:MAX_NAMED])
-            more = f" and {len(unapplied) - MAX_NAMED} more" if len(unapplied) > MAX_NAMED else ""
+            names = ", ".join(unapplied[:MIGRATIONS_NAMED])
+            more = f" and {len(unapplied) - MIGRATIONS_NAMED} more" if len(unapplied) > MIGRATIONS_NAMED else ""
             raise Unavailable(f"{len(unapplied)} unapplied: {names}{more}")
         self._complete.add(_place(alias))
         return True

@@ -23,7 +23,7 @@ STATICFILES = "staticfiles"
 #: The folder in each storage that a check writes to.
 FOLDER = "django-status"
 #: Seconds after which a file is deleted that a killed process left behind, and between two looks for such files.
-STALE_AFTER = 3600
+LEFTOVER_AFTER = 3600
 
 
 class StorageCheck(AliasCheck):
@@ -77,7 +77,7 @@ class StorageCheck(AliasCheck):
                 storage.exists(f"{FOLDER}/{uuid4().hex}")
             return None
         _round_trip(storage)
-        if time.monotonic() - self._swept.get(alias, -STALE_AFTER) >= STALE_AFTER:
+        if time.monotonic() - self._swept.get(alias, -LEFTOVER_AFTER) >= LEFTOVER_AFTER:
             self._swept[alias] = time.monotonic()
             with suppress(Exception):  # a storage that lists nothing, or may not: nobody is told that it fails
                 _sweep(storage)
@@ -106,7 +106,7 @@ def _sweep(storage: Any) -> None:
     """Delete what processes left behind that were killed in the middle of a check."""
     for name in storage.listdir(FOLDER)[1]:
         made = name.partition("-")[0]
-        if made.isdecimal() and int(made) < time.time() - STALE_AFTER:
+        if made.isdecimal() and int(made) < time.time() - LEFTOVER_AFTER:
             storage.delete(f"{FOLDER}/{name}")
 
 

@@ -15,7 +15,7 @@ from status.providers.kinds import NAMES, SWITCH, listed
 #: The one component of the answer.
 COMPONENT = "project"
 #: Kinds of messages that a reason names.
-MAX_NAMED = 5
+KINDS_NAMED = 5
 
 
 class SystemChecks(Provider):
@@ -61,5 +61,5 @@ class SystemChecks(Provider):
 def _summary(messages: list[Any]) -> str:
     """Return the ids, which say what is wrong. The texts may hold anything."""
     counted = Counter(str(message.id or "a message without id") for message in messages)
-    named = [f"{name} ({count} times)" if count > 1 else name for name, count in counted.most_common(MAX_NAMED)]
-    return ", ".join([*named, f"and {len(counted) - MAX_NAMED} more"] if len(counted) > MAX_NAMED else named)
+    named = [f"{name} ({count} times)" if count > 1 else name for name, count in counted.most_common(KINDS_NAMED)]
+    return ", ".join([*named, f"and {len(counted) - KINDS_NAMED} more"] if len(counted) > KINDS_NAMED else named)

@@ -35,13 +35,13 @@ class TaskCheck(AliasCheck):
     kinds = MappingProxyType({"aliases": NAMES})
 
     def known(self) -> Collection[str]:
-        return list(_configured())
+        return list(_backends())
 
     def configured(self) -> Collection[str]:
         return self.known()
 
     def import_backend(self, alias: str) -> None:
-        import_string(_configured()[alias])
+        import_string(_backends()[alias])
 
     def ask_alias(self, alias: str, **options: Any) -> Any:
         tasks = _tasks()
@@ -51,7 +51,7 @@ class TaskCheck(AliasCheck):
             ids = ", ".join(str(message.id or "an error without id") for message in errors)
             raise Unavailable(f"its system checks fail ({ids}): manage.py check tells why")
         if not backend.supports_get_result:
-            return Answer(True, warnings={alias: f"{_configured()[alias]} keeps no results: nothing was asked"})
+            return Answer(True, warnings={alias: f"{_backends()[alias]} keeps no results: nothing was asked"})
         try:
             _look_up(backend)
         except Exception:
@@ -72,7 +72,7 @@ def _tasks() -> Any:
     raise Unavailable("There are no Django tasks: they need Django 6.0, or the package django-tasks.")
 
 
-def _configured() -> dict[str, str]:
+def _backends() -> dict[str, str]:
     """Return alias -> dotted path of the backend."""
     return backends_of("TASKS", _tasks().task_backends.settings)
 

@@ -11,7 +11,17 @@ from types import MappingProxyType
 from status.providers.base import Answer, Kind, Unavailable
 from status.providers.figures import Figure, Measurement, failed, gauges, judge
 from status.providers.kinds import AMOUNT, is_path
-from status.providers.network.ports import HOST, PORT, TROUBLE, connect, endpoint, give_up, is_host, left, words_of
+from status.providers.network.ports import (
+    HOST,
+    NETWORK_ERRORS,
+    PORT,
+    connect,
+    endpoint,
+    give_up,
+    is_host,
+    left,
+    words_of,
+)
 from status.report import iso
 
 CA_FILE = Kind("the absolute path of a file, or None", lambda value: value is None or is_path(value))
@@ -56,7 +66,7 @@ class CertificateCheck(Measurement):
                 plain.settimeout(left(until))
                 with context.wrap_socket(plain, server_hostname=server_name or host) as connection:
                     expires = ssl.cert_time_to_seconds(str((connection.getpeercert() or {})["notAfter"]))
-        except TROUBLE as error:
+        except NETWORK_ERRORS as error:
             return failed(target, words_of(error))
         days = (expires - time.time()) / SECONDS_PER_DAY
         written = iso(expires)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from status.providers.base import Answer, Kind
 from status.providers.figures import Measurement, failed
 from status.providers.kinds import AMOUNT, listed, one_or_more
-from status.providers.network.ports import HOST, TROUBLE, is_address, judge_time, words_of
+from status.providers.network.ports import HOST, NETWORK_ERRORS, is_address, judge_time, words_of
 
 #: Addresses that an answer tells.
 MAX_ADDRESSES = 20
@@ -41,7 +41,7 @@ class NameCheck(Measurement):
         began = monotonic()
         try:
             found = {str(ip_address(told[4][0])) for told in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
-        except TROUBLE as error:
+        except NETWORK_ERRORS as error:
             return failed(name, words_of(error))
         addresses = sorted(found)[:MAX_ADDRESSES]
         if expected is not None:

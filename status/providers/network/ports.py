@@ -20,7 +20,7 @@ from status.providers.kinds import AMOUNT
 #: The part of the time that is left for the words about what did not come in time.
 MARGIN = 0.05
 #: What a check by the network may meet with, and that ``words_of`` knows.
-TROUBLE = (OSError, HTTPException, UnicodeError, Unavailable)
+NETWORK_ERRORS = (OSError, HTTPException, UnicodeError, Unavailable)
 
 
 def is_address(value: Any) -> bool:
@@ -81,7 +81,7 @@ class PortCheck(Measurement):
         target, began = endpoint(host, port), monotonic()
         try:
             connect(host, port, give_up()).close()
-        except TROUBLE as error:
+        except NETWORK_ERRORS as error:
             return failed(target, words_of(error))
         return judge_time(target, {}, began, warn_seconds)
 

@@ -20,12 +20,12 @@ from status.providers.base import Answer, Kind, Unavailable
 from status.providers.figures import Measurement, failed
 from status.providers.kinds import AMOUNT, listed, one_or_more
 from status.providers.network.certificates import CA_FILE, context_of
-from status.providers.network.ports import TROUBLE, connect, endpoint, give_up, judge_time, left, words_of
+from status.providers.network.ports import NETWORK_ERRORS, connect, endpoint, give_up, judge_time, left, words_of
 
 #: Bytes of a body in which the text is looked for.
-MAX_BODY_BYTES = 1_000_000
+MAX_PAGE_BYTES = 1_000_000
 CHUNK_BYTES = 65_536
-MAX_REDIRECTS = 5
+MAX_HOPS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 SWITCHING_PROTOCOLS = 101
 PORTS = {"http": HTTP_PORT, "https": HTTPS_PORT}
@@ -83,14 +83,14 @@ class WebCheck(Measurement):
         proxy: str | None = None,
         ca_file: str | os.PathLike[str] | None = None,
     ) -> Answer:
-        target, began, expected = origin(urlsplit(url)), monotonic(), listed(status)
+        target, began, expected = origin_of(urlsplit(url)), monotonic(), listed(status)
         request = Request(expected, text, headers or {}, urlsplit(proxy) if proxy else None, ca_file, give_up())
         try:
             answered, has_text = fetch(url, request)
-        except TROUBLE as error:
+        except NETWORK_ERRORS as error:
             return failed(target, words_of(error))
         wrong = [] if answered in expected else [f"answers {answered}, not {' or '.join(map(str, expected))}"]
-        wrong += [] if has_text else [f"the text is not in the first {MAX_BODY_BYTES:,} bytes of the answer"]
+        wrong += [] if has_text else [f"the text is not in the first {MAX_PAGE_BYTES:,} bytes of the answer"]
         if wrong:
             return Answer({target: {"ok": False, "status": answered}}, {target: "; ".join(wrong)})
         return judge_time(target, {"status": answered}, began, warn_seconds)
@@ -112,7 +112,7 @@ class Request(NamedTuple):
 
 def fetch(url: str, request: Request) -> tuple[int, bool]:
     """Return the status that answers, and whether the text is there. Follows redirects on the same server."""
-    for _ in range(MAX_REDIRECTS + 1):
+    for _ in range(MAX_HOPS + 1):
         parts = urlsplit(url)
         with closing(open_connection(parts, request)) as opened:
             connection = HTTPConnection(str(parts.hostname))
@@ -127,7 +127,7 @@ def fetch(url: str, request: Request) -> tuple[int, bool]:
                 if response.status in request.expected or response.status not in REDIRECTS or not location:
                     return response.status, request.text is None or holds(response, request.text)
         url = redirected(parts, location)
-    raise Unavailable(f"redirects more than {MAX_REDIRECTS} times")
+    raise Unavailable(f"redirects more than {MAX_HOPS} times")
 
 
 def open_connection(parts: SplitResult, request: Request) -> socket.socket:
@@ -187,13 +187,13 @@ class Limited:
         self.connection.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(LimitedFile(self))
+        return io.BufferedReader(LimitedPage(self))
 
     def close(self) -> None:
         """Leave the socket open: the response is still to be read. Whoever opened it closes it."""
 
 
-class LimitedFile(io.RawIOBase):
+class LimitedPage(io.RawIOBase):
     """What comes by a ``Limited`` socket."""
 
     def __init__(self, limited: Limited) -> None:
@@ -232,12 +232,12 @@ def holds(response: HTTPResponse, text: str) -> bool:
     except (LookupError, ValueError):  # an encoding that is none, a text that it cannot hold
         wanted = text.encode("utf-8", "replace")
     read, tail = 0, b""
-    while read < MAX_BODY_BYTES and (chunk := response.read1(CHUNK_BYTES)):
+    while read < MAX_PAGE_BYTES and (chunk := response.read1(CHUNK_BYTES)):
         read, tail = read + len(chunk), tail + chunk
         if wanted in tail:
             return True
         tail = tail[-len(wanted) :]
-    if read < MAX_BODY_BYTES and response.length:  # read1() says nothing of what is missing
+    if read < MAX_PAGE_BYTES and response.length:  # read1() says nothing of what is missing
         raise Unavailable("breaks off the answer before its end, and the text is not in what came")
     return False
 
@@ -258,7 +258,7 @@ def redirected(parts: SplitResult, location: str) -> str:
     return target._replace(netloc=netloc).geturl()
 
 
-def origin(parts: SplitResult) -> str:
+def origin_of(parts: SplitResult) -> str:
     """Return scheme and host of an address. What else it holds may be a secret."""
     return f"{parts.scheme}://{host_of(parts)}"
 
