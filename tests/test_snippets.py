@@ -202,9 +202,15 @@ class ContentTests(SimpleTestCase):
 
     def test_liveness_asks_for_nothing_but_ping(self):
         lines = [line.strip() for line in snippet("k8s").splitlines() if "path:" in line]
-        self.assertEqual(
-            lines, ['path: "/internal/status/api/health/ping"'] * 2 + ['path: "/internal/status/api/health"']
-        )
+        self.assertEqual(lines, ['path: "/internal/status/api/live"'] * 2 + ['path: "/internal/status/api/ready"'])
+
+    def test_who_sends_requests_hears_of_a_drain(self):
+        """A project's own resource of that name is no such thing."""
+        self.assertIn("/status/api/ready ", snippet("haproxy"))
+        own = {"health": [PING], "live": [PING], "ready": [PING]}
+        with override_settings(STATUS_PROVIDERS=own):
+            self.assertIn("/status/api/health ", snippet("haproxy"))
+            self.assertIn('"/internal/status/api/health/ping"', snippet("k8s"))
 
     def test_a_url_of_the_users_own_wins(self):
         for kind in SNIPPETS:
@@ -229,7 +235,7 @@ class ContentTests(SimpleTestCase):
 
     def test_a_project_with_other_names_gets_those(self):
         with override_settings(STATUS_PROVIDERS={"stats": [PING], "wait": [PING, slow(1)]}):
-            self.assertIn('path: "/internal/status/api/wait/ping"', snippet("k8s"))
+            self.assertIn('path: "/internal/status/api/live"', snippet("k8s"))
             self.assertIn("django_status wait/ -e", snippet("compose"))
 
     def test_what_is_missing_is_told_in_one_line(self):
@@ -257,7 +263,7 @@ class ContentTests(SimpleTestCase):
         self.assertEqual(command("snippet", "k8s").code, 2)
         code, out, _ = command("snippet", "k8s", "--url", "http://shop:8000/status/")
         self.assertEqual(code, 0)
-        self.assertIn("/status/api/health/ping", out)
+        self.assertIn("/status/api/live", out)
 
 
 @override_settings(ROOT_URLCONF=__name__, DEBUG=True, STATUS_PROVIDERS={"health": [PING]})
@@ -526,7 +532,7 @@ class ToolTests(SimpleTestCase):
         for text in self.each_site("consul"):
             (service,) = hcl2.loads(text)["service"]
             (check,) = service["check"]
-            self.assertIn("/status/api/health", check["http"])
+            self.assertIn("/status/api/ready", check["http"])
         for text in self.each_site("alb"):
             (resource,) = hcl2.loads(text)["resource"]
             self.assertIn("aws_lb_target_group", str(resource))

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from status.cli.arguments import SNIPPETS, CannotAsk
 from status.cli.target import api_url, mounted_path
 from status.conf import conf
-from status.registry import registry
+from status.registry import LIVE, READY, registry
 
 SNIPPET_FOLDER = Path(__file__).with_name("templates")
 PLACEHOLDER = re.compile(r"@([a-zA-Z_]+)@")
@@ -85,6 +85,7 @@ def _placeholders(api: str, name: str | None, given: float | None) -> dict[str, 
     live = next((check for check in judged if check.name == "ping"), None)
     if live is None:
         raise CannotAsk('there is no check "ping" for liveness; add ("ping", "status.providers.health.ping")')
+    live_name = f"{live.resource}/{live.name}"
     resource = "health" if any(check.resource == "health" for check in judged) else judged[0].resource
     # The checks run side by side.
     timeout = math.ceil(max(check.timeout for check in judged if check.resource == resource)) + NETWORK_SECONDS
@@ -98,9 +99,11 @@ def _placeholders(api: str, name: str | None, given: float | None) -> dict[str, 
     return {
         **server,
         "ask": f"{program} {resource}/ -t {timeout} --url {server['url']} --header Host:{server['host']}",
-        "live": f"{server['metrics']}/{live.resource}/{live.name}",
-        "live_name": f"{live.resource}/{live.name}",
-        "ready": f"{server['metrics']}/{resource}",
+        "live": f"{server['metrics']}/{LIVE if registry.is_preset(LIVE) else live_name}",
+        "live_name": live_name,
+        # Who sends requests there hears of a drain as well.
+        "ready": f"{server['metrics']}/{READY if resource == 'health' and registry.is_preset(READY) else resource}",
+        "judged": f"{server['metrics']}/{resource}",
         "resource": resource,
         "program": program,
         "timeout": timeout,
