@@ -109,6 +109,8 @@ STATUS_CHECK_PROVIDERS = {
         ("settings", "status.providers.django.health.system_checks", None, None, {"timeout": 10}),
         # A warning until manage.py migrate has run.
         ("migrations", "status.providers.django.health.migrations", None, None, {"critical": False}),
+        # A warning where the code on disk is not what runs.
+        ("code", "status.providers.health.code"),
     ],
     "stats": [
         ("sales", "example_project.shop.providers.sales"),

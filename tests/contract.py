@@ -108,7 +108,7 @@ def is_commit(reply: Reply) -> bool:
 DEFAULTS = {"STATUS_CHECK_PROVIDERS": {}}
 ECHO = {"args": [1, "two"], "kwargs": {"three": 3}}
 HEALTH = ("ping", "databases", "caches", "storage")
-SHOP_CHECKS = ("payments", "delivery", "newsletter", "uploads", "settings", "migrations")
+SHOP_CHECKS = ("payments", "delivery", "newsletter", "uploads", "settings", "migrations", "code")
 FALSE = answers({"up": False})
 
 ADDRESS_ROWS = [

@@ -143,14 +143,14 @@ class AddressTests(SimpleTestCase):
                 self.assertEqual(self.listed(), api and f"{api}/health/ping")
                 snippet = ask("snippet", "k8s")
                 self.assertEqual(snippet.code, 0 if api else 2)
-                self.assertIn(f"{api}/health" if api else "mount status.urls", snippet.out or snippet.err)
+                self.assertIn(f"{api}/ready" if api else "mount status.urls", snippet.out or snippet.err)
 
     def test_list_and_snippets_find_the_app_in_a_further_urlconf(self):
         """FAULTS A24"""
         names = override_settings(ROOT_URLCONF=Urls(path("", home)), STATUS_URLCONFS=("tests_host_urls",))
         with names, module("tests_host_urls", mounted("there/")):
             self.assertEqual(self.listed(), "/there/api/health/ping")
-            self.assertIn("/there/api/health/ping", ask("snippet", "k8s").out)
+            self.assertIn("/there/api/live", ask("snippet", "k8s").out)
 
 
 @override_settings(LANGUAGE_CODE="en")
