@@ -140,14 +140,15 @@ class Store(NamedTuple):
     @contextmanager
     def _cache(self) -> Iterator[BaseCache]:
         with self._failures():
+            cache = caches[self.alias]
             try:
-                yield caches[self.alias]
+                yield cache
             finally:
                 # The next call makes a new client: this one may be stale by then, or think that a server is still down.
-                with suppress(Exception):  # there is no such alias, or the client library raises
-                    cache = caches[self.alias]
-                    del caches[self.alias]
+                with suppress(Exception):  # the client library raises
                     close_cache(cache)
+                with suppress(AttributeError):  # the settings have changed meanwhile
+                    del caches[self.alias]
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
