@@ -26,7 +26,7 @@ from django.test import override_settings, tag
 
 from status.engine import engine
 from status.entries import Check
-from status.providers.django.mail import MailCheck
+from status.providers.django.mail import LimitedFile, MailCheck
 from tests import services
 from tests.components import ComponentsTestCase, eventually, run
 
@@ -178,6 +178,16 @@ class ServerTests(MailTestCase):
             before = time.monotonic()
             self.assertFails("did not answer in time (TimeoutError)", timeout=0.5)
             self.assertLess(time.monotonic() - before, 0.5)
+
+    def test_what_has_come_after_the_time_is_not_read(self) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            theirs.sendall(b"220-")
+            ours.settimeout(1e-6)
+            replies = LimitedFile(ours)
+            self.assertTrue(eventually(lambda: time.monotonic() > replies.end))
+            with self.assertRaises(TimeoutError):
+                replies.readinto(bytearray(4))
 
     def test_a_greeting_without_end_is_cut_off(self) -> None:
         """Fast, it would fill the memory; one line at a time, it would outlast each single wait."""
