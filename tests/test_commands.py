@@ -729,6 +729,7 @@ class CallCommandTests(SimpleTestCase):
             with self.subTest(options=options), self.assertRaisesMessage(CommandError, words):
                 call_command("status", "health", stdout=io.StringIO(), **options)
 
+    @override_settings(STATUS_PROVIDERS=BAD)
     def test_call_command_raises_what_the_shell_sees_as_exit_code(self):
         for words, options, code in (
             (["health"], {"error_on_fail": True}, 1),
