@@ -26,7 +26,7 @@ from django.test import override_settings, tag
 
 from status.engine import engine
 from status.entries import Check
-from status.providers.django.mail import LimitedFile, MailCheck
+from status.providers.django.mail import LimitedReplies, MailCheck
 from tests import services
 from tests.components import ComponentsTestCase, eventually, run
 
@@ -184,8 +184,8 @@ class ServerTests(MailTestCase):
         with ours, theirs:
             theirs.sendall(b"220-")
             ours.settimeout(1e-6)
-            replies = LimitedFile(ours)
-            self.assertTrue(eventually(lambda: time.monotonic() > replies.end))
+            replies = LimitedReplies(ours)
+            self.assertTrue(eventually(lambda: time.monotonic() > replies.until))
             with self.assertRaises(TimeoutError):
                 replies.readinto(bytearray(4))
 

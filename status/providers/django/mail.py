@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import smtplib
 import socket
@@ -22,6 +23,7 @@ from django.utils.module_loading import import_string
 from status.providers.base import Answer, Unavailable, seconds_left
 from status.providers.django.aliases import AliasCheck, backends_of, class_of
 from status.providers.kinds import NAMES
+from status.providers.network.ports import LimitedFile
 
 #: The part of the time left that one wait for a server may take. After one in vain, QUIT is sent and waited for.
 WAIT_PART = 0.4
@@ -103,11 +105,11 @@ def limited(backend_class: type[Any]) -> type[Any]:
 
 
 class LimitedConnection(smtplib.SMTP):
-    """Reads replies from a ``LimitedFile``."""
+    """Reads replies from ``LimitedReplies``."""
 
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None:  # at first, and after STARTTLS
-            self.file = io.BufferedReader(LimitedFile(self.sock))  # type: ignore[arg-type]
+            self.file = io.BufferedReader(LimitedReplies(self.sock))  # type: ignore[arg-type]
         try:
             return super().getreply()
         except Unavailable:
@@ -115,25 +117,18 @@ class LimitedConnection(smtplib.SMTP):
             raise
 
 
-class LimitedFile(io.RawIOBase):
+class LimitedReplies(LimitedFile):
     """What comes by a socket, up to ``MAX_REPLY_BYTES`` and within the timeout of the socket in all."""
 
     def __init__(self, connection: socket.socket) -> None:
-        self.connection, self.left = connection, MAX_REPLY_BYTES
-        self.end = monotonic() + (connection.gettimeout() or seconds_left())
-
-    def readable(self) -> bool:
-        return True
+        super().__init__(connection, monotonic() + min(connection.gettimeout() or math.inf, seconds_left()))
+        self.bytes_left = MAX_REPLY_BYTES
 
     def readinto(self, buffer: Any) -> int:
-        if self.left <= 0:
+        if self.bytes_left <= 0:
             raise Unavailable(f"says more than {MAX_REPLY_BYTES:,} bytes before it is asked for anything")
-        seconds = min(self.end - monotonic(), seconds_left())
-        if seconds <= 0:
-            raise TimeoutError
-        self.connection.settimeout(seconds)
-        read = self.connection.recv_into(buffer)
-        self.left -= read
+        read = super().readinto(buffer)
+        self.bytes_left -= read
         return read
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import socket
 import ssl
 from contextlib import suppress
@@ -101,6 +102,23 @@ def judge_time(target: str, answer: dict[str, Any], began: float, warn_seconds: 
 def give_up() -> float:
     """Return when to give up, on the clock of ``time.monotonic()``: a moment before the deadline of this run."""
     return monotonic() + seconds_left() * (1 - MARGIN)
+
+
+class LimitedFile(io.RawIOBase):
+    """What comes by a socket: all reads together have a limit in time, and not each its own.
+
+    until: when to give up, on the clock of ``time.monotonic()``.
+    """
+
+    def __init__(self, connection: socket.socket, until: float) -> None:
+        self.connection, self.until = connection, until
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.connection.settimeout(left(self.until))
+        return self.connection.recv_into(buffer)
 
 
 def left(until: float) -> float:

@@ -20,7 +20,16 @@ from status.providers.base import Answer, Kind, Unavailable
 from status.providers.figures import Measurement, failed
 from status.providers.kinds import AMOUNT, listed, one_or_more
 from status.providers.network.certificates import CA_FILE, context_of
-from status.providers.network.ports import NETWORK_ERRORS, connect, endpoint, give_up, judge_time, left, words_of
+from status.providers.network.ports import (
+    NETWORK_ERRORS,
+    LimitedFile,
+    connect,
+    endpoint,
+    give_up,
+    judge_time,
+    left,
+    words_of,
+)
 
 #: Bytes of a body in which the text is looked for.
 MAX_PAGE_BYTES = 1_000_000
@@ -187,24 +196,10 @@ class Limited:
         self.connection.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(LimitedPage(self))
+        return io.BufferedReader(LimitedFile(self.connection, self.until))
 
     def close(self) -> None:
         """Leave the socket open: the response is still to be read. Whoever opened it closes it."""
-
-
-class LimitedPage(io.RawIOBase):
-    """What comes by a ``Limited`` socket."""
-
-    def __init__(self, limited: Limited) -> None:
-        self.limited = limited
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self.limited.connection.settimeout(left(self.limited.until))
-        return self.limited.connection.recv_into(buffer)
 
 
 def headers_for(parts: SplitResult, request: Request) -> dict[str, str]:
