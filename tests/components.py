@@ -6,6 +6,7 @@ import contextlib
 import logging
 import sqlite3
 import sys
+import threading
 import time
 import types
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ from typing import Any
 from unittest import mock
 
 import psutil
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.management import call_command
+from django.db import connections
 from django.db.backends.sqlite3 import base as sqlite
 from django.test import SimpleTestCase
 
@@ -82,6 +86,16 @@ class DatabasesTestCase(ComponentsTestCase):
         self.enter(services.use_databases(self, **aliases))
         self.addCleanup(self.join)  # while the aliases are known, as threads close the connections of those
 
+    def use_table_as_store(self) -> Any:
+        """Use a table of a PostgreSQL server of the test's own with ``use_store`` of its class; return the server."""
+        server = self.enter(services.postgres(private=True))
+        self.use(default=server.settings())
+        self.addCleanup(connections["default"].close)
+        self.use_store("db.DatabaseCache", "store")
+        call_command("createcachetable", verbosity=0)
+        connections["default"].close()
+        return server
+
     def join(self) -> None:
         """Wait for the threads of the engine to end."""
         engine.close()
@@ -98,3 +112,22 @@ class DatabasesTestCase(ComponentsTestCase):
 
     def open_files(self) -> list[str]:
         return [file.path for file in psutil.Process().open_files() if file.path.startswith(str(self.directory))]
+
+
+class Held(LocMemCache):
+    """A store that answers when it is let go."""
+
+    free = threading.Event()
+
+    def get_many(self, *args: Any, **kwargs: Any) -> Any:
+        Held.free.wait(30)
+        return super().get_many(*args, **kwargs)
+
+
+class Dead(LocMemCache):
+    """A store that cannot be reached, which is told with a password."""
+
+    def get_many(self, *args: Any, **kwargs: Any) -> Any:
+        raise ConnectionError("shop:hunter2@db.internal refused")
+
+    add = get_many

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,7 +10,6 @@ from unittest import mock
 
 from django.core.cache import caches
 from django.core.cache.backends.filebased import FileBasedCache
-from django.core.cache.backends.locmem import LocMemCache
 from django.test import SimpleTestCase, override_settings
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
@@ -23,6 +21,7 @@ from status.fleet import Reporter
 from status.report import Counts
 from status.store import Store, StoreFailed, key_of
 from tests.commandline import ask
+from tests.components import Held
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "counters"}
 STORE = Store("STATUS_STORE", "default")
@@ -30,23 +29,6 @@ RUNS, FAILURES = "django_status_check_runs_total", "django_status_check_failures
 PASSED = "django_status_check_last_success_timestamp_seconds"
 #: What the check ``shop/db`` answers.
 ANSWER: dict[str, Any] = {"db": True}
-
-
-class Held(LocMemCache):
-    """A store that answers when it is let go."""
-
-    free = threading.Event()
-
-    def get_many(self, *args: Any, **kwargs: Any) -> Any:
-        Held.free.wait(30)
-        return super().get_many(*args, **kwargs)
-
-
-class Dead(LocMemCache):
-    def get_many(self, *args: Any, **kwargs: Any) -> Any:
-        raise ConnectionError("shop:hunter2@db.internal refused")
-
-    add = get_many
 
 
 class Everybody(FileBasedCache):
@@ -61,7 +43,7 @@ class Everybody(FileBasedCache):
 
 
 def backend(name: str) -> override_settings:
-    return override_settings(CACHES={"default": {**LOCMEM, "BACKEND": f"{__name__}.{name}"}})
+    return override_settings(CACHES={"default": {**LOCMEM, "BACKEND": f"{Held.__module__}.{name}"}})
 
 
 def report(times: int = 1) -> None:

@@ -11,7 +11,6 @@ from unittest import mock
 from celery import signals
 from django.apps import apps
 from django.core.cache import caches
-from django.core.cache.backends.locmem import LocMemCache
 from django.core.management import CommandError, call_command
 from django.test import LiveServerTestCase, SimpleTestCase, override_settings
 from django.urls import include, path, reverse
@@ -24,7 +23,7 @@ from status.providers import Answer, Unavailable
 from status.store import Store, encode
 from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
 from tests.commandline import ask, bare, command
-from tests.components import eventually
+from tests.components import Held, eventually
 from tests.test_schemas import validate
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "fleet"}
@@ -50,23 +49,8 @@ BROKEN = {"health": [("ping", "status.providers.health.ping"), ("stock", fails)]
 urlpatterns = [path("status/", include("status.urls"))]
 
 
-class Held(LocMemCache):
-    """A store that answers when it is let go."""
-
-    free = threading.Event()
-
-    def get_many(self, *args: Any, **kwargs: Any) -> Any:
-        Held.free.wait(30)
-        return super().get_many(*args, **kwargs)
-
-
-class Dead(LocMemCache):
-    def get_many(self, *args: Any, **kwargs: Any) -> Any:
-        raise ConnectionError("refused")
-
-
 def backend(name: str) -> Any:
-    return override_settings(CACHES={"default": {**LOCMEM, "BACKEND": f"{__name__}.{name}"}})
+    return override_settings(CACHES={"default": {**LOCMEM, "BACKEND": f"{Held.__module__}.{name}"}})
 
 
 @override_settings(**SETTINGS)

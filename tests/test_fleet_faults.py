@@ -350,12 +350,7 @@ class DatabaseTests(StoreFaults):
 
     def setUp(self) -> None:
         super().setUp()
-        self.server = self.enter(services.postgres(private=True))
-        self.use(default=self.server.settings())
-        self.addCleanup(connections["default"].close)
-        self.use_store("db.DatabaseCache", "store")
-        call_command("createcachetable", verbosity=0)
-        connections["default"].close()
+        self.server = self.use_table_as_store()
 
     def test_frozen_killed_and_restarted(self) -> None:
         self.freeze_kill_and_restart()

@@ -12,8 +12,6 @@ from unittest import mock
 
 from celery import Celery
 from django.core.cache import caches
-from django.core.management import call_command
-from django.db import connections
 from django.test import override_settings, tag
 
 from status import heartbeat, logs
@@ -196,12 +194,7 @@ class DatabaseTests(StoreTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.server = self.enter(services.postgres(private=True))
-        self.use(default=self.server.settings())
-        self.addCleanup(connections["default"].close)
-        self.use_store("db.DatabaseCache", "store")
-        call_command("createcachetable", verbosity=0)
-        connections["default"].close()
+        self.server = self.use_table_as_store()
 
     def test_frozen_killed_and_restarted(self) -> None:
         self.freeze_kill_and_restart()
