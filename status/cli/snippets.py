@@ -74,6 +74,13 @@ def _program() -> str:
     return found if found and UNQUOTED.fullmatch(found) else "/usr/local/bin/django_status"
 
 
+def _checked(interval: float | None, least: int) -> float | None:
+    """Return the ``--interval``. Raises CannotAsk: an answer may take ``least``, and Prometheus wants no less."""
+    if interval is not None and not (least <= interval <= MAX_INTERVAL and interval == int(interval)):
+        raise CannotAsk(f"--interval takes whole seconds from {least} to {MAX_INTERVAL} here, not {interval:g}")
+    return interval
+
+
 def _placeholders(api: str, name: str | None, given: float | None) -> dict[str, str | int]:
     """Return the addresses below ``api``, what to ask for, and seconds that fit the timeouts of the checks.
 
@@ -90,10 +97,7 @@ def _placeholders(api: str, name: str | None, given: float | None) -> dict[str, 
     # The checks run side by side.
     timeout = math.ceil(max(check.timeout for check in judged if check.resource == resource)) + NETWORK_SECONDS
     all_timeout = math.ceil(max(check.timeout for check in every)) + NETWORK_SECONDS
-    if given is not None and not (all_timeout <= given <= MAX_INTERVAL and given == int(given)):
-        # An answer may take as long as the timeouts say, and Prometheus wants no less.
-        raise CannotAsk(f"--interval takes whole seconds from {all_timeout} to {MAX_INTERVAL} here, not {given:g}")
-    interval = int(given or max(30, all_timeout))
+    interval = int(_checked(given, all_timeout) or max(30, all_timeout))
     server = _server(api, name)
     program = _program()
     return {
