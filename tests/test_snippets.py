@@ -36,6 +36,8 @@ PING = ("ping", "status.providers.health.ping")
 #: Kinds that name no address of the site, and no host.
 WITHOUT_ADDRESS = ("prometheus-rules", "grafana")
 WITHOUT_HOST = (*WITHOUT_ADDRESS, "alb")
+#: Proxies that pass on for which host they were asked.
+FORWARDING = ("apache", "nginx")
 #: Where the site is: as a rule, behind TLS, and by an IPv6 address.
 SITES = ("http://localhost:8000/status/", "https://127.0.0.1:8443/status/", "http://[::1]:8000/status/")
 
@@ -190,7 +192,7 @@ class ContentTests(SimpleTestCase):
         """FAULTS O5: ``localhost`` alone is 400 where ``ALLOWED_HOSTS`` does not have it."""
         for kind in SNIPPETS:
             # A scraper cannot, and says so; nor can AWS.
-            if kind not in (*WITHOUT_ADDRESS, "prometheus", "alb"):
+            if kind not in (*WITHOUT_ADDRESS, *FORWARDING, "prometheus", "alb"):
                 with self.subTest(kind):
                     self.assertIn("shop.example.com", snippet(kind))
                     self.assertIn("[fd00::1]", snippet(kind, "--url", "https://[fd00::1]:8443/up/"))
@@ -200,9 +202,26 @@ class ContentTests(SimpleTestCase):
         self.assertEqual((code, err), (0, ""))
         self.assertEqual(dict(re.findall(r"^(\S+) +(.+)$", out, re.M)), SNIPPETS)
 
-    def test_liveness_asks_for_nothing_but_ping(self):
-        lines = [line.strip() for line in snippet("k8s").splitlines() if "path:" in line]
-        self.assertEqual(lines, ['path: "/internal/status/api/live"'] * 2 + ['path: "/internal/status/api/ready"'])
+    def test_each_probe_of_kubernetes_asks_what_it_is_for(self):
+        self.assertEqual(re.findall(r'path: "/internal/status/api/(.+)"', snippet("k8s")), ["startup", "live", "ready"])
+        with override_settings(STATUS_PROVIDERS={"health": [PING], "startup": [PING]}):  # of the project's
+            self.assertEqual(
+                re.findall(r'path: "/internal/status/api/(.+)"', snippet("k8s")), ["live", "live", "ready"]
+            )
+
+    def test_startup_waits_for_five_minutes(self):
+        for timeout, lines in (
+            (2, ("periodSeconds: 3\n", "failureThreshold: 100\n")),
+            (40, ("failureThreshold: 8\n",)),
+        ):
+            with override_settings(STATUS_PROVIDERS={"health": [PING, slow(timeout)]}):
+                for line in lines:
+                    self.assertIn(line, snippet("k8s").partition("livenessProbe")[0])
+
+    def test_a_proxy_forwards_for_which_host_it_was_asked(self):
+        """That of a page elsewhere, whose name leads to this server, has to stay unknown."""
+        self.assertIn("proxy_set_header Host $host;", snippet("nginx"))
+        self.assertIn("ProxyPreserveHost On", snippet("apache"))
 
     def test_who_sends_requests_hears_of_a_drain(self):
         """A project's own resource of that name is no such thing."""

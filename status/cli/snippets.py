@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from status.cli.arguments import SNIPPETS, CannotAsk
 from status.cli.target import api_url, mounted_path
 from status.conf import conf
-from status.registry import LIVE, READY, registry
+from status.registry import LIVE, READY, STARTUP, registry
 
 SNIPPET_FOLDER = Path(__file__).with_name("templates")
 PLACEHOLDER = re.compile(r"@([a-zA-Z_]+)@")
@@ -31,6 +31,8 @@ DEFAULT_SERVER = "http://localhost:8000"
 NETWORK_SECONDS = 1
 #: The longest ``--interval``, in seconds: what divides an hour, for cron.
 MAX_INTERVAL = 1800
+#: Seconds that a container may wait for its migrations.
+STARTUP_SECONDS = 300
 
 
 def snippet(kind: str | None, url: str | None, socket: str | None = None, interval: float | None = None) -> str:
@@ -92,21 +94,22 @@ def _placeholders(api: str, name: str | None, given: float | None) -> dict[str, 
     live = next((check for check in judged if check.name == "ping"), None)
     if live is None:
         raise CannotAsk('there is no check "ping" for liveness; add ("ping", "status.providers.health.ping")')
-    live_name = f"{live.resource}/{live.name}"
+    live_name, presets = f"{live.resource}/{live.name}", registry.presets()
+    asks_whether_alive = LIVE if LIVE in presets else live_name
     resource = "health" if any(check.resource == "health" for check in judged) else judged[0].resource
-    # The checks run side by side.
     timeout = math.ceil(max(check.timeout for check in judged if check.resource == resource)) + NETWORK_SECONDS
     all_timeout = math.ceil(max(check.timeout for check in every)) + NETWORK_SECONDS
     interval = int(_checked(given, all_timeout) or max(30, all_timeout))
-    server = _server(api, name)
-    program = _program()
+    server, program = _server(api, name), _program()
     return {
         **server,
         "ask": f"{program} {resource}/ -t {timeout} --url {server['url']} --header Host:{server['host']}",
-        "live": f"{server['metrics']}/{LIVE if registry.is_preset(LIVE) else live_name}",
+        "live": f"{server['metrics']}/{asks_whether_alive}",
+        "startup": f"{server['metrics']}/{STARTUP if STARTUP in presets else asks_whether_alive}",
+        "startup_failures": math.ceil(STARTUP_SECONDS / timeout),
         "live_name": live_name,
         # Who sends requests there hears of a drain as well.
-        "ready": f"{server['metrics']}/{READY if resource == 'health' and registry.is_preset(READY) else resource}",
+        "ready": f"{server['metrics']}/{READY if resource == 'health' and READY in presets else resource}",
         "judged": f"{server['metrics']}/{resource}",
         "resource": resource,
         "program": program,
