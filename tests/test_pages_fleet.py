@@ -60,7 +60,7 @@ class VerdictTests(FleetPageTestCase):
             "drift": ("warn", "2 commits are at work", "6 pass, 2 not asked yet"),
             "down": ("warn", "Only this process can be seen", "1 passes"),
             "down-failing": ("fail", "Only this process can be seen", "1 fails"),
-            "alone": ("pass", "The only process passes", ""),
+            "alone": ("pass", "This process passes", ""),
             "unknown": ("info", "No process has been asked yet", ""),
             "large": ("fail", "14 of 2060 processes fail", "2046 pass"),
         }.items():

@@ -33,7 +33,7 @@ FLEET_VERDICTS = {
         "%(count)s of %(total)s processes is lost", "%(count)s of %(total)s processes are lost", "count"
     ),
     "warn": ngettext_lazy("%(count)s of %(total)s processes warns", "%(count)s of %(total)s processes warn", "count"),
-    "pass": ngettext_lazy("The only process passes", "All %(total)s processes pass", "total"),
+    "pass": ngettext_lazy("This process passes", "All %(total)s processes pass", "total"),
 }
 #: Checks of the default set, and what their failing means in words.
 FAILURES = {
