@@ -236,11 +236,11 @@ class Uvicorn(ServerTests):
         )
 
 
-class GunicornPromiseTests(Gunicorn, PromiseTests, SimpleTestCase):
+class GunicornTests(Gunicorn, PromiseTests, RunTests, SimpleTestCase):
     pass
 
 
-class UvicornPromiseTests(Uvicorn, PromiseTests, SimpleTestCase):
+class UvicornTests(Uvicorn, PromiseTests, RunTests, SimpleTestCase):
     pass
 
 
@@ -249,14 +249,6 @@ class GunicornWithoutDoorTests(Gunicorn, WithoutDoor, SimpleTestCase):
 
 
 class UvicornWithoutDoorTests(Uvicorn, WithoutDoor, SimpleTestCase):
-    pass
-
-
-class GunicornRunTests(Gunicorn, RunTests, SimpleTestCase):
-    pass
-
-
-class UvicornRunTests(Uvicorn, RunTests, SimpleTestCase):
     pass
 
 
