@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.cookiejar
+import io
 import json
 import os
 import re
@@ -13,13 +14,16 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from typing import Any
+from unittest import mock
 
 import django
 from django.core.checks import run_checks
+from django.core.management import CommandError, call_command
 from django.test import SimpleTestCase, override_settings, tag
 
 from example_project.services import broker, cache, database, mail, replica, watched
-from example_project.shop.switches import MODES, NAMES
+from example_project.shop.management.commands.switch import Command as Switch
+from example_project.shop.switches import MODES, NAMES, switch
 from tests import services
 from tests.components import eventually
 from tests.processes import ROOT
@@ -55,6 +59,11 @@ class Shop:
         variables.pop("PYTHONPATH", None)
         command = [sys.executable, str(ROOT / "example_project" / "manage.py"), *arguments]
         return subprocess.run(command, env=variables, cwd=self.folder, capture_output=True, text=True, check=False)
+
+    def switch(self, name: str, mode: str) -> None:
+        """Do what the command ``switch`` does, without the second that its process takes to start."""
+        with mock.patch.dict(os.environ, EXAMPLE_FOLDER=str(self.folder)):
+            switch(name, mode)
 
     def serve(self, workers: int = 1) -> services.Web:
         options = ["--log-level", "warning", "--workers", str(workers)]
@@ -106,7 +115,6 @@ class CommandTests(ExampleTests):
             WATCH_URL="https://shop.example/",
         )
         self.assertIn("no issues", self.assertRuns(shop.manage("check")))
-        self.assertRuns(shop.manage("check", "--tag", "status", "--fail-level", "WARNING"))
         code = "from status.registry import registry; print([str(one.source) for one in registry.select().checks])"
         quiet = ["--no-imports"] if django.VERSION >= (5, 2) else []
         shown = self.assertRuns(shop.manage("shell", *quiet, "-c", code))
@@ -137,22 +145,6 @@ class CommandTests(ExampleTests):
         self.assertIn('django_status_heartbeat_age_seconds{name="closing"}', told)
         self.assertEqual(self.assertRuns(shop.manage("status", "beat", "closing")), "closing: heard\n")
 
-    def test_a_switch_that_there_is_not_is_refused(self):
-        for words in (["shop.payment", "fail"], ["shop.payments", "explode"]):
-            with self.subTest(words=words):
-                done = Shop().manage("switch", *words)
-                self.assertEqual(done.returncode, 2)
-                self.assertIn("invalid choice", done.stderr)
-
-    def test_all_switches_are_told_and_go_back_together(self):
-        shop = Shop()
-        self.assertIn("shop.payments hang", self.assertRuns(shop.manage("switch", "shop.payments", "hang")))
-        told = self.assertRuns(shop.manage("switch", "all", "ok"))
-        self.assertEqual(told.splitlines(), [f"{name} ok" for name in NAMES])
-        told = self.assertRuns(shop.manage("switch", "-h"))
-        for mode in MODES:
-            self.assertIn(mode, told)
-
     def test_classic_settings_run_unchanged(self):
         shop = Shop(DJANGO_SETTINGS_MODULE="example_project.classic", CELERY_WORKERS=WORKER)
         self.assertRuns(shop.manage("check"))
@@ -171,6 +163,34 @@ class CommandTests(ExampleTests):
         self.assertEqual(document["shop"], {"payments": {"card": True, "invoice": True}})
 
 
+class SwitchTests(SimpleTestCase):
+    """``manage.py switch``, in this process."""
+
+    def setUp(self) -> None:
+        environment = mock.patch.dict(os.environ, EXAMPLE_FOLDER=str(services.directory()))
+        environment.start()
+        self.addCleanup(environment.stop)
+
+    def switch(self, *words: str) -> str:
+        out = io.StringIO()
+        call_command(Switch(), *words, stdout=out)
+        return out.getvalue()
+
+    def test_a_switch_that_there_is_not_is_refused(self):
+        for words in (["shop.payment", "fail"], ["shop.payments", "explode"]):
+            with self.subTest(words=words), self.assertRaisesRegex(CommandError, "invalid choice"):
+                self.switch(*words)
+
+    def test_all_switches_are_told_and_go_back_together(self):
+        self.assertIn("shop.payments hang", self.switch("shop.payments", "hang"))
+        self.assertEqual(self.switch("all", "ok").splitlines(), [f"{name} ok" for name in NAMES])
+
+    def test_the_help_names_every_mode(self):
+        told = Switch().create_parser("manage.py", "switch").format_help()
+        for mode in MODES:
+            self.assertIn(mode, told)
+
+
 class ServedTests(ExampleTests):
     @classmethod
     def setUpClass(cls) -> None:
@@ -180,7 +200,8 @@ class ServedTests(ExampleTests):
         cls.addClassCleanup(cls.server.stop)
 
     def setUp(self) -> None:
-        self.addCleanup(self.shop.manage, "switch", "all", "ok")
+        for name in NAMES:
+            self.addCleanup(self.shop.switch, name, "ok")
 
     def test_the_fleet_is_seen_at_once_and_kept_in_files(self):
         get(f"{self.server.url}/status/api/health")
@@ -197,15 +218,15 @@ class ServedTests(ExampleTests):
             self.assertRuns(self.shop.manage("switch", "health.storage", "fail"))
             self.assertEqual({get(url)[0] for _ in range(20)}, {503})
             self.assertRuns(self.shop.manage("status", "health", "-e"), 1)
-            self.assertRuns(self.shop.manage("switch", "health.storage", "ok"))
+            self.assertRuns(self.shop.manage("switch", "all"))
             self.assertEqual({get(url)[0] for _ in range(20)}, {200})
 
     def test_what_hangs_goes_on_when_it_is_switched_back(self):
         url = f"{self.server.url}/status/api/shop/payments"
-        self.assertRuns(self.shop.manage("switch", "shop.payments", "hang"))
+        self.shop.switch("shop.payments", "hang")
         status, text = get(url)
         self.assertEqual((status, json.loads(text)["error"]), (503, "timed out after 1.5 s"))
-        self.assertRuns(self.shop.manage("switch", "all"))
+        self.shop.switch("shop.payments", "ok")
         self.assertTrue(eventually(lambda: get(url)[0] == 200))
 
     def test_a_page_has_the_switches(self):
