@@ -18,7 +18,7 @@ from typing import Any
 from unittest import skipUnless
 
 import hcl2
-from django.test import LiveServerTestCase, SimpleTestCase, override_settings
+from django.test import LiveServerTestCase, SimpleTestCase, override_settings, tag
 from django.urls import include, path, resolve
 
 from status.cli.arguments import SNIPPETS
@@ -286,6 +286,7 @@ class ContentTests(SimpleTestCase):
 
 
 @override_settings(ROOT_URLCONF=__name__, DEBUG=True, STATUS_PROVIDERS={"health": [PING]})
+@tag("server")
 class ToolTests(SimpleTestCase):
     """FAULTS O12: each snippet in the hands of the tool it is made for."""
 
