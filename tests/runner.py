@@ -136,9 +136,15 @@ class RemoteRunner(RemoteTestRunner):
 
 
 class ParallelSuite(ParallelTestSuite):
-    """Runs tests in several processes, and ends the run when one of these is gone before its tests are."""
+    """Runs tests in several processes, and ends the run when one of these is gone before its tests are.
+
+    Classes with browsers and servers, which take longest, come first: at the end one process would wait for another.
+    """
 
     runner_class = RemoteRunner
+
+    def __init__(self, subsuites: list[Any], *args: Any, **kwargs: Any) -> None:
+        super().__init__(sorted(subsuites, key=is_quick), *args, **kwargs)
 
     def run(self, result: Any) -> Any:
         return super().run(Attended(result))._result
@@ -188,6 +194,11 @@ def tags_of(test: Any) -> set[str]:
     """Return the tags of a test and of its class."""
     method = getattr(test, getattr(test, "_testMethodName", ""), None)
     return getattr(test, "tags", set()) | getattr(method, "tags", set())
+
+
+def is_quick(suite: unittest.TestSuite) -> bool:
+    """Return whether the tests of a class, of which there is at least one, start no browser and no server."""
+    return not tags_of(next(iter(suite))) & {"browser", "server"}
 
 
 def portable(err: Any) -> Any:

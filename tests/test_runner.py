@@ -1,13 +1,15 @@
-"""The test runner: what becomes of a test that hangs."""
+"""The test runner: what becomes of a test that hangs, and which tests come first."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import unittest
 
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, tag
 
 from tests.processes import ROOT, environment
+from tests.runner import ParallelSuite
 
 
 class HangTests(SimpleTestCase):
@@ -36,3 +38,13 @@ class HangTests(SimpleTestCase):
 
     def test_class_that_hangs_between_its_tests_ends_too(self) -> None:
         self.assertIn(" in tearDownClass", self.run_tests("--parallel", "1", "tests.hanging.HangingClassTests"))
+
+
+class OrderTests(SimpleTestCase):
+    def test_classes_that_take_longest_come_first_in_several_processes(self) -> None:
+        classes = {name: type(name, (unittest.TestCase,), {"test": lambda self: None}) for name in "abcd"}
+        tag("browser")(classes["b"])
+        tag("server", "fault")(classes["d"])
+        suites = [unittest.TestSuite([made("test")]) for made in classes.values()]
+        ordered = [type(next(iter(suite))).__name__ for suite in ParallelSuite(suites, 2).subsuites]
+        self.assertEqual(ordered, ["b", "d", "a", "c"])
