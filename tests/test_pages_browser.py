@@ -148,10 +148,9 @@ class BrowserTestCase(SimpleTestCase):
             self.assertEqual([text for text in self.complaints if "status of 503" not in text], [])
 
     def violations(self, page: Any) -> list[str]:
-        found = page.evaluate("axe.run({runOnly: {type: 'tag', values: TAGS}})".replace("TAGS", repr(TAGS)))
-        return [
-            f"{v['id']}: {v['nodes'][0]['html'][:200]} {v['nodes'][0]['failureSummary']}" for v in found["violations"]
-        ]
+        options = {"runOnly": {"type": "tag", "values": TAGS}, "resultTypes": ["violations"]}
+        found = page.evaluate("async options => (await axe.run(options)).violations", options)
+        return [f"{v['id']}: {v['nodes'][0]['html'][:200]} {v['nodes'][0]['failureSummary']}" for v in found]
 
     def look_again(self, page: Any) -> None:
         """Have the page ask again now instead of in a few seconds."""
