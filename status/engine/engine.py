@@ -331,7 +331,9 @@ def unloaded(check: Check) -> Execution:
     def fail() -> Outcome:
         raise error
 
-    return Execution.over(contain(check, fail))
+    execution = Execution(0)
+    execution.finish(contain(check, fail))
+    return execution
 
 
 def _close_provider(provider: ref[Provider]) -> None:

@@ -18,7 +18,7 @@ from status.entries import Check
 from status.providers.base import Answer, Finding, Part, Unavailable, running_until
 from status.report import Result, failure, iso
 from status.serialization import JSON, NotPlain, to_plain
-from status.threads import Call, call_here
+from status.threads import Call, call_here, running_future
 
 
 class Outcome(NamedTuple):
@@ -63,16 +63,7 @@ class Execution:
         #: What came of it; None until it returns.
         self.outcome: Outcome | None = None
         #: Done when it returns.
-        self.future: Future[None] = Future()
-        # A future that runs cannot be cancelled by one of those who wait for it.
-        self.future.set_running_or_notify_cancel()
-
-    @classmethod
-    def over(cls, outcome: Outcome) -> Execution:
-        """Return an execution that ended as it began."""
-        execution = cls(0)
-        execution.finish(outcome)
-        return execution
+        self.future: Future[None] = running_future()
 
     def finish(self, outcome: Outcome) -> None:
         """Publish the outcome to everyone who waits. May be called again where it was interrupted."""
@@ -96,10 +87,7 @@ class Execution:
         if self.outcome is not None:
             return self.outcome.error
         late = timed_out(self.timeout)
-        if asked < self.deadline:
-            return late
-        since = iso(self.trouble_since)
-        return f"{late}, still running since {since}"
+        return late if asked < self.deadline else f"{late}, still running since {iso(self.trouble_since)}"
 
     def finding(self, asked: float) -> Finding:
         """Return what a part's execution contributes to the composed answer."""

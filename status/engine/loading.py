@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from status.entries import Check
 from status.providers.base import Unavailable
-from status.threads import Worker, start_call, wait
+from status.threads import Worker, running_future, start_call, wait
 
 #: What is said of a check where the process or the machine has no thread left.
 NO_THREAD = "no thread could be started to run it"
@@ -39,8 +39,7 @@ class Loader:
         with self._lock:
             load, call = self._loads.get(check), self._calls.get(check)
             if load is None or (load.done() and (call is None or call.done())):
-                load = Future()
-                load.set_running_or_notify_cancel()
+                load = running_future()
                 try:
                     self._worker.submit(lambda call: self._load(check, load))
                 except RuntimeError:
