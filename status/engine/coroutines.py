@@ -91,20 +91,34 @@ class _Thread(threading.local):
 _thread = PerProcess(_Thread)
 
 
-def run_awaitable(value: Awaitable[Any], deadline: float) -> Any:
+def run_awaitable(value: Awaitable[Any], deadline: float, late: str) -> Any:
     """Return what ``value`` answers, awaited until ``deadline`` (monotonic) and then cancelled.
 
-    Raises ``asyncio.TimeoutError`` when the deadline is missed, ``Unavailable`` when earlier runs of the check have
-    left too many threads behind, and whatever ``value`` raises.
+    late: what ``Unavailable`` says when the deadline is missed. It is also raised when earlier runs of the check have
+    left too many threads behind.
     """
 
     async def within_deadline() -> Any:
-        return await asyncio.wait_for(value, max(0.0, deadline - monotonic()))
+        try:
+            return await asyncio.wait_for(value, max(0.0, deadline - monotonic()))
+        except asyncio.TimeoutError as error:
+            if monotonic() >= deadline:
+                raise Unavailable(late) from error
+            raise
+
+    async def isolated() -> Any:
+        asyncio.get_running_loop().set_default_executor(thread.others)
+        use_for_database_work(thread.database)
+        thread.database.close_old_connections()
+        try:
+            return await within_deadline()
+        finally:
+            thread.database.close_old_connections()
 
     if conf.synchronous:
         return async_to_sync(within_deadline)()  # database work in this thread, and in the transaction of the test
     thread = _thread.get()
-    coroutine = _isolated(within_deadline, thread.database, thread.others)
+    coroutine = isolated()
     try:
         if len(thread.others.unfinished()) >= MAX_ABANDONED:
             raise Unavailable(f"{MAX_ABANDONED} threads of its earlier runs still hang")
@@ -113,13 +127,3 @@ def run_awaitable(value: Awaitable[Any], deadline: float) -> Any:
         # Where the loop could not start, or ended early, Python would warn that nobody awaited these.
         coroutine.close()
         getattr(value, "close", bool)()
-
-
-async def _isolated(function: Callable[[], Awaitable[Any]], database: SerialExecutor, others: DaemonExecutor) -> Any:
-    asyncio.get_running_loop().set_default_executor(others)
-    use_for_database_work(database)
-    database.close_old_connections()
-    try:
-        return await function()
-    finally:
-        database.close_old_connections()

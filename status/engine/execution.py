@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -117,7 +116,7 @@ def execute(
     def ask() -> Outcome:
         value = call(in_time, check.run) if check.native else in_time(check.run)
         if isawaitable(value):
-            value = call(in_time, finish_awaitable, value, execution)
+            value = call(in_time, run_awaitable, value, execution.deadline, timed_out(execution.timeout))
         return outcome_of(check, value)
 
     return contain(check, ask, contained)
@@ -173,16 +172,6 @@ def _sentences(by_component: Mapping[Any, Any]) -> Mapping[str, str]:
     if not by_component:
         return {}
     return to_plain({str(name): str(text) for name, text in by_component.items()}).value  # type: ignore[return-value]
-
-
-def finish_awaitable(value: Any, execution: Execution) -> Any:
-    """Return what an async check answers. Raises ``Unavailable`` when it is cancelled at the deadline."""
-    try:
-        return run_awaitable(value, execution.deadline)
-    except asyncio.TimeoutError as error:
-        if monotonic() >= execution.deadline:
-            raise Unavailable(timed_out(execution.timeout)) from error
-        raise
 
 
 class Asked(NamedTuple):
