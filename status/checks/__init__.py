@@ -11,42 +11,24 @@ from typing import Any
 
 from django.core.checks import CheckMessage
 
-from status.checks.access import access_mistakes, access_warnings, middleware_warnings
-from status.checks.addresses import (
-    address_warnings,
-    name_clash_warnings,
-    reserved_warnings,
-    slash_warnings,
-    urlconf_warnings,
-)
-from status.checks.entries import (
-    argument_warnings,
-    database_warnings,
-    entry_warnings,
-    name_warnings,
-    path_warnings,
-    process_warnings,
-    provider_mistakes,
-    provider_warnings,
-    store_warnings,
-)
+from status.checks import access, addresses, entries
 
 MISTAKES = (
-    provider_mistakes,
-    access_mistakes,
-    argument_warnings,
-    entry_warnings,
-    path_warnings,
-    database_warnings,
-    address_warnings,
-    slash_warnings,
-    urlconf_warnings,
-    name_clash_warnings,
-    store_warnings,
-    process_warnings,
-    reserved_warnings,
+    entries.provider_mistakes,
+    access.access_mistakes,
+    entries.argument_warnings,
+    entries.entry_warnings,
+    entries.path_warnings,
+    entries.database_warnings,
+    addresses.address_warnings,
+    addresses.slash_warnings,
+    addresses.urlconf_warnings,
+    addresses.name_clash_warnings,
+    entries.store_warnings,
+    entries.process_warnings,
+    addresses.reserved_warnings,
 )
-RISKS = (access_warnings, middleware_warnings, provider_warnings, name_warnings)
+RISKS = (access.access_warnings, access.middleware_warnings, entries.provider_warnings, entries.name_warnings)
 
 
 def mistakes(**kwargs: Any) -> list[CheckMessage]:

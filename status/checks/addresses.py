@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Warning
 from django.core.management import get_commands
 from django.template import TemplateSyntaxError
 from django.template.loader import get_template
-from django.urls import NoReverseMatch, Resolver404, get_resolver, get_script_prefix, reverse
+from django.urls import NoReverseMatch, Resolver404, URLResolver, get_resolver, get_script_prefix, reverse
 
 from status.checks.access import MIDDLEWARE
 from status.cli.arguments import VERBS
@@ -38,34 +38,34 @@ def reserved_warnings() -> Iterator[CheckMessage]:
 
 def address_warnings() -> Iterator[CheckMessage]:
     """Yield addresses of the app that a pattern of the project's stands in front of."""
-    for name in (None, *conf.urlconfs):
-        try:
-            resolver = get_resolver(name)
-            mounts = mounts_of(resolver)
-        except Exception:  # Django's own checks tell of the first, and the next ones here of the others
-            continue
-        for mount in mounts:
-            taken: dict[str, list[str]] = {}
-            for path in addresses_at(mount):
-                with suppress(Resolver404):
-                    match = resolver.resolve(f"/{path.removeprefix(get_script_prefix())}")
-                    if not hasattr(match.func, "answered_by_middleware"):
-                        taken.setdefault(match.route, []).append(path)
-            for route, paths in taken.items():
-                more = f" and {len(paths) - 1} more addresses" if len(paths) > 1 else ""
-                message = f"{paths[0]}{more} should lead to this app, and the pattern {route!a} stands in front of it."
-                yield Warning(message, "Move the line that mounts the app up in its urlconf.", id="status.W015")
+    for resolver, mount in each_mount():
+        taken: dict[str, list[str]] = {}
+        for path in addresses_at(mount):
+            with suppress(Resolver404):
+                match = resolver.resolve(f"/{path.removeprefix(get_script_prefix())}")
+                if not hasattr(match.func, "answered_by_middleware"):
+                    taken.setdefault(match.route, []).append(path)
+        for route, paths in taken.items():
+            more = f" and {len(paths) - 1} more addresses" if len(paths) > 1 else ""
+            message = f"{paths[0]}{more} should lead to this app, and the pattern {route!a} stands in front of it."
+            yield Warning(message, "Move the line that mounts the app up in its urlconf.", id="status.W015")
 
 
 def slash_warnings() -> Iterator[CheckMessage]:
     """Yield mounts whose path does not end in a slash, so that ``/statusapi`` is an address."""
+    for _, mount in each_mount():
+        api = mount.path("api_root")
+        if api is not None and not api.rstrip("/").endswith("/api"):
+            message = f"The app should be mounted below a path that ends in a slash: {api} is its address now."
+            yield Warning(message, 'Write path("status/", include("status.urls")).', id="status.W036")
+
+
+def each_mount() -> Iterator[tuple[URLResolver, Mount]]:
+    """Yield each mount of the app, with its urlconf. Other checks tell of a urlconf that cannot be loaded."""
     for name in (None, *conf.urlconfs):
-        with suppress(Exception):  # a urlconf that cannot be loaded: as above
-            for mount in mounts_of(get_resolver(name)):
-                api = mount.path("api_root")
-                if api is not None and not api.rstrip("/").endswith("/api"):
-                    message = f"The app should be mounted below a path that ends in a slash: {api} is its address now."
-                    yield Warning(message, 'Write path("status/", include("status.urls")).', id="status.W036")
+        with suppress(Exception):
+            resolver = get_resolver(name)
+            yield from [(resolver, mount) for mount in mounts_of(resolver)]
 
 
 def addresses_at(mount: Mount) -> Iterator[str]:

@@ -96,18 +96,16 @@ def name_warnings() -> Iterator[CheckMessage]:
 def argument_warnings() -> Iterator[CheckMessage]:
     """Yield arguments that a built-in provider refuses, or ignores as that of 2.x did."""
     for check in registry.select().checks:
-        if check.mistake is not None:
+        mistake = check.mistake
+        if mistake is None and isinstance(check.provider, AliasCheck):
+            mistake = _alias_mistake(check.provider, check.args, check.kwargs)
+        if mistake:
             hint = f"Until then the check fails. Correct {check.name!r} in the settings."
-            yield Warning(f"{check.resource}/{check.name}: {check.mistake}", hint, id="status.W013")
+            yield Warning(f"{check.resource}/{check.name}: {mistake}", hint, id="status.W013")
         if check.provider is not None and check.ignored:
             message = f"should be given arguments that it knows: it ignores {', '.join(check.ignored)[:200]}."
             hint = f"It takes {', '.join(check.provider.arguments or ()) or 'none'}, by name. Remove the others."
             yield Warning(f"{check.resource}/{check.name} {message}", hint, id="status.W013")
-        if check.mistake is None and isinstance(check.provider, AliasCheck):
-            words = _alias_mistake(check.provider, check.args, check.kwargs)
-            if words:
-                hint = f"Until then the check fails. Correct {check.name!r} in the settings."
-                yield Warning(f"{check.resource}/{check.name}: {words}", hint, id="status.W013")
 
 
 def _alias_mistake(provider: AliasCheck, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
