@@ -19,8 +19,8 @@ MAX_DEPTH = 32
 MAX_ITEMS = 10_000
 #: Characters, as JSON spells them, that the strings of one answer may hold together; the rest is cut and counted.
 MAX_CHARACTERS = 500_000
-#: Whole numbers longer than this many bits (about 300 digits) are refused: Python declines to print them at 4,300.
-MAX_BITS = 1_024
+#: Whole numbers longer than this many bits (about 300 digits) are refused: no ``float`` holds them, as metrics need.
+MAX_BITS = 1_023
 #: The key under which an object says how many of its entries were cut.
 CUT = "…"
 

@@ -349,6 +349,14 @@ class MetricsOverTimeTests(SimpleTestCase):
             self.assertEqual(values, {"orders": 42, "ratio": 0.5})
             self.assertFalse([name for name, _ in self.ask() if name == "value"])
 
+    def test_a_number_that_is_too_large_for_metrics_costs_the_entry_alone(self):
+        for number, up in ((2**1023 - 1, 1), (2**1024 - 1, 0)):
+            entries = [("big", lambda number=number: {"n": number}, [], {}, {"metrics": {"n": "gauge"}}), ("other", bool)]
+            with self.subTest(digits=len(str(number))), override_settings(STATUS_PROVIDERS={"a": entries}):
+                lines = self.client.get("/status/api/a?format=openmetrics").content.decode().splitlines()
+                self.assertIn(f'django_status_check_up{{resource="a",check="big"}} {up}', lines)
+                self.assertEqual(len([line for line in lines if line.startswith("django_status_check_value{")]), up)
+
     def test_names_of_numbers_that_cannot_be_used_cost_the_entry_alone(self):
         for wrong in (["orders"], {"orders": "counter"}, {1: "gauge"}, "orders"):
             with self.subTest(wrong):
