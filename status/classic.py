@@ -137,16 +137,15 @@ class Settings:
         from status.registry import registry
 
         if name.upper() == "PROVIDERS":
-            return {resource: tuple(map(_entry_of, checks.values())) for resource, checks in registry.items()}
+            return {
+                resource: tuple((one.name, one.source, one.args or None, one.kwargs or None) for one in checks.values())
+                for resource, checks in registry.items()
+            }
         if name.upper() == "CELERY_WORKERS":
             return conf.celery_workers
         if name.upper() in ("DEBUG", "BASE_DIR", "INSTALLED_APPS", "CACHES"):
             return conf.read(name.upper(), None)
         raise AttributeError(f"module 'status.settings' has no attribute {name!r}")
-
-
-def _entry_of(check: Any) -> tuple[Any, ...]:
-    return check.name, check.source, check.args or None, check.kwargs or None
 
 
 def setting(name: str) -> Any:

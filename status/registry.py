@@ -87,7 +87,8 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
     def presets(self) -> dict[str, Mapping[str, Check]]:
         """Return those of ``PRESETS`` that there are, with their checks: not what the settings name so themselves."""
         configured = self.current().resources
-        presets: dict[str, Mapping[str, Check]] = {LIVE: live_checks()}
+        loops = {LOOPS_CHECK.name: LOOPS_CHECK} if touched() else {}
+        presets: dict[str, Mapping[str, Check]] = {LIVE: {**LIVE_CHECKS, **loops}}
         if "health" in configured:
             drain = {} if self.conf.drain_file is None else {DRAIN_CHECK.name: DRAIN_CHECK}
             presets[READY] = {**configured["health"], **drain}
@@ -253,11 +254,6 @@ class Configured:
                     name = mistake.name if mistake.name and mistake.name not in taken else f"invalid-{position}"
                     self._refuse(mistake.problem, resource, name)
                 taken.add(name)
-
-
-def live_checks() -> Mapping[str, Check]:
-    """Return the checks of ``live``, which wait for nothing."""
-    return {**LIVE_CHECKS, LOOPS_CHECK.name: LOOPS_CHECK} if touched() else LIVE_CHECKS
 
 
 def _in_order(entries: Collection[Any]) -> Collection[Any]:

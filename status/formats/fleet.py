@@ -33,8 +33,7 @@ def render_fleet_metrics(fleet: Fleet, details: bool, *, openmetrics: bool) -> s
             resource, _, name = check.partition("/")
             for state, number in states.items():
                 checks.add(number, [("resource", resource), ("check", name), ("state", state)])
-    families = [family for family in (complete, members, commits, checks) if family.samples]
-    return write_families(families, openmetrics=openmetrics)
+    return write_families((complete, members, commits, checks), openmetrics=openmetrics)
 
 
 #: The formats in which the fleet is answered, by the names that they have in ``FORMATS``.

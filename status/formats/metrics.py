@@ -58,46 +58,13 @@ class Family:
     help: str
     samples: dict[Labels, float] = field(default_factory=dict)
 
-    @property
-    def unit(self) -> str:
-        """Return the unit, which is the end of the name, or nothing."""
-        return "seconds" if self.name.endswith("_seconds") else ""
-
     def add(self, value: float, labels: Iterable[tuple[str, str]]) -> None:
         printable = tuple((name, one_line(text)) for name, text in labels)
         self.samples[printable] = min(value, self.samples.get(printable, value))
 
 
 def render_metrics(report: Report, details: bool, *, openmetrics: bool) -> str:
-    """Return the metrics of a report, those of durations only with ``details``."""
-    return write_families(families(report, details), openmetrics=openmetrics)
-
-
-def write_families(families: Iterable[Family], *, openmetrics: bool) -> str:
-    """Return the families as OpenMetrics, else in Prometheus' text format, which knows neither info nor stateset.
-
-    Seconds are written to the microsecond, whole numbers without a fraction.
-    """
-    lines: list[str] = []
-    for family in families:
-        sample = family.name + {"info": "_info", "counter": "_total"}.get(family.type, "")
-        if openmetrics:
-            unit = [f"# UNIT {family.name} {family.unit}"] if family.unit else []
-            lines += [f"# TYPE {family.name} {family.type}", *unit, f"# HELP {family.name} {family.help}"]
-        else:
-            kind = "counter" if family.type == "counter" else "gauge"
-            lines += [f"# HELP {sample} {family.help}", f"# TYPE {sample} {kind}"]
-        for labels, value in family.samples.items():
-            # ``one_line`` has removed the line ends, the third character that would need an escape.
-            escaped = ((name, text.replace("\\", r"\\").replace('"', r"\"")) for name, text in labels)
-            listed = ",".join(f'{name}="{text}"' for name, text in escaped)
-            labelled = f"{sample}{{{listed}}}" if listed else sample
-            lines.append(f"{labelled} {f'{value:.6f}'.rstrip('0').rstrip('.')}")
-    return "".join(f"{line}\n" for line in [*lines, *(["# EOF"] if openmetrics else [])])
-
-
-def families(report: Report, details: bool) -> list[Family]:
-    """Return every family that has a sample. Durations and our version are for callers who may see details."""
+    """Return the metrics of a report; those of durations and of our version are for callers who may see details."""
     found = {name: Family(f"django_status_{name}", *facts) for name, facts in FAMILIES.items()}
     for resource in report.resources:
         results = report.of(resource)
@@ -114,7 +81,30 @@ def families(report: Report, details: bool) -> list[Family]:
         found["build"].add(1, (("version", __version__), *code))
         if stale is not None:
             found["build_stale"].add(stale, code[:1])
-    return [family for family in found.values() if family.samples]
+    return write_families(found.values(), openmetrics=openmetrics)
+
+
+def write_families(families: Iterable[Family], *, openmetrics: bool) -> str:
+    """Return the families that have a sample as OpenMetrics, else in Prometheus' text format.
+
+    That knows neither info nor stateset. Seconds are written to the microsecond, whole numbers without a fraction.
+    """
+    lines: list[str] = []
+    for family in (family for family in families if family.samples):
+        sample = family.name + {"info": "_info", "counter": "_total"}.get(family.type, "")
+        if openmetrics:
+            unit = [f"# UNIT {family.name} seconds"] if family.name.endswith("_seconds") else []
+            lines += [f"# TYPE {family.name} {family.type}", *unit, f"# HELP {family.name} {family.help}"]
+        else:
+            kind = "counter" if family.type == "counter" else "gauge"
+            lines += [f"# HELP {sample} {family.help}", f"# TYPE {sample} {kind}"]
+        for labels, value in family.samples.items():
+            # ``one_line`` has removed the line ends, the third character that would need an escape.
+            escaped = ((name, text.replace("\\", r"\\").replace('"', r"\"")) for name, text in labels)
+            listed = ",".join(f'{name}="{text}"' for name, text in escaped)
+            labelled = f"{sample}{{{listed}}}" if listed else sample
+            lines.append(f"{labelled} {f'{value:.6f}'.rstrip('0').rstrip('.')}")
+    return "".join(f"{line}\n" for line in [*lines, *(["# EOF"] if openmetrics else [])])
 
 
 def _samples(result: Result, details: bool, counts: Counts | None) -> Iterator[Any]:
