@@ -92,11 +92,6 @@ class AnyAlias:
         return True
 
 
-def let_middleware_answer(view: Callable[..., HttpResponseBase]) -> None:
-    """Mark a view of the app: at its addresses, the middleware answers before the project's stack does."""
-    view.answered_by_middleware = view.__code__  # type: ignore[attr-defined]
-
-
 def is_for_middleware(view: Callable[..., HttpResponseBase]) -> bool:
     """Return whether the view is marked, and as the app has made it.
 
@@ -125,7 +120,7 @@ def exempt(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse]
         return response
 
     exempt_view.login_required = False  # type: ignore[attr-defined]  # as ``login_not_required`` of Django 5.1 does
-    let_middleware_answer(exempt_view)
+    exempt_view.answered_by_middleware = exempt_view.__code__  # type: ignore[attr-defined]
     # Private: ``transaction.non_atomic_requests`` takes the aliases one by one, and settings are not read at import.
     exempt_view._non_atomic_requests = AnyAlias()  # type: ignore[attr-defined]
     return exempt_view

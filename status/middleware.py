@@ -231,8 +231,10 @@ class Place(NamedTuple):
             return False
         if request.META.get("CONTENT_LENGTH") not in (None, "", "0") or not has_allowed_host(request):
             return False
-        if self.is_report and (registry.is_live(self.kwargs.get("resource")) or is_ping(request, **self.kwargs)):
-            return False
+        if self.is_report:
+            asked = {**self.view.view_initkwargs, **self.kwargs}
+            if registry.is_live(asked.get("resource")) or is_ping(request, **asked):
+                return False
         return settled_access(request) is None
 
     def answer(self, request: HttpRequest) -> HttpResponse:
@@ -306,4 +308,4 @@ def _resolve(resolver: URLResolver, mounts: tuple[Mount, ...], path: str, langua
         raise Resolver404
     if not is_for_middleware(match.func):
         raise Resolver404
-    return Place(match.func, {**getattr(match.func, "asked", {}), **match.kwargs}, language)
+    return Place(match.func, match.kwargs, language)

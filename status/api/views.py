@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import wraps
 from importlib import import_module
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
@@ -26,7 +25,7 @@ from status.fleet import WEB, join
 from status.formats import Format
 from status.formats.metrics import server_timing
 from status.formats.negotiation import NotAcceptable, choose
-from status.http import StatusResponse, exempt, is_for_middleware, let_middleware_answer, url_path
+from status.http import StatusResponse, exempt, url_path
 from status.providers.health import DRAINING
 from status.registry import DRAIN_CHECK, Selection, UnknownName, registry
 from status.report import Report
@@ -130,39 +129,21 @@ class StatusView(View):
 class ReportView(StatusView):
     """Answers every resource, one resource, or one provider, as the address says. Its hooks can be overridden.
 
-    What a project mounts the app with besides, such as a tenant in the path, is in ``self.kwargs``.
+    It can stand at any path: ``path("healthz", ReportView.as_view(resource="health"))``. What a project mounts the app
+    with besides, such as a tenant in the path, is in ``self.kwargs``.
 
+    resource, provider: what to ask where the path does not say it. Extra arguments of ``path`` say the same.
     is_root: whether the addresses of resources begin with this one, as at the root of the API.
     """
 
+    resource: str | None = None
+    provider: str | None = None
     is_root = False
-
-    @classmethod
-    def as_view(
-        cls, *, resource: str | None = None, provider: str | None = None, **initkwargs: Any
-    ) -> Callable[..., HttpResponse]:
-        """Return a view for any path: ``path("healthz", ReportView.as_view(resource="health"))``.
-
-        resource, provider: what to ask where the path does not say it. Extra arguments of ``path`` say the same.
-        """
-        view = super().as_view(**initkwargs)
-        asked = {name: value for name, value in (("resource", resource), ("provider", provider)) if value is not None}
-        if not asked:
-            return view
-
-        @wraps(view)
-        def asking_view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
-            return view(request, **{**asked, **kwargs})
-
-        # The middleware looks at it, and calls ``aget`` on an event loop.
-        asking_view.asked = asked  # type: ignore[attr-defined]
-        if is_for_middleware(view):
-            let_middleware_answer(asking_view)
-        return asking_view
 
     def get(
         self, request: HttpRequest, resource: str | None = None, provider: str | None = None, **mounted: object
     ) -> HttpResponse:
+        resource, provider = resource or self.resource, provider or self.provider
         if is_ping(request, resource, provider):
             return StatusResponse(PONG, "application/json")
         access = access_of(False) if registry.is_live(resource) else access_for(request)
@@ -181,6 +162,7 @@ class ReportView(StatusView):
         """Do the same for any method on an event loop, without blocking it. The middleware calls it under ASGI."""
         if str(request.method).lower() not in self.http_method_names:
             return self.http_method_not_allowed(request)
+        resource, provider = resource or self.resource, provider or self.provider
         if is_ping(request, resource, provider):
             return StatusResponse(PONG, "application/json")
         access = access_of(False) if registry.is_live(resource) else await aaccess_for(request)
