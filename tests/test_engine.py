@@ -1240,11 +1240,6 @@ class EventLoopTests(EngineTestCase):
         self.assertEqual(result.error, "timed out after 0.5 s")
         self.assertGreater(ticks, 10)
 
-    def test_impatient_caller_does_not_wait_on_a_loop_either(self) -> None:
-        check = self.check(self.hang, timeout=5)
-        (result,) = asyncio.run(self.engine.arun([check], patience=0.01))
-        self.assertEqual(result.state, "running")
-
     def test_caller_that_is_gone_does_not_hold_up_the_run(self) -> None:
         check = self.check(self.hang, timeout=5)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
@@ -158,8 +158,8 @@ class Engine:
         deadline. They must return fast.
     """
 
-    def __init__(self, observers: Sequence[Observer] = ()) -> None:
-        self.observers = list(observers)
+    def __init__(self) -> None:
+        self.observers: list[Observer] = []
         self._state = PerProcess(EngineState)
 
     def report(self, selection: Selection, timeout: float | None = None, patience: float | None = None) -> Report:
@@ -167,11 +167,9 @@ class Engine:
         results = self.run(selection.checks, timeout, patience)
         return Report(results, selection.resources, selection.resource, selection.provider)
 
-    async def areport(
-        self, selection: Selection, timeout: float | None = None, patience: float | None = None
-    ) -> Report:
+    async def areport(self, selection: Selection, timeout: float | None = None) -> Report:
         """Do the same as ``report`` on an event loop, without blocking it."""
-        results = await self.arun(selection.checks, timeout, patience)
+        results = await self.arun(selection.checks, timeout)
         return Report(results, selection.resources, selection.resource, selection.provider)
 
     def run(
@@ -185,7 +183,7 @@ class Engine:
         checks, asked = tuple(checks), monotonic()
         give_up = math.inf if patience is None else asked + patience
         for load in self._begin_to_load(checks):
-            wait(load, _left(give_up))
+            wait(load, None if patience is None else max(0.0, give_up - monotonic()))
         started = self._start(checks, asked, timeout, lambda check: not check.may_block())
         for one in started:
             for execution in one.executions.values():
@@ -193,21 +191,18 @@ class Engine:
                     wait(execution.future, left)
         return tuple(self._note(one, asked) for one in started)
 
-    async def arun(
-        self, checks: Iterable[Check], timeout: float | None = None, patience: float | None = None
-    ) -> tuple[Result, ...]:
+    async def arun(self, checks: Iterable[Check], timeout: float | None = None) -> tuple[Result, ...]:
         """Do the same as ``run`` on an event loop, without blocking it: callers wait without a thread each."""
         if conf.synchronous:
-            return await sync_to_async(self.run)(checks, timeout, patience)
+            return await sync_to_async(self.run)(checks, timeout)
         checks, asked = tuple(checks), monotonic()
-        give_up = math.inf if patience is None else asked + patience
         for load in self._begin_to_load(checks):
-            await await_future(load, _left(give_up))
+            await await_future(load, None)
         # Django refuses database work on the loop's own thread, so only what promises to do none runs there.
         started = self._start(checks, asked, timeout, lambda check: not getattr(check.provider, "blocking", True))
         for one in started:
             for execution in one.executions.values():
-                if left := execution.left(give_up):
+                if left := execution.left(math.inf):
                     await await_future(execution.future, left)
         return tuple(self._note(one, asked) for one in started)
 
@@ -339,10 +334,6 @@ def unloaded(check: Check) -> Execution:
 def _close_provider(provider: ref[Provider]) -> None:
     if (alive := provider()) is not None:
         alive.close()
-
-
-def _left(give_up: float) -> float | None:
-    return None if give_up == math.inf else max(0.0, give_up - monotonic())
 
 
 engine = Engine()
