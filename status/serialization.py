@@ -142,8 +142,8 @@ class _Walk:
         if isinstance(key, str):
             name = self.text(str.__str__(key))
             # Keys of which nothing but a secret is different stay apart.
-            while name in plain and MASK in name:
-                name += "*"
+            if name in plain and MASK in name:
+                name += f" ({len(plain) + 1})"
         elif key is None or isinstance(key, bool):
             name = {None: "null", True: "true", False: "false"}[key]
         elif isinstance(key, (int, float)):

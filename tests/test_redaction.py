@@ -218,8 +218,14 @@ class RedactionTests(SimpleTestCase):
         """FAULTS R1."""
         with override_settings(MY_TOKENS=["f1rst-s3cret-1", "s3cond-s3cret-2"]):
             plain = to_plain({"f1rst-s3cret-1": True, "s3cond-s3cret-2": True})
-        self.assertEqual(plain.value, {MASK: True, f"{MASK}*": True})
+        self.assertEqual(plain.value, {MASK: True, f"{MASK} (2)": True})
         self.assertTrue(plain.sound)
+
+    def test_a_thousand_keys_that_differ_in_a_secret_stay_short(self):
+        plain = to_plain({f"redis://user{number}@cache": True for number in range(1_000)}).value
+        assert isinstance(plain, dict)
+        self.assertEqual(len(plain), 1_000)
+        self.assertLess(max(map(len, plain)), 40)
 
     def test_setting_that_cannot_be_looked_through_hides_no_other(self):
         self.assertMasked(SECRET, ODD=Cursed(a=1), SECRET_KEY=SECRET)
