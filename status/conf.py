@@ -109,7 +109,8 @@ def host_and_port(address: Any) -> tuple[str, int] | None:
         version = ip_address(host[1:-1] if in_brackets else host).version
     except ValueError:
         return None
-    if (version == 6) != in_brackets or not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) < 65_536:
+    is_port = port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65_536
+    if (version == 6) != in_brackets or not is_port:
         return None
     return host.strip("[]"), int(port)
 

@@ -162,7 +162,7 @@ class BindTests(ServeTestCase):
 
     def test_mistakes_are_told_and_raise_nothing(self):
         addresses = (None, "", ":8090", "localhost:8090", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:99999", "::1:80", 8090)
-        for address in (*addresses, "[127.0.0.1]:80", "127.0.0.1:٣"):
+        for address in (*addresses, "[127.0.0.1]:80", "127.0.0.1:٣", "127.0.0.1:00809012"):
             with self.subTest(address=address), self.assertLogs("status", "ERROR") as caught:
                 self.assertFalse(serve(address))
                 self.assertIn('should get an IP address and a port, such as "127.0.0.1:8090"', caught.output[0])
