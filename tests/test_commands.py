@@ -843,6 +843,7 @@ class SettingsTests(SimpleTestCase):
 
     def test_what_cannot_be_loaded_is_one_clear_line(self):
         self.write("needy", "import no_such_thing")
+        self.write("no_such_things", "import no_such_thing")
         self.write("slip", "STATUS_TIMEOUT = = 2")
         self.write("secret", "raise ValueError('hunter2')")
         self.write("unset", "INSTALLED_APPS = ['no_such_app']")
@@ -851,6 +852,7 @@ class SettingsTests(SimpleTestCase):
             ("nope.nope", "-s names 'nope.nope': there is no such module"),
             ("plain.Nope", "-s names 'plain.Nope', but plain has no Nope"),
             ("needy", "-s names 'needy': it needs no_such_thing, which is not installed"),
+            ("no_such_things", "-s names 'no_such_things': it needs no_such_thing, which is not installed"),
             ("slip", "-s names 'slip': SyntaxError at {folder}/slip.py:1"),
             ("secret", "-s names 'secret', which cannot be loaded: ValueError at {folder}/secret.py:1"),
             ("unset", "-s names 'unset': it needs no_such_app, which is not installed"),

@@ -351,7 +351,10 @@ class MetricsOverTimeTests(SimpleTestCase):
 
     def test_a_number_that_is_too_large_for_metrics_costs_the_entry_alone(self):
         for number, up in ((2**1023 - 1, 1), (2**1024 - 1, 0)):
-            entries = [("big", lambda number=number: {"n": number}, [], {}, {"metrics": {"n": "gauge"}}), ("other", bool)]
+            entries = [
+                ("big", lambda number=number: {"n": number}, [], {}, {"metrics": {"n": "gauge"}}),
+                ("other", bool),
+            ]
             with self.subTest(digits=len(str(number))), override_settings(STATUS_PROVIDERS={"a": entries}):
                 lines = self.client.get("/status/api/a?format=openmetrics").content.decode().splitlines()
                 self.assertIn(f'django_status_check_up{{resource="a",check="big"}} {up}', lines)

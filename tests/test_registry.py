@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from types import SimpleNamespace
 from typing import Any, ClassVar
+from unittest import mock
 
 from django.test import SimpleTestCase, override_settings
 
@@ -14,6 +15,7 @@ from status.entries import Check, import_provider
 from status.providers.base import FunctionProvider, Provider, Unavailable
 from status.providers.health import Ping, ping
 from status.registry import ResourceRegistry, UnknownName
+from tests.processes import directory
 
 PING = "status.providers.health.ping"
 
@@ -240,6 +242,13 @@ class ImportTests(SimpleTestCase):
             with self.subTest(path=path), self.assertRaises(Unavailable) as caught:
                 import_provider(path)
             self.assertEqual(str(caught.exception), reason)
+
+    def test_module_that_is_called_like_what_it_needs_tells_what_that_is(self) -> None:
+        folder = directory()
+        (folder / "frobnicate_checks.py").write_text("import frobnicate\n")
+        with mock.patch.object(sys, "path", [*sys.path, str(folder)]), self.assertRaises(Unavailable) as caught:
+            import_provider("frobnicate_checks.check")
+        self.assertIn("frobnicate_checks cannot be imported (frobnicate is not installed).", str(caught.exception))
 
     def test_function_behind_a_path_becomes_a_provider(self) -> None:
         self.assertIsInstance(import_provider("os.getpid"), FunctionProvider)

@@ -99,7 +99,8 @@ def loading(origin: str, name: str) -> Iterator[None]:
         raise
     except ModuleNotFoundError as error:
         missing = error.name or "a module"
-        what = "there is no such module" if name.startswith(missing) else f"it needs {missing}, which is not installed"
+        is_itself = f"{name}.".startswith(f"{missing}.")
+        what = "there is no such module" if is_itself else f"it needs {missing}, which is not installed"
         raise CannotAsk(f"{origin} names {name!r}: {what}") from error
     except SyntaxError as error:
         raise CannotAsk(f"{origin} names {name!r}: SyntaxError at {error.filename}:{error.lineno}") from error
