@@ -217,8 +217,8 @@ def import_provider(path: str) -> Provider:
     try:
         module = import_module(module_path)
     except ImportError as error:
-        is_other = error.name and not f"{module_path}.".startswith(f"{error.name}.")
-        missing = f" ({error.name} is not installed)" if is_other else ""
+        needed = error.name if isinstance(error, ModuleNotFoundError) else None
+        missing = f" ({needed} is not installed)" if needed and not f"{module_path}.".startswith(f"{needed}.") else ""
         reason = f"{module_path} cannot be imported{missing}. Check the dotted path in the settings."
         raise Unavailable(reason) from error
     try:

@@ -250,6 +250,13 @@ class ImportTests(SimpleTestCase):
             import_provider("frobnicate_checks.check")
         self.assertIn("frobnicate_checks cannot be imported (frobnicate is not installed).", str(caught.exception))
 
+    def test_module_that_lacks_a_name_is_not_told_to_be_absent(self) -> None:
+        folder = directory()
+        (folder / "outdated_checks.py").write_text("from json import no_such_function\n")
+        with mock.patch.object(sys, "path", [*sys.path, str(folder)]), self.assertRaises(Unavailable) as caught:
+            import_provider("outdated_checks.check")
+        self.assertIn("outdated_checks cannot be imported. Check", str(caught.exception))
+
     def test_function_behind_a_path_becomes_a_provider(self) -> None:
         self.assertIsInstance(import_provider("os.getpid"), FunctionProvider)
 
