@@ -129,26 +129,22 @@ def contain(check: Check | Part, ask: Callable[[], Outcome], contained: Containe
     """
     try:
         outcome = ask()
-    except Unavailable as error:
-        return _failed(check, error, _words_of(error))
-    except NotPlain as error:
-        return _failed(check, error, f"answered {error}, which JSON cannot hold")
     except contained as error:
-        return _failed(check, error, f"raised {type(error).__name__}")
+        reason = _reason_of(error)
+        check.failures.failed(reason, error)
+        return Outcome.failed(reason)
     check.failures.passed()
     return outcome
 
 
-def _failed(check: Check | Part, error: BaseException, reason: str) -> Outcome:
-    check.failures.failed(reason, error)
-    return Outcome.failed(reason)
-
-
-def _words_of(error: Unavailable) -> str:
-    try:
-        return str(to_plain(str(error)).value)
-    except Exception:  # a subclass with a broken __str__
-        return f"raised {type(error).__name__}"
+def _reason_of(error: BaseException) -> str:
+    """Return why a check failed, as a safe sentence."""
+    if isinstance(error, NotPlain):
+        return f"answered {error}, which JSON cannot hold"
+    if isinstance(error, Unavailable):
+        with suppress(Exception):  # a subclass with a broken __str__
+            return str(to_plain(str(error)).value)
+    return f"raised {type(error).__name__}"
 
 
 def outcome_of(check: Check | Part, value: Any) -> Outcome:
