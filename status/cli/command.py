@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, suppress
 from io import StringIO, TextIOWrapper
 from signal import SIGINT, SIGTERM, signal
 from time import monotonic, sleep, strftime
@@ -63,10 +63,8 @@ def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Te
         # processes that stay.
         engine.observers.clear()
         # What a check prints is no part of the answer, nor is what it logs.
-        with redirect_stdout(terminal.err), no_logging_to_console():
-            if options.traceback:
-                with tracebacks_to(terminal.err):
-                    return run(options, terminal)
+        traceback = tracebacks_to(terminal.err) if options.traceback else nullcontext()
+        with redirect_stdout(terminal.err), no_logging_to_console(), traceback:
             return run(options, terminal)
     except CannotAsk as error:
         if re.search(rf"(-f ?|--[\w-]*format[ =]){NAGIOS}", " ".join(argv)):  # also where the rest cannot be understood
@@ -116,12 +114,8 @@ def drain(state: str | None) -> str:
         raise CannotAsk("drain takes on or off")
     path = conf.drain_file
     if path is None:
-        problems = [
-            f"{problem} {problem.hint}" for problem in conf.problems() if problem.setting == "STATUS_DRAIN_FILE"
-        ]
-        raise CannotAsk(
-            problems[0] if problems else "STATUS_DRAIN_FILE is not set: name a file that this host can make"
-        )
+        mistakes = (f"{one} {one.hint}" for one in conf.problems() if one.setting == "STATUS_DRAIN_FILE")
+        raise CannotAsk(next(mistakes, "STATUS_DRAIN_FILE is not set: name a file that this host can make"))
     try:
         with suppress(FileExistsError if state == "on" else FileNotFoundError):
             if state == "on":
@@ -290,9 +284,7 @@ def no_logging_to_console() -> Iterator[None]:
     handlers = [logging.lastResort, *(handler for logger in loggers for handler in getattr(logger, "handlers", ()))]
     with ExitStack() as stack:
         for handler in handlers:
-            with suppress(
-                AttributeError, OSError, ValueError
-            ):  # it has no stream, or one that is no file, or is closed
+            with suppress(AttributeError, OSError, ValueError):  # it has no stream, or one that is closed or no file
                 file = os.fstat(handler.stream.fileno())
                 # Also where the file has another name.
                 if any(os.path.samestat(file, os.fstat(number)) for number in (1, 2)):

@@ -24,7 +24,6 @@ from status.serialization import JSON
 
 if TYPE_CHECKING:
     from status.cli.client import ServerResponse
-    from status.counters import Reading
 
 #: Seconds for a whole exchange with an instance, redirects included.
 HTTP_TIMEOUT = 10.0
@@ -62,7 +61,12 @@ class Local:
                 pending.remove(f"{check.resource}/{check.name}")
 
         engine.observers.append(observe)
-        reading = _begin_to_read_counts(options.format)
+        reading = None
+        if options.format != HUMAN and FORMATS[options.format].counts and conf.in_django:
+            # Late: a standalone answer is given without Django, whose import takes far longer.
+            from status.counters import Reading
+
+            reading = Reading.begin()
         try:
             report = engine.report(selection, options.timeout, patience)
         finally:
@@ -289,15 +293,6 @@ def providers_of(
 def no_such(kind: str, name: str, known: Iterable[str]) -> CannotAsk:
     """Return the error for an unknown name."""
     return CannotAsk(f'there is no {kind} "{name}"; there is: {", ".join(known) or "none"}')
-
-
-def _begin_to_read_counts(format: str) -> Reading | None:
-    if format == HUMAN or not FORMATS[format].counts or not conf.in_django:
-        return None
-    # Late: a standalone answer is given without Django, whose import takes far longer.
-    from status.counters import Reading
-
-    return Reading.begin()
 
 
 def mounted_path() -> str | None:
