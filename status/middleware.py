@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from functools import lru_cache, partial
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
@@ -33,8 +33,6 @@ from status.threads import running_future, settle, start_call
 
 FAILED = "What stands behind the middleware failed, so whoever is logged in is anonymous here"
 HANGS = "What stands behind the middleware does not answer, so whoever is logged in is anonymous here"
-
-RequestT = TypeVar("RequestT", bound=HttpRequest)
 
 
 class StatusMiddleware:
@@ -116,9 +114,10 @@ class Detour:
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
         self.lookup = UserLookup()
-        self.stranger = copy_of(request)
-        # A middleware in front may have put it there. Where the stack redirects to a login, staff have no rights here.
-        vars(self.stranger).pop("user", None)
+        # ``copy.copy`` leaves things out. Not the user, whom a middleware in front may have put there: where the stack
+        # redirects to a login, staff have no rights here.
+        self.stranger: HttpRequest = object.__new__(type(request))
+        vars(self.stranger).update({name: value for name, value in vars(request).items() if name != "user"})
         self.response: HttpResponseBase | None = None
 
     def steps(self, start: Callable[[HttpRequest], Future[Any]]) -> Steps[None]:
@@ -179,13 +178,6 @@ class Detour:
             log_once(FAILED, error)
         elif ended.done() and answered is not None and ended.result().status_code == answered.status_code:
             self.response = ended.result()
-
-
-def copy_of(request: RequestT) -> RequestT:
-    """Return a request of which nobody notices what is done to the other one. ``copy.copy`` leaves things out."""
-    copied = object.__new__(type(request))
-    vars(copied).update(vars(request))
-    return copied
 
 
 def drop_detours(record: logging.LogRecord) -> bool:

@@ -45,16 +45,12 @@ FORMAT_LABELS = {
 }
 #: The app may be imported from a zip file.
 ASSET_FOLDER = files("status") / "static" / "status"
-#: What is served of it: the files of the pages, and the JSON Schemas of what is answered.
-ASSET_FOLDERS = {"": ASSET_FOLDER, "schemas/": ASSET_FOLDER / "schemas"}
 ASSET_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/schema+json",
     ".svg": "image/svg+xml",
 }
-#: Seconds in a year.
-YEAR = 365 * 24 * 3600
 
 
 class PageView(StatusView):
@@ -215,7 +211,7 @@ class AssetView(StatusView):
         version = asset_version()
         headers = {
             **HEADERS,
-            "Cache-Control": f"public, max-age={YEAR}, immutable" if version_asked == version else "no-cache",
+            "Cache-Control": "public, max-age=31536000, immutable" if version_asked == version else "no-cache",
             "ETag": f'"{version}"',
         }
         # Public and the same for everyone.
@@ -230,10 +226,10 @@ class AssetView(StatusView):
 
 @lru_cache(maxsize=1)
 def assets() -> dict[str, bytes]:
-    """Return the content of each file by its name."""
-    files = {f"{prefix}{file.name}": file for prefix, folder in ASSET_FOLDERS.items() for file in folder.iterdir()}
-    found = {name: file for name, file in files.items() if Path(name).suffix in ASSET_TYPES}
-    return {name: found[name].read_bytes() for name in sorted(found)}
+    """Return the content of each file by its name: what the pages need, and JSON Schemas of what is answered."""
+    found = {file.name: file for file in ASSET_FOLDER.iterdir()}
+    found |= {f"schemas/{file.name}": file for file in (ASSET_FOLDER / "schemas").iterdir()}
+    return {name: found[name].read_bytes() for name in sorted(found) if Path(name).suffix in ASSET_TYPES}
 
 
 @lru_cache(maxsize=1)
