@@ -43,6 +43,13 @@ class ChoiceTests(ReplicasTestCase):
         )
         self.assertEqual(self.reason(aliases="replica"), self.reason(aliases=["replica"]))
 
+    def test_what_it_connects_with_is_imported_before_its_time_begins_with_thresholds_too(self) -> None:
+        imported: list[str] = []
+        self.use(replica=self.peculiar(pool=property(lambda wrapper: imported.append("pool"))))
+        for args, kwargs in (("replica",), {"warn_lag": 5}), (("replica", 5), {}):
+            Check("health", "replicas", self.provider, args, kwargs).load()
+        self.assertEqual(imported, ["pool", "pool"])
+
     def test_a_wrong_argument_is_told(self) -> None:
         error = run(self.check(fail_lag="1 s")).error
         words = "The argument fail_lag of the entry should be a number of seconds, 0 or more, or None, not a str."

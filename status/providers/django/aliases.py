@@ -52,7 +52,7 @@ class AliasCheck(Composite):
         """Import what asking one service needs. May raise whatever is wrong with it."""
         raise NotImplementedError
 
-    def load(self, aliases: Iterable[str] | str | None = None) -> None:
+    def load(self, aliases: Iterable[str] | str | None = None, *args: Any, **options: Any) -> None:
         for alias in self.aliases(aliases):
             with suppress(Exception):  # it happens again in the run, which reports it
                 self.import_backend(alias)
@@ -69,7 +69,7 @@ class AliasCheck(Composite):
             raise Unavailable(f"There is none to ask in {self.setting}.")
         return aliases
 
-    def unknown(self, aliases: Iterable[str] | str | None = None, **options: Any) -> list[str]:
+    def unknown(self, aliases: Iterable[str] | str | None = None, *args: Any, **options: Any) -> list[str]:
         """Return the aliases of an entry that are not configured. Raises ``Unavailable`` where there is none to ask."""
         return [alias for alias in self.aliases(aliases) if alias not in self.known()]
 

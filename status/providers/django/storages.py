@@ -57,9 +57,6 @@ class StorageCheck(AliasCheck):
     def parts(self, aliases: Iterable[str] | str | None = None, read_only: bool = False) -> list[Part]:
         return [self.part(alias, read_only=read_only) for alias in self.aliases(aliases)]
 
-    def load(self, aliases: Iterable[str] | str | None = None, read_only: bool = False) -> None:
-        super().load(aliases)
-
     def import_backend(self, alias: str) -> None:
         import_string(storages.backends[alias]["BACKEND"])  # type: ignore[index]
 
