@@ -45,6 +45,10 @@ class BrokerProvider(Provider):
     def __init__(self) -> None:
         self.failures = FailureLog("celery", self.command)
 
+    def load(self, *args: Any, **kwargs: Any) -> None:
+        """Import what the app's broker is talked to with."""
+        import_broker().celery_app(self.remote_control).connection_for_write().get_transport_cls()
+
     def ask_broker(self, question: Callable[[Any, float], bool]) -> Contact:
         """Call ``question`` with the idle connection and, where that has gone bad, again with a new one.
 
@@ -106,7 +110,7 @@ class Inspection(BrokerProvider):
 
     def load(self, workers: Any = None) -> None:
         if self.may_block(workers):
-            import_transport()
+            super().load()
 
     def check(self, workers: Any = None) -> Any:
         names = conf.celery_workers if workers is None else workers
@@ -141,11 +145,6 @@ def silence(contact: Contact) -> str:
     """Return why a worker did not answer."""
     hint = "; the memory transport reaches workers of this process only" if contact.driver == "memory" else ""
     return contact.trouble or f"no answer within {contact.seconds:g} s{hint}"
-
-
-def import_transport(remote_control: bool = True) -> None:
-    """Import what the app's broker is talked to with."""
-    import_broker().celery_app(remote_control).connection_for_write().get_transport_cls()
 
 
 def import_broker() -> Any:

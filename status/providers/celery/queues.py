@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from status.providers.base import Answer, Unavailable, verdicts
-from status.providers.celery.inspection import BrokerProvider, import_broker, import_transport
+from status.providers.celery.inspection import BrokerProvider, import_broker
 from status.providers.kinds import COUNT, NAMES, listed
 
 #: Transports whose queues are there as long as a message is in them.
@@ -36,9 +36,6 @@ class QueueCheck(BrokerProvider):
             **dict.fromkeys(("warn_length", "fail_length", "warn_consumers", "fail_consumers"), COUNT),
         }
     )
-
-    def load(self, *args: Any, **kwargs: Any) -> None:
-        import_transport(self.remote_control)
 
     def check(
         self,

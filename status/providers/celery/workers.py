@@ -10,7 +10,7 @@ from typing import Any
 
 from status.conf import is_names, is_whole
 from status.providers.base import Answer, Kind, verdicts
-from status.providers.celery.inspection import BrokerProvider, import_transport, node_of, silence
+from status.providers.celery.inspection import BrokerProvider, node_of, silence
 from status.providers.kinds import COUNT
 
 #: Seconds without another reply after which those that are there are counted. Workers that have nothing else to do
@@ -43,9 +43,6 @@ class WorkerCheck(BrokerProvider):
             "minimum": COUNT,
         }
     )
-
-    def load(self, workers: Any = None, minimum: int = 1) -> None:
-        import_transport()
 
     def check(self, workers: Iterable[str] | Mapping[str, int] | None = None, minimum: int = 1) -> Answer:
         names = ["*@*"] if workers is None else workers
