@@ -44,7 +44,7 @@ NOT_FOUND = "404"
 QUEUE_PREFIX = "status"
 
 
-def celery_app(remote_control: bool = True) -> Any:
+def celery_app(remote_control: bool) -> Any:
     """Return the app that ``STATUS_CELERY_APP`` names, else Celery's default app.
 
     remote_control: whether workers are to be asked.
