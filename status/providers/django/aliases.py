@@ -13,8 +13,12 @@ from typing import Any
 from django.db import connections
 
 from status.conf import conf, found
-from status.providers.base import Composite, Part, Unavailable, deadline
+from status.providers.base import Composite, Kind, Part, Unavailable, deadline
+from status.providers.kinds import NAMES
 from status.threads import start_call
+
+#: The arguments of checks that 2.x had as well: they ignore others, as they did there.
+CLASSIC_ARGUMENTS: Mapping[str, Any] = MappingProxyType({"aliases": Iterable})
 
 
 class AliasCheck(Composite):
@@ -27,14 +31,14 @@ class AliasCheck(Composite):
     of a thread that is started for the call.
     """
 
-    arguments: Mapping[str, Any] | None = MappingProxyType({"aliases": Iterable})
+    kinds: Mapping[str, Kind] = MappingProxyType({"aliases": NAMES})
 
     #: Django's ``connections`` or ``caches``.
     handler: Any
     #: What names the aliases.
     setting: str
     #: Whether an entry that names no aliases may find none: then nothing is wrong, and nothing is asked.
-    may_be_none = True
+    may_be_none = False
 
     def known(self) -> Collection[str]:
         """Return every alias that can be asked."""
@@ -42,7 +46,7 @@ class AliasCheck(Composite):
 
     def configured(self) -> Collection[str]:
         """Return the aliases that are asked where the entry names none."""
-        return list(self.handler.settings)
+        return self.known()
 
     def ask_alias(self, alias: str, **options: Any) -> Any:
         """Ask one service. Return what to answer, None for true. Raises whatever is wrong with it."""

@@ -23,7 +23,7 @@ from django.db import close_old_connections
 from django.utils.module_loading import import_string
 
 from status.providers.base import Unavailable
-from status.providers.django.aliases import AliasCheck, class_of, in_worker, is_made
+from status.providers.django.aliases import CLASSIC_ARGUMENTS, AliasCheck, class_of, in_worker, is_made
 from status.store import close_cache
 
 #: Caches in this process's memory: asking one waits for nothing.
@@ -52,6 +52,8 @@ class CacheCheck(AliasCheck):
     label = "caches"
     handler = cache_handler
     setting = "CACHES"
+    may_be_none = True
+    arguments = CLASSIC_ARGUMENTS
 
     def waits(self, alias: str) -> bool:
         return cache_handler.settings.get(alias, {}).get("BACKEND") not in MEMORY_CACHES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -22,7 +22,7 @@ from django.db import (
 )
 
 from status.providers.base import Unavailable, seconds_left
-from status.providers.django.aliases import AliasCheck, in_worker
+from status.providers.django.aliases import CLASSIC_ARGUMENTS, AliasCheck, in_worker
 
 #: Django's stand-in for an entry of DATABASES that names no ENGINE.
 NO_ENGINE = "django.db.backends.dummy"
@@ -48,6 +48,8 @@ class DatabaseCheck(AliasCheck):
     label = "databases"
     handler = connections
     setting = "DATABASES"
+    may_be_none = True
+    arguments: Mapping[str, Any] | None = CLASSIC_ARGUMENTS
 
     def asks_natively(self, name: str) -> bool:
         # The locks of a pool are the pages' too, and its driver knows gevent.

@@ -11,7 +11,6 @@ import ssl
 from collections.abc import Collection
 from contextlib import suppress
 from time import monotonic
-from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
@@ -22,7 +21,6 @@ from django.utils.module_loading import import_string
 
 from status.providers.base import Answer, Unavailable, seconds_left
 from status.providers.django.aliases import AliasCheck, backends_of, class_of
-from status.providers.kinds import NAMES
 from status.providers.network.ports import LimitedFile
 
 #: The part of the time left that one wait for a server may take. After one in vain, QUIT is sent and waited for.
@@ -49,14 +47,8 @@ class MailCheck(AliasCheck):
 
     label = "mail"
     setting = "MAILERS" if mailers is not None else "MAILERS, which Django 6.1 brings: before, there is only default"
-    may_be_none = False
-    arguments = None
-    kinds = MappingProxyType({"aliases": NAMES})
 
     def known(self) -> Collection[str]:
-        return list(_mailers())
-
-    def configured(self) -> Collection[str]:
         return list(_mailers())
 
     def import_backend(self, alias: str) -> None:

@@ -39,8 +39,6 @@ class StorageCheck(AliasCheck):
 
     label = "storages"
     setting = "STORAGES"
-    may_be_none = False
-    arguments = None
     kinds = MappingProxyType({"aliases": NAMES, "read_only": SWITCH})
 
     def __init__(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from importlib import import_module
-from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +13,6 @@ from django.utils.module_loading import import_string
 
 from status.providers.base import Answer, Unavailable
 from status.providers.django.aliases import AliasCheck, backends_of, in_worker
-from status.providers.kinds import NAMES
 
 #: Django's own from Django 6.0 on, and its backport.
 MODULES = ("django.tasks", "django_tasks")
@@ -30,15 +28,9 @@ class TaskCheck(AliasCheck):
 
     label = "tasks"
     setting = "TASKS"
-    may_be_none = False
-    arguments = None
-    kinds = MappingProxyType({"aliases": NAMES})
 
     def known(self) -> Collection[str]:
         return list(_backends())
-
-    def configured(self) -> Collection[str]:
-        return self.known()
 
     def import_backend(self, alias: str) -> None:
         import_string(_backends()[alias])
