@@ -70,41 +70,29 @@ class DiskCheck(Measurement, Composite):
         return [self.part(path, **limits) for path in dict.fromkeys(map(os.fspath, listed(paths)))]
 
     def ask(self, name: str, **options: Any) -> Answer:
+        warn, fail = options["warn_percent"], options["fail_percent"]
         try:
-            answer = look_at(name, **options)
+            total, used, free = shutil.disk_usage(name)
+            share = 100 * free / ((used + free) or 1)
+            facts = {"free_bytes": free, "free_percent": round(share, 1), "total_bytes": total}
+            figures = [
+                Figure(share, "free", in_percent, warn, fail),
+                Figure(free, "free", in_bytes, options["warn_bytes"], options["fail_bytes"]),
+            ]
+            if options["inodes"]:
+                if not hasattr(os, "statvfs"):
+                    raise Unavailable("inodes are not counted on this system")
+                told = os.statvfs(name)
+                if told.f_files:  # file systems that make them as they need them tell of none
+                    left = 100 * told.f_favail / told.f_files
+                    facts.update(free_inodes=told.f_favail, free_inodes_percent=round(left, 1))
+                    figures.append(Figure(left, "of the inodes free", in_percent, warn, fail))
         except FileNotFoundError as error:
             raise Unavailable("there is no such path") from error
         except OSError as error:  # the words of the operating system name neither path nor secret
             raise Unavailable(f"cannot be looked at: {error.strerror}") from error
+        answer = judge(name, facts, figures)
         return answer._replace(value=answer.value[name])
-
-
-def look_at(
-    path: str,
-    *,
-    warn_percent: float | None,
-    fail_percent: float | None,
-    warn_bytes: float | None,
-    fail_bytes: float | None,
-    inodes: bool,
-) -> Answer:
-    """Return the answer about the file system that ``path`` is on. Raises OSError."""
-    total, used, free = shutil.disk_usage(path)
-    share = 100 * free / ((used + free) or 1)
-    answer = {"free_bytes": free, "free_percent": round(share, 1), "total_bytes": total}
-    figures = [
-        Figure(share, "free", in_percent, warn_percent, fail_percent),
-        Figure(free, "free", in_bytes, warn_bytes, fail_bytes),
-    ]
-    if inodes:
-        if not hasattr(os, "statvfs"):
-            raise Unavailable("inodes are not counted on this system")
-        told = os.statvfs(path)
-        if told.f_files:  # file systems that make them as they need them tell of none
-            left = 100 * told.f_favail / told.f_files
-            answer.update(free_inodes=told.f_favail, free_inodes_percent=round(left, 1))
-            figures.append(Figure(left, "of the inodes free", in_percent, warn_percent, fail_percent))
-    return judge(path, answer, figures)
 
 
 class OfSystem(Measurement):
