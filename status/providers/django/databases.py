@@ -65,7 +65,32 @@ class DatabaseCheck(AliasCheck):
 
     def question(self, connection: Any) -> Any:
         """Ask the database by this connection. Raises whatever is wrong with it."""
-        _ask_database(connection)
+        if connection.vendor == "sqlite":
+            _check_file(os.fsdecode(connection.settings_dict["NAME"]))
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(QUESTIONS.get(connection.vendor) or f"SELECT 1{connection.features.bare_select_suffix}")
+                row = cursor.fetchone()
+        except NO_SQL:
+            connection.ensure_connection()
+            try:
+                usable = connection.is_usable()
+            except NotImplementedError:
+                # MongoDB's client connects when it is first used; a backend without a version proved itself above.
+                with suppress(NotImplementedError):
+                    connection.get_database_version()
+                return
+            if not usable:
+                raise
+            return
+        except DatabaseError as error:
+            if connection.vendor == "sqlite" and type(error) is DatabaseError:
+                raise Unavailable("the file is no SQLite database, or a damaged one") from error
+            raise
+        if row == (0,):
+            raise Unavailable("the database does not exist")
+        if row is None or tuple(row) != (1,):
+            raise Unavailable("answered something else than 1")
 
     def ask_alias(self, alias: str, **options: Any) -> Any:
         if connections.settings[alias]["ENGINE"] == NO_ENGINE:
@@ -122,35 +147,6 @@ def _await_pool(connection: Any) -> None:
         pool.putconn(pool.getconn(timeout=seconds * POOL_PART))
     except connection.Database.OperationalError as error:
         raise Unavailable(f"no free connection in the pool within {round(seconds, 1):g} s") from error
-
-
-def _ask_database(connection: Any) -> None:
-    if connection.vendor == "sqlite":
-        _check_file(os.fsdecode(connection.settings_dict["NAME"]))
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(QUESTIONS.get(connection.vendor) or f"SELECT 1{connection.features.bare_select_suffix}")
-            row = cursor.fetchone()
-    except NO_SQL:
-        connection.ensure_connection()
-        try:
-            usable = connection.is_usable()
-        except NotImplementedError:
-            # MongoDB's client connects when it is first used; a backend without a version proved itself above.
-            with suppress(NotImplementedError):
-                connection.get_database_version()
-            return
-        if not usable:
-            raise
-        return
-    except DatabaseError as error:
-        if connection.vendor == "sqlite" and type(error) is DatabaseError:
-            raise Unavailable("the file is no SQLite database, or a damaged one") from error
-        raise
-    if row == (0,):
-        raise Unavailable("the database does not exist")
-    if row is None or tuple(row) != (1,):
-        raise Unavailable("answered something else than 1")
 
 
 def _check_file(name: str) -> None:
