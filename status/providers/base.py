@@ -42,7 +42,8 @@ class Kind(NamedTuple):
     """What the value of an argument has to be.
 
     expected: in words that follow "should be".
-    valid: returns whether a value is of the kind; must not raise for any value.
+    valid: returns whether a value is of the kind; must not raise for any value. The default of the argument is valid in
+        any case, and not handed to it.
     """
 
     expected: str

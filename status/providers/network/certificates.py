@@ -24,7 +24,7 @@ from status.providers.network.ports import (
 )
 from status.report import iso
 
-CA_FILE = Kind("the absolute path of a file, or None", lambda value: value is None or is_path(value))
+CA_FILE = Kind("the absolute path of a file, or None", is_path)
 SECONDS_PER_DAY = 86_400
 
 
@@ -43,7 +43,7 @@ class CertificateCheck(Measurement):
             "port": PORT,
             "warn_days": AMOUNT,
             "fail_days": AMOUNT,
-            "server_name": Kind(f"{HOST.expected}, or None", lambda value: value is None or is_host(value)),
+            "server_name": Kind(f"{HOST.expected}, or None", is_host),
             "ca_file": CA_FILE,
         }
     )

@@ -27,10 +27,7 @@ class NameCheck(Measurement):
     kinds = MappingProxyType(
         {
             "name": HOST,
-            "expected": Kind(
-                "an IP address, or a list of them, or None",
-                lambda value: value is None or one_or_more(is_address)(value),
-            ),
+            "expected": Kind("an IP address, or a list of them, or None", one_or_more(is_address)),
             "warn_seconds": AMOUNT,
         }
     )
