@@ -62,7 +62,15 @@ def backend(**attributes: Any) -> Iterator[str]:
         yield "peculiar"
 
 
-class ComponentsTestCase(SimpleTestCase):
+class EnteringTestCase(SimpleTestCase):
+    def enter(self, context: Any) -> Any:
+        """``enterContext``, which Python 3.10 has not."""
+        value = context.__enter__()
+        self.addCleanup(context.__exit__, None, None, None)
+        return value
+
+
+class ComponentsTestCase(EnteringTestCase):
     """Leaves no thread, no connection and no line in the log of the test run behind."""
 
     def setUp(self) -> None:
@@ -71,12 +79,6 @@ class ComponentsTestCase(SimpleTestCase):
         self.directory = services.directory()
         self.addCleanup(health.caches.close)
         self.addCleanup(engine.close)
-
-    def enter(self, context: Any) -> Any:
-        """``enterContext``, which Python 3.10 has not."""
-        value = context.__enter__()
-        self.addCleanup(context.__exit__, None, None, None)
-        return value
 
 
 class DatabasesTestCase(ComponentsTestCase):

@@ -24,12 +24,13 @@ from status.providers.celery.health import celery as health
 from status.providers.celery.stats import celery as stats
 from status.registry import registry
 from tests import services
+from tests.components import EnteringTestCase
 from tests.processes import ROOT, environment
 
 PONG = {"ok": "pong"}
 
 
-class CeleryTestCase(SimpleTestCase):
+class CeleryTestCase(EnteringTestCase):
     """Asks by way of a default app of its own."""
 
     def use(self, where: str | list[str] | services.Broker, **config: Any) -> Celery:
@@ -38,9 +39,7 @@ class CeleryTestCase(SimpleTestCase):
         app.conf.update(
             {**(where.settings() if isinstance(where, services.Broker) else {"broker_url": where}), **config}
         )
-        patch = mock.patch.object(_state, "default_app", app)
-        patch.start()
-        self.addCleanup(patch.stop)
+        self.enter(mock.patch.object(_state, "default_app", app))
         self.addCleanup(app.close)
         self.addCleanup(health.close)
         return app

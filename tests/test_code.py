@@ -20,6 +20,7 @@ from status.providers.code import _running, note_running_code
 from status.providers.git import TICK, Head, read_checkout, wait_until_settled
 from status.providers.health import code as code_health
 from status.providers.stats import MAX_CHECKOUTS, CodeFacts, code
+from tests.components import EnteringTestCase
 from tests.repositories import REAL_GIT, as_git_prints, commit, folder, git, program, repository, with_git
 
 Build = Callable[[Path], Path]
@@ -412,13 +413,11 @@ class WhereTests(SimpleTestCase):
         self.assertEqual(code(path=current)["commit"]["summary"], "Commit 2")
 
 
-class RememberingTests(SimpleTestCase):
+class RememberingTests(EnteringTestCase):
     def setUp(self) -> None:
         self.log = folder(self) / "log"
         counting = program(self.log.with_name("git"), f'echo run >> "{self.log}"\nexec {REAL_GIT} "$@"')
-        patched = with_git(counting)
-        patched.start()
-        self.addCleanup(patched.stop)
+        self.enter(with_git(counting))
 
     def runs(self) -> int:
         """Of git, since last asked."""
@@ -592,15 +591,13 @@ class RememberingTests(SimpleTestCase):
             self.assertGreater(self.runs(), 0)
 
 
-class BuildTests(SimpleTestCase):
+class BuildTests(EnteringTestCase):
     COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
     def setUp(self) -> None:
         # A build server that runs the tests sets some of these.
         known = {name for variables in VARIABLES for name in variables.values()}
-        patched = mock.patch.dict(os.environ)
-        patched.start()
-        self.addCleanup(patched.stop)
+        self.enter(mock.patch.dict(os.environ))
         for name in known & os.environ.keys():
             del os.environ[name]
 

@@ -10,7 +10,7 @@ from unittest import mock
 
 from django.core.cache import caches
 from django.core.cache.backends.filebased import FileBasedCache
-from django.test import SimpleTestCase, override_settings
+from django.test import override_settings
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
 
@@ -21,7 +21,7 @@ from status.fleet import Reporter
 from status.report import Counts
 from status.store import Store, StoreFailed, key_of
 from tests.commandline import ask
-from tests.components import Held
+from tests.components import EnteringTestCase, Held
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "counters"}
 STORE = Store("STATUS_STORE", "default")
@@ -64,11 +64,9 @@ def change(how: Any) -> bool:
     STATUS_SHOW_DETAILS="never",
     PROJECT_PATH="/",  # no checkout
 )
-class CountersTestCase(SimpleTestCase):
+class CountersTestCase(EnteringTestCase):
     def setUp(self) -> None:
-        observers = mock.patch.object(engine, "observers", [counters.observe])
-        observers.start()
-        self.addCleanup(observers.stop)
+        self.enter(mock.patch.object(engine, "observers", [counters.observe]))
         self.addCleanup(engine.close)
         self.addCleanup(caches["default"].clear)
         self.addCleanup(logs._logged_at.clear)

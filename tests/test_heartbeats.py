@@ -36,7 +36,7 @@ from status.store import Store, StoreFailed, encode, key_of
 from tests import services
 from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
 from tests.commandline import ask
-from tests.components import eventually
+from tests.components import EnteringTestCase, eventually
 from tests.documents import blocks, page, section
 from tests.processes import environment
 
@@ -78,24 +78,20 @@ def backend(name: str) -> dict[str, Any]:
 
 
 @override_settings(**SETTINGS)
-class HeartbeatTestCase(SimpleTestCase):
+class HeartbeatTestCase(EnteringTestCase):
     """A clock that the test moves, a log that says everything anew, and an empty store."""
 
     def setUp(self) -> None:
         self.late = 0.0
         real = time.time
-        self.start(mock.patch.object(heartbeats.time, "time", lambda: real() + self.late))
-        self.start(mock.patch.object(engine, "observers", []))
+        self.enter(mock.patch.object(heartbeats.time, "time", lambda: real() + self.late))
+        self.enter(mock.patch.object(engine, "observers", []))
         self.addCleanup(engine.close)
         self.addCleanup(caches["default"].clear)
         logs._logged_at.clear()
         self.addCleanup(logs._logged_at.clear)
         self.addCleanup(self.end_writer)
         Held.free.clear(), Held.asked.clear()
-
-    def start(self, patch: Any) -> Any:
-        self.addCleanup(patch.stop)
-        return patch.start()
 
     def end_writer(self) -> None:
         """End its thread, and let the next test have another."""

@@ -19,6 +19,7 @@ from status.entries import Check
 from status.history import SLOTS, History, Slot, history, merge, rows_of, since, slots_of
 from status.providers.health import ping
 from status.store import key_of
+from tests.components import EnteringTestCase
 from tests.reports import result
 
 CHECK = Check("health", "databases", ping)
@@ -50,15 +51,13 @@ def slot(start: float, state: str = "pass", end: float | None = None, took: floa
     return Slot(start, start if end is None else end, state, took, took)
 
 
-class ClockTestCase(SimpleTestCase):
+class ClockTestCase(EnteringTestCase):
     """A history of its own, and a clock that the test moves."""
 
     def setUp(self) -> None:
         self.history = History()
         self.now = 1_000_000.0
-        patch = mock.patch.object(history_module.time, "time", lambda: self.now)
-        patch.start()
-        self.addCleanup(patch.stop)
+        self.enter(mock.patch.object(history_module.time, "time", lambda: self.now))
 
     def see(self, *results: Any, every: float = 60.0, check: Check = CHECK) -> None:
         for seen in results:
@@ -165,13 +164,11 @@ class MergeTests(SimpleTestCase):
 
 
 @override_settings(CACHES=LOCMEM, STATUS_HISTORY_CACHE="default")
-class SharingTests(SimpleTestCase):
+class SharingTests(EnteringTestCase):
     def setUp(self) -> None:
         self.addCleanup(caches["default"].clear)
         logs._logged_at.clear()
-        every = mock.patch.object(history_module, "EXCHANGE_EVERY", 0.0)
-        every.start()
-        self.addCleanup(every.stop)
+        self.enter(mock.patch.object(history_module, "EXCHANGE_EVERY", 0.0))
 
     def share(self, one: History) -> None:
         """Exchange with the cache, and wait until that is over."""

@@ -30,6 +30,7 @@ from status.notifications import observe
 from status.report import Result
 from status.signals import status_changed
 from tests import services
+from tests.components import EnteringTestCase
 from tests.documents import blocks, page
 from tests.reports import result
 from tests.tellers import flush, forget
@@ -53,7 +54,7 @@ def forget_all() -> None:
         forget(teller)
 
 
-class ChangesTestCase(SimpleTestCase):
+class ChangesTestCase(EnteringTestCase):
     #: Seconds between two changes of one check that are told; 60 outside of tests.
     interval = 0.0
 
@@ -63,11 +64,6 @@ class ChangesTestCase(SimpleTestCase):
         # Before the states are forgotten: nothing of one test is told in the next.
         self.addCleanup(all_told)
         self.enter(mock.patch.object(notifications.Teller, "interval", self.interval))
-
-    def enter(self, context: Any) -> None:
-        """``enterContext`` of Python 3.11."""
-        context.__enter__()
-        self.addCleanup(context.__exit__, None, None, None)
 
     def see(self, *seen: Result) -> None:
         """Observe these results, each when what came before is told."""

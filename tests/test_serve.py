@@ -17,14 +17,14 @@ from unittest import mock
 
 from celery import signals
 from django.apps import apps
-from django.test import Client, SimpleTestCase, override_settings
+from django.test import Client, override_settings
 from django.urls import include, path
 
 from status import logs, loops, serve, touch
 from status.engine import engine
 from status.serving import ThreadedServer, servers
 from tests import services
-from tests.components import eventually
+from tests.components import EnteringTestCase, eventually
 from tests.processes import absent, accepts, environment, free_port
 
 urlpatterns = [path("status/", include("status.urls"))]
@@ -34,7 +34,7 @@ HALF = b"GET /status/api/health HTTP/1.1\r\nHost: x\r\nX-Slow: "
 
 
 @override_settings(ROOT_URLCONF=__name__, STATUS_PROVIDERS=PING)
-class ServeTestCase(SimpleTestCase):
+class ServeTestCase(EnteringTestCase):
     host = "127.0.0.1"
 
     def setUp(self) -> None:
@@ -235,9 +235,7 @@ class LoopTests(ServeTestCase):
         super().setUp()
         self.late = 0.0
         real = time.monotonic
-        patch = mock.patch("status.providers.health.time.monotonic", lambda: real() + self.late)
-        patch.start()
-        self.addCleanup(patch.stop)
+        self.enter(mock.patch("status.providers.health.time.monotonic", lambda: real() + self.late))
         self.addCleanup(logs._logged_at.clear)
 
     def get(self, resource: str) -> tuple[int, Any]:

@@ -12,10 +12,11 @@ from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.signing import Signer
-from django.test import SimpleTestCase, override_settings
+from django.test import override_settings
 
 from status import logs, store
 from status.store import MAX_VALUE_CHARACTERS, Store, StoreFailed, encode, key_of
+from tests.components import EnteringTestCase
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "store"}
 SHARED = Store("STATUS_STORE", "default")
@@ -66,14 +67,12 @@ def use(backend: str, **settings: Any) -> override_settings:
 
 
 @override_settings(CACHES={"default": LOCMEM})
-class StoreTests(SimpleTestCase):
+class StoreTests(EnteringTestCase):
     def setUp(self) -> None:
         self.addCleanup(caches["default"].clear)
         self.addCleanup(logs._logged_at.clear)
         logs._logged_at.clear()
-        pauses = mock.patch.object(store, "PAUSES", (0.0, 0.0))
-        pauses.start()
-        self.addCleanup(pauses.stop)
+        self.enter(mock.patch.object(store, "PAUSES", (0.0, 0.0)))
 
     def test_what_was_written_is_read(self):
         SHARED.write({KEY: {"at": 1.5}, OTHER: [1, "ä", None]}, 60)
