@@ -435,19 +435,30 @@ def filesystem_broker() -> Broker:
 
 
 class CeleryWorker(Process):
-    """A worker process that answers remote control. Nothing is worth an orderly end, which takes seconds."""
+    """A worker (about 1 s to start) called ``name``, which has an ``@``. One process, unless options say otherwise.
+
+    It answers remote control. Nothing is worth an orderly end, which takes seconds.
+    """
 
     stop_signal = signal.SIGKILL
 
     def __init__(
-        self, name: str, broker: str | Broker, app: str, *options: str, env: dict[str, str] | None = None
+        self,
+        name: str,
+        broker: str | Broker,
+        app: str = "tests.celery_app",
+        options: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
     ) -> None:
         require_module("celery", "pip install celery")
         self.name = name
         broker = Broker(broker) if isinstance(broker, str) else broker
         command = [sys.executable, "-m", "celery", "-A", app, "worker", "-n", name, "-P", "solo", "-l", "info"]
         command += ["--without-gossip", "--without-mingle", "--without-heartbeat", *options]
-        super().__init__(command, env={"CELERY_TEST_BROKER": broker.url, **_transport(broker), **(env or {})})
+        options_of_broker = {
+            f"CELERY_TEST_{name.upper()}": str(value) for name, value in broker.transport_options.items()
+        }
+        super().__init__(command, env={"CELERY_TEST_BROKER": broker.url, **options_of_broker, **(env or {})})
         assert self.env is not None
         self.env["TMPDIR"] = str(self.directory)  # killed, it leaves its temporary files there
 
@@ -455,19 +466,7 @@ class CeleryWorker(Process):
         return " ready." in self.output
 
 
-def _transport(broker: Broker) -> dict[str, str]:
-    return {f"CELERY_TEST_{name.upper()}": str(value) for name, value in broker.transport_options.items()}
-
-
-def celery_worker(
-    name: str,
-    broker: str | Broker,
-    app: str = "tests.celery_app",
-    options: tuple[str, ...] = (),
-    env: dict[str, str] | None = None,
-) -> CeleryWorker:
-    """A worker (about 1 s to start) called ``name``, which has an ``@``. One process, unless options say otherwise."""
-    return CeleryWorker(name, broker, app, *options, env=env)
+celery_worker = CeleryWorker
 
 
 class Web(Server):
