@@ -11,7 +11,6 @@ from typing import Any
 from unittest import mock
 
 import psutil
-from django.core.management import call_command
 from django.db import connections
 from django.test import tag
 
@@ -120,11 +119,7 @@ class LockTests(CountersFaultsTestCase):
         self.assertEachCountsOnce()
 
     def test_on_a_database(self):
-        self.server = self.enter(services.postgres(private=True))
-        self.use(default=self.server.settings())
-        self.use_store("db.DatabaseCache", "store")
-        call_command("createcachetable", verbosity=0)
-        self.addCleanup(connections["default"].close)
+        self.use_table_as_store()
         self.assertEachCountsOnce()
 
     def assertEachCountsOnce(self) -> None:
