@@ -116,6 +116,18 @@ class DatabasesTestCase(ComponentsTestCase):
         return [file.path for file in psutil.Process().open_files() if file.path.startswith(str(self.directory))]
 
 
+class FaultTestCase(DatabasesTestCase):
+    #: The check whose threads a fault holds up.
+    label: str
+
+    def join(self) -> None:
+        """Wait for the threads that the fault has held up; the kernel tries to connect again after 1, 3 and 7 s."""
+        self.assertTrue(eventually(lambda: engine.close() or not self.threads(), 20.0))
+
+    def threads(self) -> list[str]:
+        return [thread.name for thread in threading.enumerate() if thread.name.startswith(f"status-{self.label}")]
+
+
 class Held(LocMemCache):
     """A store that answers when it is let go."""
 

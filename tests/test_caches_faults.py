@@ -17,7 +17,7 @@ from status.engine import engine
 from status.entries import Check
 from status.providers.django import health
 from tests import services
-from tests.components import DatabasesTestCase, eventually
+from tests.components import FaultTestCase, eventually
 
 DEADLINE = 1.0
 #: What a busy machine may add.
@@ -29,17 +29,12 @@ HEALTHY = {"default": True, "other": True}
 FAILING = {"default": True, "other": False}
 
 
-class FaultTestCase(DatabasesTestCase):
+class CachesFaultTestCase(FaultTestCase):
+    label = "caches"
+
     def setUp(self) -> None:
         super().setUp()
         self.addCleanup(self.join)
-
-    def join(self) -> None:
-        """Wait for the threads that the fault has held up; the kernel tries to connect again after 1, 3 and 7 s."""
-        self.assertTrue(eventually(lambda: engine.close() or not self.threads(), 20.0))
-
-    def threads(self) -> list[str]:
-        return [thread.name for thread in threading.enumerate() if thread.name.startswith("status-caches")]
 
     def cache(self, backend: str, location: Any, **entry: Any) -> Check:
         default = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
@@ -67,7 +62,7 @@ class FaultTestCase(DatabasesTestCase):
 
 
 @tag("fault")
-class RedisTests(FaultTestCase):
+class RedisTests(CachesFaultTestCase):
     def test_frozen_server(self) -> None:
         redis = services.redis()
         self.freeze_and_recover(self.cache(REDIS, redis.url), redis)
@@ -194,7 +189,7 @@ class RedisTests(FaultTestCase):
 
 
 @tag("fault")
-class MemcachedTests(FaultTestCase):
+class MemcachedTests(CachesFaultTestCase):
     def test_frozen_server(self) -> None:
         memcached = services.memcached()
         for backend in (PYMEMCACHE, PYLIBMC):
@@ -264,7 +259,7 @@ class Router:
 
 
 @tag("fault")
-class TableTests(FaultTestCase):
+class TableTests(CachesFaultTestCase):
     def test_cache_in_a_table_leaves_no_connection_and_survives_a_lost_one(self) -> None:
         self.enter(mock.patch("status.threads.is_testing", lambda: False))  # which keeps no connection (FAULTS E8)
         self.enter(override_settings(DATABASE_ROUTERS=[f"{__name__}.Router"]))

@@ -20,7 +20,7 @@ from status.engine.engine import SingleFlight
 from status.entries import Check
 from status.providers.django import health, stats
 from tests import services
-from tests.components import DatabasesTestCase, check, eventually, run
+from tests.components import FaultTestCase, check, eventually, run
 
 DEADLINE = 1.0
 #: What a busy machine may add.
@@ -29,10 +29,8 @@ SLACK = 0.25
 OTHERS = "backend_type = 'client backend' AND pid <> pg_backend_pid()"
 
 
-class FaultTestCase(DatabasesTestCase):
-    def join(self) -> None:
-        """Wait for the threads that the fault has held up; the kernel tries to connect again after 1, 3 and 7 s."""
-        self.assertTrue(eventually(lambda: engine.close() or not self.threads(), 20.0))
+class DatabasesFaultTestCase(FaultTestCase):
+    label = "databases"
 
     def timed(self, entry: Check) -> tuple[Any, float]:
         before = time.monotonic()
@@ -51,11 +49,8 @@ class FaultTestCase(DatabasesTestCase):
         self.assertEqual(result.answer, {"default": True, "pg": False})
         self.assertRegex(result.reasons["pg"], r"^timed out after \d(\.\d)? s$")
 
-    def threads(self) -> list[str]:
-        return [thread.name for thread in threading.enumerate() if thread.name.startswith("status-databases")]
 
-
-class PostgresTestCase(FaultTestCase):
+class PostgresTestCase(DatabasesFaultTestCase):
     max_connections = 100
 
     def setUp(self) -> None:
@@ -125,7 +120,7 @@ class FrozenTests(PostgresTestCase):
 
 
 @tag("fault")
-class UnreachableTests(FaultTestCase):
+class UnreachableTests(DatabasesFaultTestCase):
     def test_server_that_swallows_connection_attempts(self) -> None:
         with services.blackhole() as port:
             self.use(pg=services.postgres().settings(PORT=str(port)))
@@ -178,7 +173,7 @@ class UnreachableTests(FaultTestCase):
 
 
 @tag("fault")
-class MariaDBTests(FaultTestCase):
+class MariaDBTests(DatabasesFaultTestCase):
     def test_database_that_is_dropped_while_connected_is_false(self) -> None:
         """FAULTS P1: ``SELECT 1`` is answered by the server, without the database."""
         self.enter(mock.patch("status.threads.is_testing", lambda: False))
