@@ -92,7 +92,8 @@ class WebCheck(Measurement):
         proxy: str | None = None,
         ca_file: str | os.PathLike[str] | None = None,
     ) -> Answer:
-        target, began, expected = origin_of(urlsplit(url)), monotonic(), listed(status)
+        parts, began, expected = urlsplit(url), monotonic(), listed(status)
+        target = f"{parts.scheme}://{host_of(parts)}"  # what else it holds may be a secret
         request = Request(expected, text, headers or {}, urlsplit(proxy) if proxy else None, ca_file, give_up())
         try:
             answered, has_text = fetch(url, request)
@@ -251,11 +252,6 @@ def redirected(parts: SplitResult, location: str) -> str:
         raise Unavailable("redirects to another server, which is not asked")
     netloc = host_of(target) if "@" not in parts.netloc else f"{parts.netloc.rpartition('@')[0]}@{host_of(target)}"
     return target._replace(netloc=netloc).geturl()
-
-
-def origin_of(parts: SplitResult) -> str:
-    """Return scheme and host of an address. What else it holds may be a secret."""
-    return f"{parts.scheme}://{host_of(parts)}"
 
 
 def host_of(parts: SplitResult) -> str:
