@@ -16,6 +16,7 @@ from status.engine import engine
 from status.logs import FailureLog
 from status.providers import base
 from status.providers.stats import CodeFacts, code
+from tests.components import eventually
 from tests.repositories import REAL_GIT, as_git_prints, commit, folder, git, program, repository, with_git
 
 
@@ -202,10 +203,7 @@ class HangingGitTests(SimpleTestCase):
     def assert_gone(self) -> None:
         started = [int(pid) for pid in self.pids.read_text().split()]
         self.assertGreaterEqual(len(started), 2)
-        until = time.monotonic() + 2
-        while any(map(is_running, started)) and time.monotonic() < until:
-            time.sleep(0.01)
-        self.assertEqual([pid for pid in started if is_running(pid)], [])
+        self.assertTrue(eventually(lambda: not any(map(is_running, started)), 2.0), started)
 
     @override_settings(STATUS_TIMEOUT=0.6)
     def test_hanging_git_is_ended_before_the_deadline_with_all_it_started(self) -> None:
@@ -232,10 +230,7 @@ class HangingGitTests(SimpleTestCase):
             self.assertEqual(answer, {"ok": False, "error": "timed out after 0.5 s"})
             os.kill(int(self.pids.read_text().split()[1]), signal.SIGKILL)
             engine.close()
-            until = time.monotonic() + 5
-            while engine.busy and time.monotonic() < until:
-                time.sleep(0.01)
-        self.assertFalse(engine.busy)
+            self.assertTrue(eventually(lambda: not engine.busy))
         self.assertIn("git did not answer in time", str(logs.output))
         self.assert_gone()
 
