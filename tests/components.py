@@ -24,6 +24,7 @@ from django.test import SimpleTestCase
 from status.engine import engine
 from status.entries import Check
 from status.providers.django import health
+from status.providers.django.aliases import AliasCheck
 from status.report import Result
 from tests import services
 
@@ -79,6 +80,26 @@ class ComponentsTestCase(EnteringTestCase):
         self.directory = services.directory()
         self.addCleanup(health.caches.close)
         self.addCleanup(engine.close)
+
+
+class AliasTestCase(ComponentsTestCase):
+    """A check by alias that remembers nothing of other tests.
+
+    kind: its class.
+    """
+
+    kind: type[AliasCheck]
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.provider = self.kind()
+
+    def check(self, timeout: float = 5.0, **kwargs: Any) -> Check:
+        return Check("health", self.kind.label, self.provider, kwargs=kwargs, options={"timeout": timeout})
+
+    def assertFails(self, reason: str, **kwargs: Any) -> None:
+        result = run(self.check(**kwargs))
+        self.assertEqual((result.answer, result.reasons), ({"default": False}, {"default": reason}))
 
 
 class DatabasesTestCase(ComponentsTestCase):

@@ -25,10 +25,9 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.test import override_settings, tag
 
 from status.engine import engine
-from status.entries import Check
 from status.providers.django.mail import LimitedReplies, MailCheck
 from tests import services
-from tests.components import ComponentsTestCase, eventually, run
+from tests.components import AliasTestCase, eventually, run
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 LOGIN = {"username": "shop", "password": "s3cret-s3cret"}
@@ -67,14 +66,12 @@ class Opening(BaseEmailBackend):
         type(self).closed += 1
 
 
-class MailTestCase(ComponentsTestCase):
+class MailTestCase(AliasTestCase):
+    kind = MailCheck
+
     def setUp(self) -> None:
         super().setUp()
-        self.provider = MailCheck()
         self.enter(mock.patch.object(logging.getLogger("mail.log"), "disabled", True))  # aiosmtpd's
-
-    def check(self, timeout: float = 5.0, **kwargs: Any) -> Check:
-        return Check("health", "mail", self.provider, kwargs=kwargs, options={"timeout": timeout})
 
     def use(self, backend: str = SMTP, **options: Any) -> None:
         """Make this the only mailer, in the settings that this Django has."""
@@ -85,10 +82,6 @@ class MailTestCase(ComponentsTestCase):
             settings = {f"EMAIL_{names.get(name, name.upper())}": value for name, value in options.items()}
             settings["EMAIL_BACKEND"] = backend
         self.enter(override_settings(**settings))
-
-    def assertFails(self, reason: str, **kwargs: Any) -> None:
-        result = run(self.check(**kwargs))
-        self.assertEqual((result.answer, result.reasons), ({"default": False}, {"default": reason}))
 
     def assertPasses(self) -> None:
         result = run(self.check())

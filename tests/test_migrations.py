@@ -14,10 +14,9 @@ from django.test import override_settings
 
 from status import notifications
 from status.engine import engine
-from status.entries import Check
 from status.providers.django.migrations import MigrationCheck
 from status.registry import STARTUP_CHECKS, UnknownName, registry
-from tests.components import DatabasesTestCase, run
+from tests.components import AliasTestCase, DatabasesTestCase, run
 
 APPLIED = "INSERT INTO django_migrations (app, name, applied) VALUES (?, ?, '2026-01-01')"
 
@@ -29,13 +28,8 @@ class Nothing:
         return False if db == "legacy" else None
 
 
-class MigrationsTestCase(DatabasesTestCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.provider = MigrationCheck()
-
-    def check(self, **kwargs: Any) -> Check:
-        return Check("health", "migrations", self.provider, kwargs=kwargs)
+class MigrationsTestCase(AliasTestCase, DatabasesTestCase):
+    kind = MigrationCheck
 
     def migrated(self, alias: str, name: str | None = None) -> dict[str, Any]:
         """Make a database with all migrations of the test project, though without their tables: the list counts."""

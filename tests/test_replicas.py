@@ -13,16 +13,11 @@ from status.engine import engine
 from status.entries import Check
 from status.providers.django.replicas import Lag, ReplicaCheck, _mysql_lag
 from tests import services
-from tests.components import DatabasesTestCase, eventually, run
+from tests.components import AliasTestCase, DatabasesTestCase, eventually, run
 
 
-class ReplicasTestCase(DatabasesTestCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.provider = ReplicaCheck()
-
-    def check(self, timeout: float = 5.0, **kwargs: Any) -> Check:
-        return Check("health", "replicas", self.provider, kwargs=kwargs, options={"timeout": timeout})
+class ReplicasTestCase(AliasTestCase, DatabasesTestCase):
+    kind = ReplicaCheck
 
     def reason(self, **kwargs: Any) -> str | None:
         """Why the replica fails."""

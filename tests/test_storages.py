@@ -20,10 +20,9 @@ from django.test import override_settings, tag
 
 from status.engine import engine
 from status.engine.engine import SingleFlight
-from status.entries import Check
 from status.providers.django.storages import FOLDER, LEFTOVER_AFTER, StorageCheck
 from tests import services
-from tests.components import ComponentsTestCase, eventually, run
+from tests.components import AliasTestCase, eventually, run
 from tests.processes import ROOT
 
 FILES = "django.core.files.storage.FileSystemStorage"
@@ -44,13 +43,8 @@ class Undeletable(InMemoryStorage):
         raise PermissionError(errno.EACCES, "nobody may know /secret/path")
 
 
-class StoragesTestCase(ComponentsTestCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.provider = StorageCheck()
-
-    def check(self, timeout: float = 5.0, **kwargs: Any) -> Check:
-        return Check("health", "storages", self.provider, kwargs=kwargs, options={"timeout": timeout})
+class StoragesTestCase(AliasTestCase):
+    kind = StorageCheck
 
     def use(self, backend: str = FILES, **options: Any) -> None:
         """Make this the storage ``default``. Not by the setting: Django 4.2 forgets options that a test overrides."""
@@ -63,10 +57,6 @@ class StoragesTestCase(ComponentsTestCase):
 
     def files(self) -> list[str]:
         return sorted(str(path.relative_to(self.directory)) for path in self.directory.rglob("*") if path.is_file())
-
-    def assertFails(self, reason: str, **kwargs: Any) -> None:
-        result = run(self.check(**kwargs))
-        self.assertEqual((result.answer, result.reasons), ({"default": False}, {"default": reason}))
 
 
 class FileTests(StoragesTestCase):
