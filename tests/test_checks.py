@@ -93,6 +93,7 @@ class ErrorTests(ChecksTestCase):
         """FAULTS A12"""
         self.assertFindsNothing(STATUS_TRUSTED_PROXIES=["unix", "10.0.0.1/32"])
         self.assertFinds("E005", "STATUS_NETWORKS[0] should be a network", STATUS_NETWORKS=["unix"])
+        self.assertFinds("E005", "or \"unix\" for a Unix socket, not 'Unix'", STATUS_TRUSTED_PROXIES=["Unix"])
 
     def test_value_that_may_be_a_secret_is_not_shown(self) -> None:
         (message,) = self.messages(STATUS_TOKENS="hunter2hunter2")
@@ -233,6 +234,13 @@ class WarningTests(ChecksTestCase):
 
     def test_tokens_over_plain_http(self) -> None:
         self.assertFinds("W004", "STATUS_TOKENS should only be used over HTTPS", STATUS_TOKENS=[TOKEN])
+
+    def test_everybody_is_near_behind_a_proxy_on_this_machine(self) -> None:
+        for network in ("127.0.0.0/8", "127.0.0.1", "::1/128", "0.0.0.0/0"):
+            with self.subTest(network=network):
+                self.assertFinds("W037", "STATUS_TRUSTED_PROXIES should name a proxy", STATUS_NETWORKS=[network])
+                self.assertFindsNothing(STATUS_NETWORKS=[network], STATUS_TRUSTED_PROXIES=["unix"])
+        self.assertFindsNothing(STATUS_NETWORKS=["10.0.0.0/8"])
 
     def test_any_host(self) -> None:
         self.assertFinds("W005", "ALLOWED_HOSTS should name the hosts", ALLOWED_HOSTS=["*"])

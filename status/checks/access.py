@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
@@ -23,6 +24,8 @@ HARMLESS_IN_FRONT = (
     "whitenoise.middleware.WhiteNoiseMiddleware",
 )
 SECURITY = "django.middleware.security.SecurityMiddleware"
+#: Where everybody seems to come from behind a proxy on the same machine.
+LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
 NEW_TOKEN = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 #: Tokens that stand in somebody's documentation.
 EXAMPLES = ("example", "changeme", "change-me", "secret", "token", "xxxx", "1234")
@@ -41,6 +44,7 @@ def access_mistakes() -> Iterator[CheckMessage]:
         for number, cidr in enumerate(cidrs):
             if not networks((cidr,)) and (setting, cidr) != ("STATUS_TRUSTED_PROXIES", UNIX):
                 expected = "a network such as 10.0.0.0/8 or 2001:db8::/32"
+                expected += f', or "{UNIX}" for a Unix socket' if setting == "STATUS_TRUSTED_PROXIES" else ""
                 message = f"{setting}[{number}] should be {expected}, not {cidr[:40]!a}."
                 yield Warning(message, "It matches no address. Correct or remove it.", id="status.E005")
     what, permission = "", conf.permission
@@ -79,6 +83,13 @@ def access_warnings() -> Iterator[CheckMessage]:
         if what:
             message = f"STATUS_TOKENS[{number}] should be a random token of its own, not {what}."
             yield Warning(message, f"Make one: {NEW_TOKEN}", id="status.W003")
+    near = networks(tuple(conf.networks))
+    if not conf.trusted_proxies and any(address in network for address in LOOPBACK for network in near):
+        yield Warning(
+            "STATUS_TRUSTED_PROXIES should name a proxy on this machine, as STATUS_NETWORKS trusts loopback addresses.",
+            "Else whoever comes through the proxy sees everything. Silence this where nothing forwards requests.",
+            id="status.W037",
+        )
     if conf.tokens and not settings.SECURE_SSL_REDIRECT and not settings.SECURE_PROXY_SSL_HEADER:
         yield Warning(
             "STATUS_TOKENS should only be used over HTTPS, and nothing says that this site is.",
