@@ -199,6 +199,8 @@ class ErrorTests(ChecksTestCase):
                     self.assertFindsNothing(STATUS_PROVIDERS={"health": [entry]})
                 else:
                     self.assertFinds("W013", words, STATUS_PROVIDERS={"health": [entry]})
+        entry = ("one", "status.providers.django.health.storages", (["nope"], True))
+        self.assertFinds("W013", "health/one: 'nope' should be configured", STATUS_PROVIDERS={"health": [entry]})
 
 
 class WarningTests(ChecksTestCase):
