@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from status.providers.celery.inspection import Inspection
+from status.providers.celery.inspection import Inspection, is_pong
 from status.providers.celery.queues import QueueCheck
 from status.providers.celery.workers import WorkerCheck
 
@@ -15,7 +15,7 @@ class CeleryHealth(Inspection):
     command = "ping"
 
     def value(self, reply: Any) -> bool:
-        return isinstance(reply, dict) and reply.get("ok") == "pong"
+        return is_pong(reply)
 
 
 celery = CeleryHealth()

@@ -141,6 +141,11 @@ def node_of(name: str) -> str:
     return name if "@" in name else f"celery@{name}"
 
 
+def is_pong(reply: Any) -> bool:
+    """Return whether it is what a worker replies to a ping."""
+    return isinstance(reply, dict) and reply.get("ok") == "pong"
+
+
 def silence(contact: Contact) -> str:
     """Return why a worker did not answer."""
     hint = "; the memory transport reaches workers of this process only" if contact.driver == "memory" else ""

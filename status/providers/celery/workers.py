@@ -10,7 +10,7 @@ from typing import Any
 
 from status.conf import is_names, is_whole
 from status.providers.base import Answer, Kind, verdicts
-from status.providers.celery.inspection import BrokerProvider, node_of, silence
+from status.providers.celery.inspection import BrokerProvider, is_pong, node_of, silence
 from status.providers.kinds import COUNT
 
 #: Seconds without another reply after which those that are there are counted. Workers that have nothing else to do
@@ -71,7 +71,4 @@ class WorkerCheck(BrokerProvider):
 
 def _count_workers(name: str, replies: Mapping[str, Any]) -> int:
     """Return how many workers of that name, or that match the pattern, answered with a pong."""
-    return sum(
-        fnmatchcase(node, node_of(name)) and isinstance(reply, dict) and reply.get("ok") == "pong"
-        for node, reply in replies.items()
-    )
+    return sum(fnmatchcase(node, node_of(name)) and is_pong(reply) for node, reply in replies.items())
