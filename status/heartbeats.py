@@ -257,8 +257,7 @@ class Record(NamedTuple):
     @classmethod
     def of(cls, value: JSON) -> Record | None:
         """Return what a value of the store tells; None for one of another shape, as another version may write it."""
-        at = value.get("at") if isinstance(value, dict) else None
-        if not isinstance(value, dict) or not isinstance(at, (int, float)):
+        if not isinstance(value, dict) or not isinstance(at := value.get("at"), (int, float)):
             return None
         took = value.get("took")
         took = float(took) if isinstance(took, (int, float)) else None
