@@ -25,7 +25,7 @@ from status.logs import log_once
 from status.registry import registry
 from status.report import Counts, Result
 from status.serialization import JSON
-from status.store import Store, StoreFailed, key_of
+from status.store import OpenStore, Store, StoreFailed, key_of
 from status.threads import PerProcess, await_future, call_natively, running_future, settle, start_call, wait
 
 T = TypeVar("T")
@@ -80,19 +80,18 @@ def add_up(store: Store) -> None:
         return
     done = False
     try:
-        done = call_natively(partial(_change_sums, store, counts))
+        done = call_natively(partial(store.use, partial(_change_sums, counts)))
     finally:
         if not done:
             tally.add(counts)
 
 
-def _change_sums(store: Store, counts: Mapping[Key, Counts]) -> bool:
+def _change_sums(counts: Mapping[Key, Counts], opened: OpenStore) -> bool:
     """Add the counts, unless others do the same all the time. Return whether that is done."""
-    with store.open() as opened:
-        for _ in range(TRIES):
-            if opened.change(SUMS, partial(_sum, counts)):
-                return True
-            time.sleep(PAUSE)
+    for _ in range(TRIES):
+        if opened.change(SUMS, partial(_sum, counts)):
+            return True
+        time.sleep(PAUSE)
     return False
 
 
@@ -175,12 +174,11 @@ class Reading:
 def read_sums(store: Store) -> dict[str, Counts] | None:
     """Return the sums; None where the store cannot be used, which is logged. Waits for the store."""
     try:
-        return call_natively(partial(_read_sums, store))
+        return call_natively(partial(store.use, _read_sums))
     except StoreFailed as error:
         log_once(f"{error}; metrics have no counters meanwhile.")
         return None
 
 
-def _read_sums(store: Store) -> dict[str, Counts]:
-    with store.open() as opened:
-        return counts_in(opened.read([SUMS]).get(SUMS))
+def _read_sums(opened: OpenStore) -> dict[str, Counts]:
+    return counts_in(opened.read([SUMS]).get(SUMS))

@@ -30,7 +30,7 @@ from status.providers.code import running_code
 from status.registry import registry
 from status.report import MAX_NAMED, Result, iso, one_line
 from status.serialization import JSON
-from status.store import Store, StoreFailed, key_of
+from status.store import OpenStore, Store, StoreFailed, close_kept_clients, key_of
 from status.threads import PerProcess, call_natively, is_testing, start_call, wait
 
 #: Seconds after which a member is forgotten that is not heard of any more.
@@ -263,6 +263,7 @@ class Reporter:
         if store is not None and not self.hangs:
             with suppress(StoreFailed):  # it is lost soon
                 self.say_goodbye(store)
+            close_kept_clients()
 
     def end(self) -> None:
         """Say goodbye, and wait a moment until that is said."""
@@ -298,33 +299,31 @@ class Reporter:
         Two members may read and write the same part of the index at once, and one of them is then missing in it. It
         finds that out with its next report. Who was in it before is in what both of them write.
         """
-        call_natively(partial(self._write, store, self.member()._asdict()))
+        call_natively(partial(store.use, partial(self._write, self.member()._asdict())))
         counters.add_up(store)
 
-    def _write(self, store: Store, told: JSON) -> None:
+    def _write(self, told: JSON, opened: OpenStore) -> None:
         shard, now = shard_of(self.id), time.time()
         news = {member_key(self.id): told}
-        with store.open() as opened:
-            noted = noted_in(opened.read([shard]).get(shard))
-            if now - noted.get(self.id, -math.inf) > NOTE_EVERY:
-                noted = {name: at for name, at in noted.items() if now - at < FORGOTTEN_AFTER + NOTE_EVERY}
-                noted[self.id] = round(now)
-                newest = sorted(noted, key=lambda name: noted[name])[-MAX_NOTED:]
-                news[shard] = {name: noted[name] for name in newest}
-            opened.write(news, FORGOTTEN_AFTER)
+        noted = noted_in(opened.read([shard]).get(shard))
+        if now - noted.get(self.id, -math.inf) > NOTE_EVERY:
+            noted = {name: at for name, at in noted.items() if now - at < FORGOTTEN_AFTER + NOTE_EVERY}
+            noted[self.id] = round(now)
+            newest = sorted(noted, key=lambda name: noted[name])[-MAX_NOTED:]
+            news[shard] = {name: noted[name] for name in newest}
+        opened.write(news, FORGOTTEN_AFTER)
 
     def say_goodbye(self, store: Store) -> None:
         """Take the member out of the index and the store. Raises ``StoreFailed``."""
-        call_natively(partial(self._delete, store))
+        call_natively(partial(store.use, self._delete))
         counters.add_up(store)
 
-    def _delete(self, store: Store) -> None:
+    def _delete(self, opened: OpenStore) -> None:
         shard = shard_of(self.id)
-        with store.open() as opened:
-            noted = noted_in(opened.read([shard]).get(shard))
-            if noted.pop(self.id, None) is not None:
-                opened.write({shard: dict(noted)}, FORGOTTEN_AFTER)
-            opened.delete([member_key(self.id)])
+        noted = noted_in(opened.read([shard]).get(shard))
+        if noted.pop(self.id, None) is not None:
+            opened.write({shard: dict(noted)}, FORGOTTEN_AFTER)
+        opened.delete([member_key(self.id)])
 
     def member(self) -> Member:
         """Return this process as it is now."""
@@ -411,7 +410,7 @@ def look(store: Store) -> Looked:
     members: dict[str, Member] = {}
     heard: dict[str, Heard] = {}
     try:
-        names, texts = call_natively(partial(_member_texts, store))
+        names, texts = call_natively(partial(store.use, _member_texts))
         values = store.decoded(texts)
     except StoreFailed as failure:
         reporter.looked = Looked(store, str(failure), time.monotonic(), heard=before)
@@ -426,12 +425,11 @@ def look(store: Store) -> Looked:
     return reporter.looked
 
 
-def _member_texts(store: Store) -> tuple[dict[str, str], dict[str, Any]]:
+def _member_texts(opened: OpenStore) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the ids of the members by their keys, and what is kept under these."""
-    with store.open() as opened:
-        parts = opened.read(SHARD_KEYS)
-        names = {member_key(name): name for part in parts.values() for name in noted_in(part)}
-        return names, opened.texts(names)
+    parts = opened.read(SHARD_KEYS)
+    names = {member_key(name): name for part in parts.values() for name in noted_in(part)}
+    return names, opened.texts(names)
 
 
 class Heard(NamedTuple):

@@ -9,17 +9,19 @@ All methods wait for the cache, which may hang: callers have a thread that nobod
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import pickle
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
-from django.core.cache import BaseCache, caches
+from django.core.cache import BaseCache, CacheHandler
 from django.core.cache.backends.redis import RedisCache
 from django.core.signing import BadSignature, Signer
 
@@ -27,6 +29,9 @@ from status.conf import conf
 from status.exceptions import StatusError
 from status.logs import log_once
 from status.serialization import JSON
+from status.threads import PerProcess, has_greenlets
+
+T = TypeVar("T")
 
 #: Characters of a value. Longer ones are not read.
 MAX_VALUE_CHARACTERS = 100_000
@@ -39,6 +44,8 @@ SETTLING = 0.1
 #: Seconds that a process may take for a change of a value, and after which it shows that it alone has the lock. That is
 #: short, as all processes change the same value one after the other.
 LOCK_SECONDS, LOCK_SETTLING = 10.0, 0.01
+#: Clients that a process keeps for their next use, and for how many seconds: firewalls forget idle connections.
+MAX_KEPT, KEPT_SECONDS = 1, 30.0
 #: What a cache raises that finds something else than it has written itself; connections raise other errors.
 GARBLED = (
     pickle.UnpicklingError,
@@ -70,29 +77,37 @@ class Store(NamedTuple):
         """Return the store that ``STATUS_STORE`` names."""
         return None if conf.store is None else cls("STATUS_STORE", conf.store)
 
+    def use(self, do: Callable[[OpenStore], T]) -> T:
+        """Return what ``do`` answers, called with the open store. Raises ``StoreFailed``.
+
+        Where the client fails that was kept from the last use, ``do`` is called again with a new one: the server may
+        have been restarted since, or the old client think that it is still down.
+        """
+        with self._failures():
+            if (client := _kept_client(self.alias)) is not None:
+                with suppress(Exception):  # the new client tells what is wrong
+                    return client.call(do)
+            return Client.new(self.alias).call(do)
+
     def read(self, keys: Iterable[str]) -> dict[str, JSON]:
         """Return the values that there are, by their keys. Raises ``StoreFailed``."""
-        with self.open() as opened:
-            return self.decoded(opened.texts(keys))
+        wanted = list(keys)
+        return self.decoded(self.use(lambda opened: opened.texts(wanted)))
 
     def write(self, values: Mapping[str, JSON], seconds: float | None = None) -> None:
         """Write the values, for so many seconds or without a limit. Raises ``StoreFailed``.
 
         Some caches say nothing where they cannot write.
         """
-        with self.open() as opened:
-            opened.write(values, seconds)
+        self.use(lambda opened: opened.write(values, seconds))
 
     def decoded(self, texts: Mapping[str, Any]) -> dict[str, JSON]:
         """Return the values in texts of the store, by their keys. What is not of this app is logged, and left out."""
-        values: dict[str, JSON] = {}
         with self._failures():
-            for key, text in texts.items():
-                try:
-                    values[key] = decode(key, text)
-                except BadSignature as error:
-                    what = f'{self.setting} "{self.alias}" holds values that are not from this app and SECRET_KEY'
-                    log_once(f"{what}; they are ignored.", error)
+            values = decode_all(texts)
+        if len(values) < len(texts):
+            what = f'{self.setting} "{self.alias}" holds values that are not from this app and SECRET_KEY'
+            log_once(f"{what}; they are ignored.")
         return values
 
     def keep(self, values: Mapping[str, JSON]) -> None:
@@ -100,27 +115,12 @@ class Store(NamedTuple):
 
         What somebody else has written meanwhile is as good.
         """
-        with self._cache() as cache:
-            texts = {key: encode(key, value) for key, value in values.items()}
-            before = _get_many(cache, list(texts))
-            cache.set_many(texts, None)
-            for pause in PAUSES:
-                time.sleep(pause)
-                after = _get_many(cache, list(texts))
-                if all(after.get(key) not in (None, before.get(key)) for key in texts) or after == texts:
-                    return
-        raise StoreFailed(f'{self.setting} "{self.alias}" does not keep what is written to it')
-
-    @contextmanager
-    def open(self) -> Iterator[OpenStore]:
-        """Give the store for several reads and writes with one client. The block raises ``StoreFailed``."""
-        with self._cache() as cache:
-            yield OpenStore(cache)
+        if not self.use(lambda opened: opened.keep(values)):
+            raise StoreFailed(f'{self.setting} "{self.alias}" does not keep what is written to it')
 
     def renew(self, key: str, seconds: float) -> bool:
         """Keep what is there for so many seconds from now. Return whether something is. Raises ``StoreFailed``."""
-        with self._cache() as cache:
-            return cache.touch(key, seconds)
+        return self.use(lambda opened: opened.cache.touch(key, seconds))
 
     def win(self, key: str, seconds: float) -> bool:
         """Return whether this caller is the first in so many seconds who wants to win this key. Takes a moment.
@@ -129,26 +129,12 @@ class Store(NamedTuple):
         Raises ``StoreFailed`` where there is none.
         """
         mine = uuid4().hex
-        with self._cache() as cache:
-            added = cache.add(key, encode(key, mine), seconds)
-            time.sleep(SETTLING if added else 0)
+        added = self.use(lambda opened: opened.cache.add(key, encode(key, mine), seconds))
+        time.sleep(SETTLING if added else 0)
         found = self.read([key])
         if key not in found:
             raise StoreFailed(f'{self.setting} "{self.alias}" does not keep what is written to it')
         return found[key] == mine
-
-    @contextmanager
-    def _cache(self) -> Iterator[BaseCache]:
-        with self._failures():
-            cache = caches[self.alias]
-            try:
-                yield cache
-            finally:
-                # The next call makes a new client: this one may be stale by then, or think that a server is still down.
-                with suppress(Exception):  # the client library raises
-                    close_cache(cache)
-                with suppress(AttributeError):  # the settings have changed meanwhile
-                    del caches[self.alias]
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -161,8 +147,78 @@ class Store(NamedTuple):
             raise StoreFailed(f'{self.setting} "{self.alias}" cannot be used ({type(error).__name__})') from error
 
 
+class Client(NamedTuple):
+    """A client of a cache, which nobody else uses meanwhile, in whatever thread.
+
+    alias, settings: of the cache that it was made for.
+    used: when its last use ended (monotonic).
+    """
+
+    alias: str
+    settings: Mapping[str, Any]
+    cache: BaseCache
+    used: float = 0.0
+
+    @classmethod
+    def new(cls, alias: str) -> Client:
+        """Make a client. Raises ``InvalidCacheBackendError``, and what the module of the cache does."""
+        handler = CacheHandler()  # Django's own gives the thread's client, which the project may be using
+        cache = handler[alias]
+        return cls(alias, dict(handler.settings[alias]), cache)
+
+    def call(self, do: Callable[[OpenStore], T]) -> T:
+        """Return what ``do`` answers, and keep the client. One that fails is closed, as its connection may be stale."""
+        try:
+            answer = do(OpenStore(self.cache))
+        except BaseException:
+            self.close()
+            raise
+        if has_greenlets():  # sockets of gevent belong to the thread that opened them
+            self.close()
+            return answer
+        clients = kept_clients.get()
+        clients.append(self._replace(used=time.monotonic()))
+        while len(clients) > MAX_KEPT:
+            clients.popleft().close()
+        return answer
+
+    def close(self) -> None:
+        with suppress(Exception):  # the client library raises
+            close_cache(self.cache)
+
+
+def _no_clients() -> deque[Client]:
+    atexit.register(close_kept_clients)
+    return deque()
+
+
+#: The clients of a process that wait for their next use, the newest at the end.
+kept_clients = PerProcess(_no_clients)
+
+
+def close_kept_clients() -> None:
+    """Close the connections that this process keeps for later: it ends."""
+    clients = kept_clients.get()
+    with suppress(IndexError):
+        while True:
+            clients.popleft().close()
+
+
+def _kept_client(alias: str) -> Client | None:
+    """Return the client that was used last; None where there is none, or one that firewalls may have forgotten."""
+    try:
+        client = kept_clients.get().pop()
+    except IndexError:
+        return None
+    fresh = time.monotonic() - client.used < KEPT_SECONDS
+    if fresh and client.alias == alias and client.settings == CacheHandler().settings.get(alias):
+        return client
+    client.close()
+    return None
+
+
 class OpenStore(NamedTuple):
-    """A store whose client is there for the moment, in this thread. It logs nothing, and raises what that does."""
+    """A store with a client that is there for the moment. It logs nothing, and raises what that does."""
 
     cache: BaseCache
 
@@ -175,11 +231,7 @@ class OpenStore(NamedTuple):
 
     def read(self, keys: Iterable[str]) -> dict[str, JSON]:
         """Return the values that there are, by their keys. What is not of this app is left out."""
-        values: dict[str, JSON] = {}
-        for key, text in self.texts(keys).items():
-            with suppress(BadSignature):
-                values[key] = decode(key, text)
-        return values
+        return decode_all(self.texts(keys))
 
     def write(self, values: Mapping[str, JSON], seconds: float | None = None) -> None:
         """Write the values, for so many seconds or without a limit."""
@@ -188,6 +240,18 @@ class OpenStore(NamedTuple):
             self.cache.set(*texts.popitem(), seconds)
         else:
             self.cache.set_many(texts, seconds)
+
+    def keep(self, values: Mapping[str, JSON]) -> bool:
+        """Write the values without a limit in time. Return whether they, or others than before, are there then."""
+        texts = {key: encode(key, value) for key, value in values.items()}
+        before = self.texts(texts)
+        self.cache.set_many(texts, None)
+        for pause in PAUSES:
+            time.sleep(pause)
+            after = self.texts(texts)
+            if all(after.get(key) not in (None, before.get(key)) for key in texts) or after == texts:
+                return True
+        return False
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete the values, where they are there."""
@@ -241,6 +305,15 @@ def decode(key: str, text: object) -> JSON:
         raise BadSignature("not a text within the limit")
     value: JSON = json.loads(_signer(key).unsign(text))
     return value
+
+
+def decode_all(texts: Mapping[str, Any]) -> dict[str, JSON]:
+    """Return the values in texts from the cache, by their keys. What ``encode`` has not written is left out."""
+    values: dict[str, JSON] = {}
+    for key, text in texts.items():
+        with suppress(BadSignature):
+            values[key] = decode(key, text)
+    return values
 
 
 def _signer(key: str) -> Signer:

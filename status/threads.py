@@ -126,6 +126,12 @@ class Worker:
         return None
 
 
+def has_greenlets() -> bool:
+    """Return whether gevent has replaced threads by greenlets."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
 @contextmanager
 def native_thread() -> Iterator[Call]:
     """Give a function ``call(function, *args)`` that runs everything in one thread of the operating system.
@@ -135,8 +141,7 @@ def native_thread() -> Iterator[Call]:
     There it is a thread of its own, begun with the first call. gevent's locks lose those who wait for them in several
     threads, for ever, so call nothing there that may log or wait for a lock.
     """
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is None or not monkey.is_module_patched("threading"):
+    if not has_greenlets():
         yield call_here
         return
     with ExitStack() as at_end:

@@ -53,8 +53,7 @@ def report(times: int = 1) -> None:
 
 
 def change(how: Any) -> bool:
-    with STORE.open() as opened:
-        return opened.change(SUMS, how)
+    return STORE.use(lambda opened: opened.change(SUMS, how))
 
 
 @override_settings(
@@ -162,7 +161,7 @@ class SumTests(CountersTestCase):
         self.assertIn(f'\n{RUNS}{{resource="shop",check="db"}} 3\n', response.content.decode())
 
     def test_no_other_format_reads_the_store(self):
-        with mock.patch.object(store.Store, "open", side_effect=AssertionError):
+        with mock.patch.object(store.Store, "use", side_effect=AssertionError):
             self.assertEqual(self.client.get("/status/api?format=health%2Bjson").status_code, 200)
 
 

@@ -62,6 +62,30 @@ class Racing(LocMemCache):
         return True
 
 
+class Server(LocMemCache):
+    """Tells which clients there are, and does not know those any more that it had before it was restarted."""
+
+    clients: list[Server] = []
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.is_stale = self.is_closed = False
+        self.clients.append(self)
+
+    @classmethod
+    def restart(cls) -> None:
+        for client in cls.clients:
+            client.is_stale = True
+
+    def get_many(self, *args: Any, **kwargs: Any) -> Any:
+        if self.is_stale or self.is_closed:
+            raise ConnectionResetError
+        return super().get_many(*args, **kwargs)
+
+    def close(self, **kwargs: Any) -> None:
+        self.is_closed = True
+
+
 def use(backend: str, **settings: Any) -> override_settings:
     return override_settings(CACHES={"default": {**LOCMEM, "BACKEND": f"{__name__}.{backend}"}}, **settings)
 
@@ -167,3 +191,69 @@ class StoreTests(EnteringTestCase):
         self.assertRegex(key_of("history", "health", "a name with spaces\n" * 50), r"\A[a-z0-9-]{1,100}\Z")
         self.assertNotEqual(key_of("history", "a", "bc"), key_of("history", "ab", "c"))
         self.assertNotEqual(key_of("beat", "a"), key_of("start", "a"))
+
+
+@use("Server")
+class ClientTests(EnteringTestCase):
+    """One client is kept for the next use, as long as it may be fit."""
+
+    def setUp(self) -> None:
+        for context in (
+            mock.patch.object(Server, "clients", []),
+            mock.patch.dict(store.kept_clients._values, clear=True),
+            mock.patch.object(logs, "_logged_at", {}),
+        ):
+            self.enter(context)
+
+    def assertClients(self, count: int, opened: int = 1) -> None:
+        self.assertEqual(SHARED.read([KEY]), {})
+        self.assertEqual(len(Server.clients), count)
+        self.assertEqual([client.is_closed for client in Server.clients], [True] * (count - opened) + [False] * opened)
+
+    def test_the_next_use_has_the_same_client_and_not_that_of_the_thread(self):
+        self.assertClients(1)
+        self.assertClients(1)
+        self.assertIsNot(caches["default"], Server.clients[0])
+
+    def test_a_server_that_was_restarted_is_asked_again_by_a_new_client(self):
+        self.assertClients(1)
+        Server.restart()
+        self.assertClients(2)
+        self.assertClients(2)
+
+    def test_a_client_that_fails_is_closed(self):
+        self.assertClients(1)
+        down = mock.patch.object(LocMemCache, "get_many", side_effect=ConnectionRefusedError)
+        with down, self.assertRaisesMessage(StoreFailed, "(ConnectionRefusedError)"):
+            SHARED.read([KEY])
+        self.assertEqual([client.is_closed for client in Server.clients], [True, True])
+        self.assertClients(3)
+
+    def test_none_is_kept_for_long(self):
+        """Firewalls forget connections that are idle, and what is sent on them vanishes."""
+        self.assertClients(1)
+        with mock.patch.object(store, "KEPT_SECONDS", 0.0):
+            self.assertClients(2)
+
+    def test_other_settings_want_another_client(self):
+        self.assertClients(1)
+        with use("Server", SECRET_KEY="x"):
+            self.assertClients(1)
+        with override_settings(CACHES={"default": {**LOCMEM, "BACKEND": f"{__name__}.Server", "TIMEOUT": 7}}):
+            self.assertClients(2)
+        self.assertClients(3)
+
+    def test_a_fork_has_its_own(self):
+        self.assertClients(1)
+        with mock.patch("os.getpid", return_value=-1):
+            self.assertClients(2, opened=2)
+
+    def test_two_at_once_have_two_and_one_is_kept(self):
+        self.assertEqual(SHARED.use(lambda opened: SHARED.read([KEY])), {})
+        self.assertEqual(sorted(client.is_closed for client in Server.clients), [False, True])
+
+    def test_under_gevent_none_is_kept(self):
+        """Its sockets belong to the thread that opened them."""
+        with mock.patch.object(store, "has_greenlets", lambda: True):
+            self.assertClients(1, opened=0)
+            self.assertClients(2, opened=0)
