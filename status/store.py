@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import hmac
 import json
 import pickle
 import time
@@ -21,9 +22,10 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
+from django.conf import settings
 from django.core.cache import BaseCache, CacheHandler
 from django.core.cache.backends.redis import RedisCache
-from django.core.signing import BadSignature, Signer
+from django.utils.encoding import force_bytes
 
 from status.conf import conf
 from status.exceptions import StatusError
@@ -296,28 +298,35 @@ def key_of(kind: str, *names: str) -> str:
 
 def encode(key: str, value: JSON) -> str:
     """Return the text that is kept under ``key``. Raises ``ImproperlyConfigured`` without a ``SECRET_KEY``."""
-    return _signer(key).sign(json.dumps(value, separators=(",", ":")))
-
-
-def decode(key: str, text: object) -> JSON:
-    """Return the value in a text from the cache. Raises ``BadSignature`` for what ``encode`` has not written."""
-    if not isinstance(text, str) or len(text) > MAX_VALUE_CHARACTERS:
-        raise BadSignature("not a text within the limit")
-    value: JSON = json.loads(_signer(key).unsign(text))
-    return value
+    content = json.dumps(value, separators=(",", ":"))
+    return f"{content}:{_signature(key, content, _signing_keys()[0])}"
 
 
 def decode_all(texts: Mapping[str, Any]) -> dict[str, JSON]:
     """Return the values in texts from the cache, by their keys. What ``encode`` has not written is left out."""
     values: dict[str, JSON] = {}
+    signing_keys = _signing_keys()
     for key, text in texts.items():
-        with suppress(BadSignature):
-            values[key] = decode(key, text)
+        if not isinstance(text, str) or len(text) > MAX_VALUE_CHARACTERS or not text.isascii():
+            continue
+        content, _, signature = text.rpartition(":")
+        if any(hmac.compare_digest(signature, _signature(key, content, one)) for one in signing_keys):
+            values[key] = json.loads(content)
     return values
 
 
-def _signer(key: str) -> Signer:
-    return Signer(salt=f"status.store.{key}")
+def _signing_keys() -> list[bytes]:
+    """Return the key that signs, and those that did so before ``SECRET_KEY`` was replaced.
+
+    They are made of it, so that what is signed here means nothing to other users of ``SECRET_KEY``.
+    """
+    secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return [hashlib.sha256(b"status.store" + force_bytes(secret)).digest() for secret in secrets]
+
+
+def _signature(key: str, content: str, signing_key: bytes) -> str:
+    """Return the signature of what is kept under ``key``, a line of its own. Django's takes five times as long."""
+    return hmac.digest(signing_key, f"{key}\n{content}".encode(), "sha256").hex()
 
 
 def _get_many(cache: BaseCache, keys: list[str]) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from unittest import mock
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.signing import Signer
 from django.test import override_settings
 
 from status import logs, store
 from status.store import MAX_VALUE_CHARACTERS, Store, StoreFailed, encode, key_of
+from tests.base_settings import SECRET_KEY
 from tests.components import EnteringTestCase
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "store"}
@@ -109,9 +109,11 @@ class StoreTests(EnteringTestCase):
         self.assertGreater(len(signature), 20)
 
     def test_garbled_and_forged_values_are_ignored_and_told_once(self):
-        forged = Signer(key="another key", salt=f"status.store.{KEY}").sign('{"at": 1}')
+        with override_settings(SECRET_KEY="another key"):
+            forged = encode(KEY, {"at": 1})
         moved = encode(OTHER, {"at": 1})
-        for value in (7, b"[]", "", "{}", '{"at": 1}', forged, moved, encode(KEY, "x" * MAX_VALUE_CHARACTERS), object):
+        too_long = encode(KEY, "x" * MAX_VALUE_CHARACTERS)
+        for value in (7, b"[]", "", "{}", '{"at": 1}', forged, moved, too_long, "{}:\udc80", object):
             with self.subTest(value=str(value)[:40]):
                 logs._logged_at.clear()
                 caches["default"].set(KEY, value)
@@ -129,7 +131,7 @@ class StoreTests(EnteringTestCase):
 
     def test_a_secret_key_that_was_rotated_is_still_known(self):
         SHARED.keep({KEY: 1})
-        with override_settings(SECRET_KEY="new" * 20, SECRET_KEY_FALLBACKS=["a", store.Signer().key]):
+        with override_settings(SECRET_KEY="new" * 20, SECRET_KEY_FALLBACKS=["a", SECRET_KEY]):
             self.assertEqual(SHARED.read([KEY]), {KEY: 1})
 
     def test_a_cache_that_keeps_nothing_is_an_error(self):
