@@ -6,6 +6,7 @@ holds the last answers of the checks. A store that is down or hangs costs the vi
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import socket
@@ -15,10 +16,11 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
 from secrets import token_hex
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from status import counters
 from status.conf import ROLES, conf
@@ -30,7 +32,7 @@ from status.providers.code import running_code
 from status.registry import registry
 from status.report import MAX_NAMED, Result, iso, one_line
 from status.serialization import JSON
-from status.store import OpenStore, Store, StoreFailed, close_kept_clients, key_of
+from status.store import OpenStore, Store, StoreFailed, close_kept_clients, decode_all, key_of
 from status.threads import PerProcess, call_natively, is_testing, start_call, wait
 
 #: Seconds after which a member is forgotten that is not heard of any more.
@@ -42,10 +44,14 @@ LOST_AFTER = 3
 SHARDS = 16
 #: Members that one part names, the newest: what fits into a value. Processes that are killed all the time leave many.
 MAX_NOTED = 2_000
+#: Characters of a member's id.
+MAX_ID = 32
 #: Seconds after which a member notes itself in the index again.
 NOTE_EVERY = 3600.0
 #: Checks of a member that are reported, and of those that fail, how many with the reason.
 MAX_CHECKS, MAX_REASONS = 500, 100
+#: Members whose facts are remembered as they were parsed.
+MAX_PARSED = 4_096
 #: States of checks that are counted, the worst first.
 JUDGED_STATES = ("fail", "warn", "pass")
 #: States of members: as those of their checks, nobody has asked it anything, and not heard of any more.
@@ -86,30 +92,29 @@ class Member(NamedTuple):
         """Return ``lost``, the worst state of its checks, or ``unknown`` where nobody has asked it anything."""
         if self.lost:
             return "lost"
-        return next((state for state in JUDGED_STATES if state in self.checks.values()), "unknown")
+        for state in JUDGED_STATES:
+            if state in self.checks.values():
+                return state
+        return "unknown"
 
     @property
     def name(self) -> str:
         """Return what tells it from others: ``web-1:4711``."""
         return f"{self.host}:{self.pid}"
 
+    def told(self) -> JSON:
+        """Return what is kept in the store: facts that rarely change, as a text that is parsed once, and the times."""
+        facts = {name: field for name, field in self._asdict().items() if name not in ("seen", "asked", "lost")}
+        return [json.dumps(facts, separators=(",", ":")), self.seen, self.asked]
+
     @classmethod
     def of(cls, value: JSON) -> Member | None:
         """Return what a value of the store tells; None for one of another shape, as another version may write it."""
-        fields: dict[str, Any] = value if isinstance(value, dict) else {}
-        numbers = [fields.get(name) for name in ("started", "seen", "period")]
-        numbers += [fields["asked"]] if fields.get("asked") is not None else []
-        texts = [fields.get("host"), fields.get("role")]
-        texts += [fields["commit"]] if fields.get("commit") is not None else []
-        told = (fields.get("checks"), fields.get("failing"))
-        if (
-            type(fields.get("pid")) is not int
-            or not all(type(number) in (int, float) and 0 <= number < 1e12 for number in numbers)  # type: ignore
-            or not all(isinstance(text, str) and text for text in texts)
-            or not all(isinstance(one, dict) and all(map(_is_text, one.values())) for one in told)
-        ):
+        facts, seen, asked = value if isinstance(value, list) and len(value) == 3 else (None, None, None)
+        member = _member_of_facts(facts) if isinstance(facts, str) else None
+        if member is None or not _is_time(seen) or not (asked is None or _is_time(asked)):
             return None
-        return cls(**{name: fields.get(name) for name in cls._fields if name != "lost"})  # type: ignore[arg-type]
+        return member._replace(seen=seen, asked=asked)
 
     def document(self) -> JSON:
         """Return it as JSON, as ``schemas/fleet.json`` describes."""
@@ -127,11 +132,37 @@ class Member(NamedTuple):
         }
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+@lru_cache(maxsize=MAX_PARSED)
+def _member_of_facts(text: str) -> Member | None:
+    """Return a member without its times; None for a text of another shape."""
+    try:
+        facts = json.loads(text)
+    except ValueError:
+        return None
+    facts = facts if isinstance(facts, dict) else {}
+    texts = [facts.get("host"), facts.get("role")]
+    texts += [facts["commit"]] if facts.get("commit") is not None else []
+    if (
+        type(facts.get("pid")) is not int
+        or not all(_is_time(facts.get(name)) for name in ("started", "period"))
+        or not all(isinstance(text, str) and text for text in texts)
+        or not all(_holds_texts(facts.get(name)) for name in ("checks", "failing"))
+    ):
+        return None
+    known = {name: facts.get(name) for name in Member._fields if name not in ("seen", "asked", "lost")}
+    return Member(**known, seen=0.0, asked=None)  # type: ignore[arg-type]
 
 
-class Fleet(NamedTuple):
+def _is_time(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e12
+
+
+def _holds_texts(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+
+
+@dataclass(frozen=True)
+class Fleet:
     """All processes that are known.
 
     members: in the order of role, host and process id; the lost ones too.
@@ -141,32 +172,32 @@ class Fleet(NamedTuple):
     members: tuple[Member, ...]
     error: str | None = None
 
-    @property
+    @cached_property
     def at_work(self) -> tuple[Member, ...]:
         """Return those that are not lost."""
         return tuple(member for member in self.members if not member.lost)
 
-    @property
+    @cached_property
     def roles(self) -> dict[str, dict[str, int]]:
         """Return role -> state -> how many processes."""
-        counts: dict[str, Counter[str]] = {}
-        for member in self.members:
-            counts.setdefault(member.role, Counter())[member.state] += 1
-        return {role: dict(states) for role, states in counts.items()}
+        counts: dict[str, dict[str, int]] = {}
+        for (role, state), number in Counter((member.role, member.state) for member in self.members).items():
+            counts.setdefault(role, {})[state] = number
+        return counts
 
-    @property
+    @cached_property
     def commits(self) -> dict[str, int]:
         """Return commit -> how many processes at work run it."""
         return dict(Counter(member.commit for member in self.at_work if member.commit is not None).most_common())
 
-    @property
+    @cached_property
     def checks(self) -> dict[str, dict[str, int]]:
         """Return ``resource/name`` -> state -> how many processes at work see it so."""
-        counts: dict[str, Counter[str]] = {}
-        for member in self.at_work:
-            for check, state in member.checks.items():
-                counts.setdefault(check, Counter())[state] += 1
-        return {check: dict(states) for check, states in sorted(counts.items())}
+        seen = Counter(pair for member in self.at_work for pair in member.checks.items())
+        counts: dict[str, dict[str, int]] = {}
+        for (check, state), number in seen.items():
+            counts.setdefault(check, {})[state] = number
+        return dict(sorted(counts.items()))
 
     @property
     def warnings(self) -> list[str]:
@@ -299,7 +330,7 @@ class Reporter:
         Two members may read and write the same part of the index at once, and one of them is then missing in it. It
         finds that out with its next report. Who was in it before is in what both of them write.
         """
-        call_natively(partial(store.use, partial(self._write, self.member()._asdict())))
+        call_natively(partial(store.use, partial(self._write, self.member().told())))
         counters.add_up(store)
 
     def _write(self, told: JSON, opened: OpenStore) -> None:
@@ -409,8 +440,9 @@ def look(store: Store) -> Looked:
     before = {} if reporter.looked is None else reporter.looked.heard
     members: dict[str, Member] = {}
     heard: dict[str, Heard] = {}
+    here = socket.gethostname()
     try:
-        names, texts = call_natively(partial(store.use, _member_texts))
+        names, texts = call_natively(partial(store.use, partial(_member_texts, list(before))))
         values = store.decoded(texts)
     except StoreFailed as failure:
         reporter.looked = Looked(store, str(failure), time.monotonic(), heard=before)
@@ -418,18 +450,24 @@ def look(store: Store) -> Looked:
     for key, value in values.items():
         member, name = Member.of(value), names[key]
         if member is not None:
-            heard[name] = Heard.of(member, before.get(name))
+            heard[name] = Heard.of(member, before.get(name), here)
             silent = time.monotonic() - heard[name].at
-            members[name] = member._replace(lost=silent > LOST_AFTER * member.period)
+            members[name] = member._replace(lost=True) if silent > LOST_AFTER * member.period else member
     reporter.looked = Looked(store, None, time.monotonic(), members, heard)
     return reporter.looked
 
 
-def _member_texts(opened: OpenStore) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the ids of the members by their keys, and what is kept under these."""
-    parts = opened.read(SHARD_KEYS)
+def _member_texts(known: list[str], opened: OpenStore) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the ids of the members by their keys, and what is kept under these.
+
+    known: the ids of those that the last look found. Where the index names no others, one question is enough.
+    """
+    asked = list(map(member_key, known))
+    texts = opened.texts([*SHARD_KEYS, *asked])
+    parts = decode_all({key: texts[key] for key in SHARD_KEYS if key in texts})
     names = {member_key(name): name for part in parts.values() for name in noted_in(part)}
-    return names, opened.texts(names)
+    texts |= opened.texts(names.keys() - asked)
+    return names, {key: text for key, text in texts.items() if key in names}
 
 
 class Heard(NamedTuple):
@@ -442,17 +480,20 @@ class Heard(NamedTuple):
     at: float
 
     @classmethod
-    def of(cls, member: Member, before: Heard | None) -> Heard:
-        """Return when it was: once it has been looked at before, the clocks of two hosts may differ by anything."""
+    def of(cls, member: Member, before: Heard | None, here: str) -> Heard:
+        """Return when it was: once it has been looked at before, the clocks of two hosts may differ by anything.
+
+        here: the name of this host.
+        """
         if before is not None and before.seen == member.seen:
             return before
-        may_differ = 0.0 if member.host == socket.gethostname() else CLOCKS_DIFFER
+        may_differ = 0.0 if member.host == here else CLOCKS_DIFFER
         return cls(member.seen, time.monotonic() - max(0.0, time.time() - member.seen - may_differ))
 
 
 def member_key(name: str) -> str:
     """Return the key under which a member reports."""
-    return key_of("member", name)
+    return f"status-member-1-{name}"
 
 
 def shard_of(name: str) -> str:
@@ -463,7 +504,12 @@ def shard_of(name: str) -> str:
 def noted_in(value: JSON) -> dict[str, float]:
     """Return which members a part of the index names, and since when; none for a value of another shape."""
     noted = value if isinstance(value, dict) else {}
-    return {name: at for name, at in noted.items() if isinstance(at, (int, float))}
+    return {name: at for name, at in noted.items() if isinstance(at, (int, float)) and _is_id(name)}
+
+
+def _is_id(name: str) -> bool:
+    """Return whether a name suits the keys of every cache."""
+    return name.isascii() and name.isalnum() and len(name) <= MAX_ID
 
 
 SHARD_KEYS = [key_of("members", str(number)) for number in range(SHARDS)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -264,7 +266,12 @@ def one_line(text: str) -> str:
 
 def iso(timestamp: float) -> str:
     """Return seconds since the epoch as a time in UTC: ``2026-11-26T08:00:00Z``."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(timestamp))
+    return _iso_of_second(math.floor(timestamp))
+
+
+@lru_cache(maxsize=1_024)
+def _iso_of_second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
 
 
 def is_sound(value: JSON) -> bool:

@@ -11,6 +11,7 @@ from unittest import mock
 from celery import signals
 from django.apps import apps
 from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.management import CommandError, call_command
 from django.test import LiveServerTestCase, SimpleTestCase, override_settings
 from django.urls import include, path, reverse
@@ -315,19 +316,31 @@ class StoreTests(FleetTestCase):
         cache = caches["default"]
         cache.set(member_key(forged.id), encode(member_key(good.id), {"host": "x"}))
         cache.delete(member_key(no_record.id))
-        member = good.member()._asdict()
+        text, seen, asked = good.member().told()  # type: ignore[misc, union-attr]
+        facts = json.loads(text)  # type: ignore[arg-type]
         wrong: list[Any] = [
             [],
             3,
             {},
-            {**member, "pid": "1"},
-            {**member, "seen": -1},
-            {**member, "seen": float("nan")},
-            {**member, "host": ""},
-            {**member, "commit": 3},
-            {**member, "checks": []},
-            {**member, "failing": {"a": 1}},
-            {**member, "asked": "x"},
+            {**facts, "seen": seen, "asked": asked},
+            [facts, seen, asked],
+            [text, -1, asked],
+            [text, float("nan"), asked],
+            [text, seen, "x"],
+            [text, seen],
+            ["{", seen, asked],
+            ["[]", seen, asked],
+            *(
+                [json.dumps({**facts, **other}), seen, asked]
+                for other in (
+                    {"pid": "1"},
+                    {"period": None},
+                    {"host": ""},
+                    {"commit": 3},
+                    {"checks": []},
+                    {"failing": {"a": 1}},
+                )
+            ),
         ]
         for value in wrong:
             with self.subTest(value), self.assertLogs("status", "WARNING") as caught:
@@ -335,7 +348,8 @@ class StoreTests(FleetTestCase):
                 STORE.write({member_key(other_shape.id): value})
                 self.assertEqual(len(self.document()["members"]), 2)
                 self.assertIn("values that are not from this app and SECRET_KEY", caught.output[0])
-        STORE.write({member_key(other_shape.id): {**member, "colour": "of another version"}})
+        of_another_version = json.dumps({**facts, "colour": "green"})
+        STORE.write({member_key(other_shape.id): [of_another_version, seen, asked]})
         noting = list(map(shard_of, (good.id, other_shape.id)))
         for shard, garbage in zip(SHARD_KEYS, ([], {"x": "y"}, {"3": 4}, "text"), strict=False):
             if shard not in noting:
@@ -368,6 +382,15 @@ class StoreTests(FleetTestCase):
         kept = STORE.read([key])[key]
         self.assertEqual(len(kept), 2_000)
         self.assertIn(other.id, kept)
+
+    def test_a_view_asks_once_and_once_more_for_new_members(self):
+        get_many = LocMemCache.get_many
+        for members in (2, 3):
+            self.other()
+            for questions in (2, 1):
+                with mock.patch.object(LocMemCache, "get_many", autospec=True, side_effect=get_many) as asked:
+                    self.assertEqual(len(self.document()["members"]), members)
+                self.assertEqual(asked.call_count, questions)
 
     def test_a_dead_store_costs_the_view_of_the_others_and_comes_back(self):
         self.other()
