@@ -268,6 +268,9 @@ class Reporter:
         self.ending = threading.Event()
         self.hangs = False
         self.left_behind: list[Future[None]] = []
+        #: What the last report told, and how many reports in a row did not find in the store what was told before.
+        self.told: JSON = None
+        self.dropped = 0
         #: What the last look into the store found.
         self.looked: Looked | None = None
         self._commit: str | None = None
@@ -330,19 +333,27 @@ class Reporter:
         Two members may read and write the same part of the index at once, and one of them is then missing in it. It
         finds that out with its next report. Who was in it before is in what both of them write.
         """
-        call_natively(partial(store.use, partial(self._write, self.member().told())))
+        told, before, self.told = self.member().told(), self.told, None
+        found = call_natively(partial(store.use, partial(self._write, told)))
+        self.told = told
         counters.add_up(store)
+        self.dropped = 0 if before in (None, found) else self.dropped + 1
+        if self.dropped > 1:
+            what = f'{store.setting} "{store.alias}" does not keep what this process reports'
+            log_once(f"{what}: it is full, cannot be written to, or is emptied again and again.")
 
-    def _write(self, told: JSON, opened: OpenStore) -> None:
-        shard, now = shard_of(self.id), time.time()
-        news = {member_key(self.id): told}
-        noted = noted_in(opened.read([shard]).get(shard))
+    def _write(self, told: JSON, opened: OpenStore) -> JSON:
+        """Write what is told. Return what the store had of this member before."""
+        own, shard, now = member_key(self.id), shard_of(self.id), time.time()
+        found = opened.read([own, shard])
+        news, noted = {own: told}, noted_in(found.get(shard))
         if now - noted.get(self.id, -math.inf) > NOTE_EVERY:
             noted = {name: at for name, at in noted.items() if now - at < FORGOTTEN_AFTER + NOTE_EVERY}
             noted[self.id] = round(now)
             newest = sorted(noted, key=lambda name: noted[name])[-MAX_NOTED:]
             news[shard] = {name: noted[name] for name in newest}
         opened.write(news, FORGOTTEN_AFTER)
+        return found.get(own)
 
     def say_goodbye(self, store: Store) -> None:
         """Take the member out of the index and the store. Raises ``StoreFailed``."""

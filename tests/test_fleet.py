@@ -392,6 +392,20 @@ class StoreTests(FleetTestCase):
                     self.assertEqual(len(self.document()["members"]), members)
                 self.assertEqual(asked.call_count, questions)
 
+    def test_a_store_that_keeps_nothing_is_told_in_the_log(self):
+        """Django's database cache says nothing where it cannot write."""
+        other = self.other()
+        caches["default"].clear()
+        with self.assertNoLogs("status"):  # emptied once, that is none
+            other.report(STORE)
+            other.report(STORE)
+        with mock.patch.object(LocMemCache, "set"), self.assertLogs("status", "WARNING") as caught:
+            other.report(STORE)
+            other.report(STORE)
+            other.report(STORE)
+        self.assertIn('STATUS_STORE "default" does not keep what this process reports', caught.output[0])
+        self.assertEqual(len(caught.output), 1)
+
     def test_a_dead_store_costs_the_view_of_the_others_and_comes_back(self):
         self.other()
         self.assertEqual(len(self.document()["members"]), 2)
