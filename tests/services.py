@@ -132,12 +132,12 @@ def shared(make: Callable[..., ServerT]) -> Callable[..., ServerT]:
     servers: dict[Any, ServerT] = {}
 
     @functools.wraps(make)
-    def get(*, private: bool = False, **options: Any) -> ServerT:
+    def get(*words: str, private: bool = False, **options: Any) -> ServerT:
         if private:
-            return make(**options)
-        key = (os.getpid(), *sorted(options.items()))
+            return make(*words, **options)
+        key = (os.getpid(), words, *sorted(options.items()))
         if key not in servers:
-            servers[key] = make(**options)
+            servers[key] = make(*words, **options)
         if not servers[key].running:
             servers[key].start()
         return servers[key]
@@ -316,8 +316,9 @@ class Memcached(Server):
 
 
 @shared
-def memcached() -> Memcached:
-    return Memcached([require("memcached"), "-u", getpass.getuser(), "-l", "127.0.0.1", "-p", "{port}", "-U", "0"])
+def memcached(*options: str) -> Memcached:
+    command = [require("memcached"), "-u", getpass.getuser(), "-l", "127.0.0.1", "-p", "{port}", "-U", "0"]
+    return Memcached([*command, *options])
 
 
 class MariaDB(Server):

@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -20,6 +20,7 @@ from django.core.cache import caches
 from django.core.management import call_command
 from django.db import connections
 from django.test import override_settings, tag
+from pymemcache.exceptions import MemcacheError
 
 from status import fleet, logs
 from status.fleet import Reporter, member_key, reporters
@@ -35,6 +36,8 @@ BACKENDS = "django.core.cache.backends"
 STORE = Store("STATUS_STORE", "default")
 #: Seconds between two reports of the processes of the tests.
 PERIOD = 0.5
+#: A Memcached with room for two megabytes, and at least one for each size of values.
+SMALL = ("-m", "2")
 
 
 class FleetFaultsTestCase(DatabasesTestCase):
@@ -348,10 +351,50 @@ class RedisTests(StoreFaults):
 class MemcachedTests(StoreFaults):
     __test__ = True
 
-    def test_frozen_killed_and_restarted(self) -> None:
-        self.server = self.enter(services.memcached(private=True))
+    def use_memcached(self, *options: str) -> None:
+        self.server = self.enter(services.memcached(*options, private=True))
         self.use_store("memcached.PyMemcacheCache", self.server.location)
+
+    def fill(self) -> None:
+        """Write more than there is room for, in values of all sizes that those of the app may have."""
+        for size in range(100, 2_000, 100):
+            with suppress(MemcacheError):  # there is no room
+                caches["default"].set_many({f"{size}-{number}": "x" * size for number in range(2_000_000 // size)})
+
+    def test_frozen_killed_and_restarted(self) -> None:
+        self.use_memcached()
         self.freeze_kill_and_restart()
+
+    def test_what_was_evicted_is_missing_until_it_is_reported_again_and_not_lost(self) -> None:
+        self.use_memcached(*SMALL)
+        self.begin()
+        other = Reporter()
+        other.report(STORE)
+        self.assertIn(other.id, fleet.look(STORE).members)
+        self.fill()
+        looked = fleet.look(STORE)
+        self.assertIsNone(looked.error)
+        self.assertNotIn(other.id, looked.members)
+        self.assertEqual({member.lost for member in looked.members.values()} - {False}, set())
+        other.report(STORE)
+        self.assertIn(other.id, fleet.look(STORE).members)
+        self.assertRightSoon(self.reported)
+
+    def test_one_that_evicts_all_the_time_is_told_in_the_log(self) -> None:
+        self.enter(mock.patch.object(Reporter, "period", 3.0))  # it may take two seconds to fill it
+        self.use_memcached(*SMALL)
+        self.begin()
+        with self.assertLogs("status", "WARNING") as caught:
+            self.eventually(lambda: self.fill() or bool(caught.output))
+        self.assertRegex(caught.output[0], "does not keep what this process reports")
+
+    def test_full_without_evictions_and_empty_again(self) -> None:
+        self.use_memcached(*SMALL, "-M")
+        self.fill()
+        self.join_fleet()
+        self.assertLogged("MemcacheServerError|does not keep what this process reports")
+        caches["default"].clear()
+        self.assertRightSoon(self.reported)
 
 
 @tag("fault")
@@ -364,6 +407,28 @@ class DatabaseTests(StoreFaults):
 
     def test_frozen_killed_and_restarted(self) -> None:
         self.freeze_kill_and_restart()
+
+    def test_read_only_and_writable_again(self) -> None:
+        """Django's cache says nothing where it cannot write."""
+        self.begin()
+        self.server.execute("ALTER DATABASE postgres SET default_transaction_read_only = on")
+        self.assertRightSoon(lambda: not self.reported())
+        self.assertLogged("does not keep what this process reports")
+        self.assertIsNone(fleet.fleet().error)
+        with self.server.connect() as connection:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute("ALTER DATABASE postgres RESET default_transaction_read_only")
+        self.assertRightSoon(self.reported)
+
+    def test_a_role_that_may_only_read_is_told_in_the_log(self) -> None:
+        self.server.execute("CREATE ROLE reader LOGIN")
+        self.server.execute("GRANT SELECT ON store TO reader")
+        self.use(default=self.server.settings(USER="reader"))
+        self.join_fleet()
+        self.assertLogged("does not keep what this process reports")
+        self.assertFalse(self.reported())
+        self.server.execute("GRANT INSERT, UPDATE, DELETE ON store TO reader")
+        self.assertRightSoon(self.reported)
 
     def test_without_its_table(self) -> None:
         self.begin()
