@@ -75,6 +75,14 @@ def copy_of_response(response: HttpResponse) -> HttpResponse:
     return copied
 
 
+def without_body_for_head(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Empty a response to HEAD, but for what the length would be: servers log a warning of each body that they drop."""
+    if request.method == "HEAD":
+        response.setdefault("Content-Length", str(len(response.content)))
+        response.content = b""
+    return response
+
+
 def url_path(request: HttpRequest) -> str:
     """Return the path as ``reverse()`` writes it, with what ``FORCE_SCRIPT_NAME`` or the server says stands before it.
 
@@ -111,7 +119,7 @@ def exempt(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse]
         # What ``FetchFromCacheMiddleware`` sets to True. Django 4.2 keeps a response that says "no-store".
         request._cache_update_cache = False  # type: ignore[attr-defined]
         try:
-            response = cast("HttpResponse", view(request, *args, **kwargs))
+            response = without_body_for_head(request, cast("HttpResponse", view(request, *args, **kwargs)))
         except Abandoned:
             response = StatusResponse("")
         lookup: UserLookup | None = getattr(request, "status_lookup", None)

@@ -24,7 +24,7 @@ from status.access import carries_user, has_allowed_host, looked_up, settled_acc
 from status.api.views import ReportView, is_ping
 from status.conf import PAGE_POLICY, conf
 from status.engine.coroutines import SerialExecutor, use_for_database_work
-from status.http import UserLookup, is_for_middleware
+from status.http import UserLookup, is_for_middleware, without_body_for_head
 from status.limited_calls import Permit, Steps, await_each, wait_for_each
 from status.logs import log_once
 from status.mounts import Mount, mounts_of, resolvers
@@ -246,7 +246,7 @@ class Place(NamedTuple):
         if self.is_report:
             view = self.view.view_class(**self.view.view_initkwargs)
             view.setup(request, **self.kwargs)
-            return complete(await view.aget(request, **self.kwargs))
+            return complete(without_body_for_head(request, await view.aget(request, **self.kwargs)))
         # In the calling thread of a test; else in no thread in which the project's own code may hang.
         return await sync_to_async(self.answer, thread_sensitive=conf.synchronous)(request)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 from unittest import mock
+from wsgiref.util import setup_testing_defaults
 
 from django.conf import settings
 from django.core.cache import cache
+from django.core.handlers.wsgi import WSGIHandler
 from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, SimpleTestCase, TestCase, override_settings
@@ -152,6 +154,27 @@ class HeaderTests(ResponseTestCase):
             get, head = self.client.get(address), self.client.head(address)
             self.assertEqual((head.status_code, head["Content-Type"]), (get.status_code, get["Content-Type"]))
             self.assertEqual(head.content, b"")
+
+    def test_head_leaves_the_server_no_body_to_drop(self):
+        """gunicorn logs a warning for each."""
+        for door in ([DOOR], []):
+            for address in ("/status/api/health/ping", "/status/api/health", "/status/", "/status/api/nothing"):
+                with self.subTest(address, door=door), override_settings(MIDDLEWARE=door):
+                    length, body = self.served("HEAD", address)
+                    self.assertEqual(body, b"")
+                    self.assertGreater(length, 0)
+        self.assertEqual(self.served("HEAD", "/status/api/health/ping")[0], len(b'{"pong": true}'))
+        self.assertEqual(self.served("GET", "/status/api/health/ping"), (len(b'{"pong": true}'), b'{"pong": true}'))
+
+    def served(self, method: str, path: str) -> tuple[int, bytes]:
+        """Return the length that a WSGI server is told, and the body that it is given: Django's client drops that."""
+        environ: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path}
+        setup_testing_defaults(environ)
+        headers: dict[str, str] = {}
+        response = WSGIHandler()(environ, lambda status, pairs: headers.update(pairs))
+        body = b"".join(response)
+        response.close()
+        return int(headers["Content-Length"]), body
 
 
 class StatusResponseTests(SimpleTestCase):
