@@ -204,12 +204,16 @@ class heartbeat:
     """Tell that a job has run: ``heartbeat("backup")``, ``with heartbeat("backup"):`` or ``@heartbeat("backup")``.
 
     The block and the decorated function, which may be async, tell their start, and their success or failure with its
-    duration. Costs less than a millisecond, raises nothing, and waits for nothing.
+    duration. Costs less than a millisecond, raises nothing into the job, and waits for nothing.
 
     name: as in ``STATUS_HEARTBEATS``.
+
+    Raises TypeError where a decorator is without a name, or decorates what is no function.
     """
 
     def __init__(self, name: str) -> None:
+        if callable(name) or isinstance(name, (classmethod, property)):  # a bare ``@heartbeat``
+            raise TypeError('heartbeat takes a name, which a decorator needs too: @heartbeat("backup")')
         self.name = name
         self._began = 0.0
         # A plain call beats as soon as nobody holds what it returned; a block or a function is about to tell more.
@@ -228,6 +232,12 @@ class heartbeat:
 
     def __call__(self, function: FunctionT) -> FunctionT:
         self._call.detach()
+        if not isinstance(self.name, str):
+            raise TypeError(f'@heartbeat should have a name, as @heartbeat("backup"), not {self.name!a}')
+        if not callable(function) or isinstance(function, (type, staticmethod)):
+            kind = "class" if isinstance(function, type) else type(function).__name__
+            hint = " Write it below." if isinstance(function, (classmethod, staticmethod, property)) else ""
+            raise TypeError(f'@heartbeat("{self.name}") should decorate a function, not a {kind}.{hint}')
 
         @wraps(function)
         def run(*args: Any, **kwargs: Any) -> Any:

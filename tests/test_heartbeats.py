@@ -178,6 +178,36 @@ class TellingTests(HeartbeatTestCase):
         self.written()
         self.assertIn("failed", self.reasons()["mails"])
 
+    def test_a_decorator_without_a_name_is_refused_when_the_module_is_imported(self):
+        def nightly(dry_run: bool) -> None: ...
+
+        class Job: ...
+
+        bare = (nightly, Job, staticmethod(nightly), classmethod(nightly), property(nightly), lambda: None)
+        for decorated in bare:
+            with self.subTest(bare=decorated), self.assertRaisesMessage(TypeError, '@heartbeat("backup")'):
+                heartbeat(decorated)  # type: ignore[arg-type]
+        for name in (None, b"backup", 7, ["backup"]):
+            with self.subTest(name=name), self.assertRaisesMessage(TypeError, f"not {name!a}"):
+                heartbeat(name)(nightly)  # type: ignore[arg-type]
+        self.assertIsNone(writers.get().newest)
+
+    def test_a_decorator_of_what_is_no_function_is_refused_when_the_module_is_imported(self):
+        def nightly() -> None: ...
+
+        class Job: ...
+
+        for decorated, reason in (
+            (Job, "not a class."),
+            (None, "not a NoneType."),
+            (classmethod(nightly), "not a classmethod. Write it below."),
+            (staticmethod(nightly), "not a staticmethod. Write it below."),
+            (property(nightly), "not a property. Write it below."),
+        ):
+            with self.subTest(decorated=decorated), self.assertRaisesMessage(TypeError, reason):
+                heartbeat("mails")(decorated)  # type: ignore[type-var]
+        self.assertIsNone(writers.get().newest)
+
     def test_an_async_function_beats_when_its_end_was_awaited(self):
         @heartbeat("mails")
         async def send(number: int) -> int:
