@@ -7,14 +7,15 @@ the newest beat of each name is kept. A process that ends waits for its last one
 from __future__ import annotations
 
 import atexit
+import inspect
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
+from contextlib import ExitStack
 from functools import partial, wraps
-from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 from weakref import finalize
@@ -203,12 +204,13 @@ def tell(name: str, kind: str = BEAT, **facts: JSON) -> None:
 class heartbeat:
     """Tell that a job has run: ``heartbeat("backup")``, ``with heartbeat("backup"):`` or ``@heartbeat("backup")``.
 
-    The block and the decorated function, which may be async, tell their start, and their success or failure with its
-    duration. Costs less than a millisecond, raises nothing into the job, and waits for nothing.
+    The block and the decorated function tell their start, and their success or failure with its duration. An async
+    function has run when its coroutine was awaited. Of what a function returns to be awaited or iterated besides,
+    nobody tells the end. Costs less than a millisecond, raises nothing into the job, and waits for nothing.
 
     name: as in ``STATUS_HEARTBEATS``.
 
-    Raises TypeError where a decorator is without a name, or decorates what is no function.
+    Raises TypeError where a decorator is without a name, or decorates what is no function, or a generator function.
     """
 
     def __init__(self, name: str) -> None:
@@ -232,24 +234,48 @@ class heartbeat:
 
     def __call__(self, function: FunctionT) -> FunctionT:
         self._call.detach()
-        if not isinstance(self.name, str):
-            raise TypeError(f'@heartbeat should have a name, as @heartbeat("backup"), not {self.name!a}')
-        if not callable(function) or isinstance(function, (type, staticmethod)):
-            kind = "class" if isinstance(function, type) else type(function).__name__
-            hint = " Write it below." if isinstance(function, (classmethod, staticmethod, property)) else ""
-            raise TypeError(f'@heartbeat("{self.name}") should decorate a function, not a {kind}.{hint}')
+        self._refuse_what_cannot_beat(function)
 
         @wraps(function)
         def run(*args: Any, **kwargs: Any) -> Any:
-            with heartbeat(self.name):
-                return function(*args, **kwargs)
+            with ExitStack() as block:
+                block.enter_context(heartbeat(self.name))
+                returned = function(*args, **kwargs)
+                if inspect.iscoroutine(returned):
+                    return end_with(returned, block.pop_all())
+                if inspect.isgenerator(returned) or inspect.isasyncgen(returned) or inspect.isawaitable(returned):
+                    block.pop_all()  # it is not told that it has ended
+                    kind = type(returned).__name__
+                    log_once(f'@heartbeat("{self.name}") cannot tell when a {kind} ends. {self._as_block}')
+                return returned
 
         @wraps(function)
         async def arun(*args: Any, **kwargs: Any) -> Any:
             with heartbeat(self.name):
                 return await function(*args, **kwargs)
 
-        return arun if iscoroutinefunction(function) else run  # type: ignore[return-value]
+        return arun if inspect.iscoroutinefunction(function) else run  # type: ignore[return-value]
+
+    def _refuse_what_cannot_beat(self, function: object) -> None:
+        """Raise TypeError where there is no name, or no function that has run when it returns or was awaited."""
+        if not isinstance(self.name, str):
+            raise TypeError(f'@heartbeat should have a name, as @heartbeat("backup"), not {self.name!a}')
+        if not callable(function) or isinstance(function, (type, staticmethod)):
+            kind = "class" if isinstance(function, type) else type(function).__name__
+            hint = " Write it below." if isinstance(function, (classmethod, staticmethod, property)) else ""
+            raise TypeError(f'@heartbeat("{self.name}") should decorate a function, not a {kind}.{hint}')
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(f'@heartbeat("{self.name}") should not decorate a generator function. {self._as_block}')
+
+    @property
+    def _as_block(self) -> str:
+        return f'Write `with heartbeat("{self.name}"):` around what runs.'
+
+
+async def end_with(coroutine: Coroutine[Any, Any, Any], block: ExitStack) -> Any:
+    """Await the coroutine, and end the block as it ends."""
+    with block:
+        return await coroutine
 
 
 class Record(NamedTuple):

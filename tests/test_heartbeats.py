@@ -13,7 +13,8 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial, update_wrapper
 from importlib import import_module
 from typing import Any
 from unittest import mock
@@ -229,6 +230,79 @@ class TellingTests(HeartbeatTestCase):
                 self.assertRaises(error, asyncio.run, fails())
                 self.written()
                 self.assertIn("failed", self.reasons()["mails"])
+
+    def test_a_coroutine_of_a_function_that_is_not_async_itself_is_awaited_before_it_beats(self):
+        async def send(number: int) -> int:
+            await asyncio.sleep(0)
+            return 12 // number
+
+        class Sender:
+            async def __call__(self, number: int) -> int:
+                return await send(number)
+
+        functions = (partial(send), lambda number: send(number), partial(lambda number: send(number)), Sender())
+        for number, function in enumerate(functions):
+            self.beat("mails", at=time.time())
+            decorated = heartbeat("mails")(update_wrapper(function, send))
+            with self.subTest(number=number):
+                coroutine = decorated(0)
+                self.written()
+                self.assertEqual(self.answer()["mails"], True)
+                self.assertRaises(ZeroDivisionError, asyncio.run, coroutine)
+                self.written()
+                self.assertIn("failed", self.reasons()["mails"])
+                self.assertEqual(asyncio.run(decorated(3)), 4)
+                self.written()
+                self.assertEqual(self.answer()["mails"], True)
+
+    def test_a_generator_function_is_refused_when_the_module_is_imported(self):
+        def rows() -> Iterator[int]:
+            yield 1
+
+        async def arows() -> AsyncIterator[int]:
+            yield 1
+
+        for function in (rows, arows, partial(rows), partial(arows)):
+            with self.subTest(function=function), self.assertRaisesMessage(TypeError, 'with heartbeat("mails"):'):
+                heartbeat("mails")(function)
+        self.assertIsNone(writers.get().newest)
+
+    def test_what_nobody_has_run_yet_is_no_beat_and_the_log_says_so(self):
+        def rows() -> Iterator[int]:
+            yield 1
+
+        async def arows() -> AsyncIterator[int]:
+            yield 1
+
+        loop = asyncio.new_event_loop()
+        self.addCleanup(loop.close)
+        future = loop.create_future()
+        for name, function in (("generator", rows), ("async_generator", arows), ("Future", lambda: future)):
+            logs._logged_at.clear()
+            self.late = 0
+            self.beat("mails", at=time.time() - 400)
+            with self.subTest(name=name), self.assertLogs("status", "WARNING") as caught:
+                returned = heartbeat("mails")(lambda function=function: function())()
+                self.written()
+                self.assertEqual(type(returned).__name__, name)
+                self.assertIn(f'cannot tell when a {name} ends. Write `with heartbeat("mails"):`', caught.output[0])
+                self.assertRegex(self.reasons()["mails"], r"last heard .*; started .* ago, and has not ended since")
+
+    def test_a_block_in_a_generator_that_is_closed_before_its_end_fails(self):
+        """As the page says."""
+
+        def rows() -> Iterator[int]:
+            with heartbeat("mails"):
+                yield from (1, 2)
+
+        self.assertEqual(list(rows()), [1, 2])
+        self.written()
+        self.assertEqual(self.answer()["mails"], True)
+        started = rows()
+        next(started)
+        started.close()  # type: ignore[attr-defined]
+        self.written()
+        self.assertIn("failed", self.reasons()["mails"])
 
     def test_a_name_that_is_not_configured_is_told_once_and_raises_nothing(self):
         with self.assertLogs("status", "WARNING") as caught:
