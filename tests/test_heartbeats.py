@@ -52,7 +52,7 @@ SETTINGS: dict[str, Any] = {
     "STATUS_TOKENS": [TOKEN],
     "ROOT_URLCONF": __name__,
 }
-urlpatterns = [path("status/", include("status.urls"))]
+urlpatterns = [path("status/", include("status.urls")), path("<slug:tenant>/status/", include("status.urls"))]
 
 
 class Held(LocMemCache):
@@ -624,6 +624,12 @@ class AddressTests(HeartbeatTestCase):
                 self.assertEqual((response.status_code, response.content), (204, b""))
                 self.assertEqual(response["Cache-Control"], "no-store")
             self.assertEqual(self.answer()["mails"], True)
+
+        self.both(test)
+
+    def test_what_the_app_is_mounted_with_besides_is_no_matter(self):
+        def test(client: Client) -> None:
+            self.assertEqual(client.post(f"/shop{self.address}", **self.token).status_code, 204)
 
         self.both(test)
 

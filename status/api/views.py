@@ -273,12 +273,12 @@ class BeatView(StatusView):
 
     http_method_names = BEAT_METHODS
 
-    def dispatch(self, request: HttpRequest, name: str) -> HttpResponse:
+    def dispatch(self, request: HttpRequest, name: str, **mounted: Any) -> HttpResponse:
         if "beat" in registry:  # a resource of the project's
-            return ReportView.as_view()(request, resource="beat", provider=name)
-        return cast("HttpResponse", super().dispatch(request, name=name))
+            return ReportView.as_view()(request, resource="beat", provider=name, **mounted)
+        return cast("HttpResponse", super().dispatch(request, name=name, **mounted))
 
-    def post(self, request: HttpRequest, name: str) -> HttpResponse:
+    def post(self, request: HttpRequest, name: str, **mounted: object) -> HttpResponse:
         """Return 204 once the store has the beat, 503 with a reason where that cannot be said in time."""
         # Late: see the top.
         from status.heartbeats import UnknownHeartbeat, send
