@@ -116,6 +116,23 @@ def may_change(request: HttpRequest) -> bool:
 
     Takes a second at most. That a caller may see everything is not enough.
     """
+    settled = settled_change(request)
+    if settled is not None:
+        return settled
+    find = partial(is_known, request)
+    return (find() if conf.synchronous else user_lookups.call(find, None)) is True
+
+
+async def amay_change(request: HttpRequest) -> bool:
+    """Do the same on an event loop, without blocking it. Not for ``STATUS_SYNCHRONOUS``."""
+    settled = settled_change(request)
+    if settled is not None:
+        return settled
+    return await user_lookups.acall(partial(is_known, request), None) is True
+
+
+def settled_change(request: HttpRequest) -> bool | None:
+    """Return whether the caller may change something, or None where somebody has to be looked up for that."""
     if admits(has_token, request):
         return True
     is_ours = has_allowed_host(request)
@@ -125,9 +142,7 @@ def may_change(request: HttpRequest) -> bool:
         return False
     if settings.DEBUG or admits(is_near, request):
         return True
-    find = partial(is_known, request)
-    asked = conf.permission is not None or carries_user(request)
-    return asked and (find() if conf.synchronous else user_lookups.call(find, None)) is True
+    return None if conf.permission is not None or carries_user(request) else False
 
 
 def access_of(authorized: bool) -> Access:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import inspect
+import math
 import socket
 import sys
 import threading
@@ -22,6 +23,7 @@ from weakref import finalize
 
 from status.conf import conf
 from status.exceptions import StatusError
+from status.limited_calls import Steps, wait_for_each
 from status.logs import log_once
 from status.providers.base import Answer, Unavailable
 from status.serialization import JSON
@@ -53,11 +55,15 @@ class Writer:
 
     hangs_after: seconds after which the log says that the store does not answer.
     replace_after, limit: seconds after which a thread that hangs is left behind, and how many may be.
+    slow_after: seconds after which a write that fails has failed slowly.
+    retry_after: seconds after such a failure for which nobody waits for another write.
     """
 
     hangs_after = 5.0
     replace_after = 30.0
     limit = 3
+    slow_after = 0.5
+    retry_after = 1.0
 
     def __init__(self) -> None:
         # It can be entered again: the garbage collector may find a beat in the middle of ``submit``.
@@ -72,6 +78,9 @@ class Writer:
         #: When the newest write began that is under way, and when those did whose threads are left behind (monotonic).
         self.began: float | None = None
         self.left_behind: set[float] = set()
+        #: When the write began that somebody has waited for in vain, and when one has failed slowly (monotonic).
+        self.in_vain: float | None = None
+        self.failed_slowly = -math.inf
         run_at_exit(partial(self.flush, 2.0))
 
     def submit(self, store: Store, values: Mapping[str, JSON]) -> Future[None]:
@@ -107,6 +116,19 @@ class Writer:
             self.worker, self.scheduled, self.began = Worker("status-heartbeats"), False, None
         return True
 
+    @property
+    def is_in_trouble(self) -> bool:
+        """Return whether nobody should wait for what is written next.
+
+        Somebody has waited in vain for the write that is under way, or one has failed slowly a moment ago.
+        """
+        hangs = self.in_vain is not None and self.in_vain == self.began
+        return hangs or time.monotonic() - self.failed_slowly < self.retry_after
+
+    def give_up(self) -> None:
+        """Say that somebody has waited in vain, so that nobody else waits until the write that is under way returns."""
+        self.in_vain = self.began
+
     def write(self, store: Store, call: Call, own_thread: bool = True) -> None:
         """Write what waits, in the thread of ``call``. Its future holds the error where that fails.
 
@@ -121,8 +143,11 @@ class Writer:
             try:
                 call(store.keep, values)
             except StoreFailed as error:
+                if time.monotonic() - began >= self.slow_after:
+                    self.failed_slowly = time.monotonic()
                 log_once(f"{error}; heartbeats are lost meanwhile.", error)
                 raise
+            self.failed_slowly = -math.inf
 
         renew = close_old_connections if own_thread else bool
         call(renew)
@@ -179,12 +204,21 @@ def send(name: str, timeout: float | None = None) -> None:
 
     Raises ``UnknownHeartbeat``, and ``StoreFailed`` where the beat is lost, or not known to be kept in time.
     """
+    wait_for_each(sending(name, timeout))
+
+
+def sending(name: str, timeout: float | None = None) -> Steps[None]:
+    """Do the same as ``send``, and yield what to wait for. While the store is known to hang, that is nothing."""
     try:
         written = submit(name)
     except RuntimeError as error:
         raise StoreFailed("no thread can be started that writes to the store") from error
-    timeout = timeout or conf.timeout
-    if not wait(written, timeout):
+    writer, timeout = writers.get(), timeout or conf.timeout
+    if not written.done() and writer.is_in_trouble:
+        raise StoreFailed(f'STATUS_STORE "{conf.store}" does not answer')
+    yield written, timeout
+    if not written.done():
+        writer.give_up()
         raise StoreFailed(f'STATUS_STORE "{conf.store}" did not answer within {timeout:g} s')
     written.result()
 

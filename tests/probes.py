@@ -78,11 +78,11 @@ def get(port: int, path: str, headers: str = "") -> Answer:
     return _answer(data, before)
 
 
-def at_once(port: int, path: str, count: int) -> list[Answer]:
+def at_once(port: int, path: str, count: int, method: str = "GET") -> list[Answer]:
     async def ask() -> Answer:
         before, data = time.monotonic(), b""
         with contextlib.suppress(OSError, asyncio.TimeoutError):
-            data = await asyncio.wait_for(_exchange(port, path), GIVE_UP)
+            data = await asyncio.wait_for(_exchange(port, path, method), GIVE_UP)
         return _answer(data, before)
 
     async def ask_all() -> list[Answer]:
@@ -100,17 +100,17 @@ def leave(port: int, path: str, count: int, after: float) -> None:
         time.sleep(after)
 
 
-async def _exchange(port: int, path: str) -> bytes:
+async def _exchange(port: int, path: str, method: str) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        writer.write(_request(path))
+        writer.write(_request(path, method=method))
         return await reader.read()
     finally:
         writer.close()
 
 
-def _request(path: str, headers: str = "") -> bytes:
-    return f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n{headers}\r\n".encode()
+def _request(path: str, headers: str = "", method: str = "GET") -> bytes:
+    return f"{method} {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n{headers}\r\n".encode()
 
 
 def _answer(data: bytes, before: float) -> Answer:

@@ -633,14 +633,24 @@ class AddressTests(HeartbeatTestCase):
 
         self.both(test)
 
-    def test_under_asgi(self):
-        async def post() -> Any:
-            return await AsyncClient().post(self.address, headers={"authorization": f"Bearer {TOKEN}"})
+    def assertLost(self, response: Any, reason: str) -> None:
+        self.assertEqual(response.status_code, 503)
+        self.assertEqual(response.json()["error"], f'The heartbeat is lost: STATUS_STORE "default" {reason}')
 
-        with override_settings(MIDDLEWARE=[STATUS_MIDDLEWARE, *MIDDLEWARE]):
-            response = async_to_sync(post)()
-        self.assertEqual(response.status_code, 204)
-        self.assertEqual(self.answer()["mails"], True)
+    @override_settings(MIDDLEWARE=[STATUS_MIDDLEWARE, *MIDDLEWARE])
+    def test_under_asgi(self):
+        post, headers = async_to_sync(AsyncClient().post), {"authorization": f"Bearer {TOKEN}"}
+        for synchronous in (False, True):
+            with self.subTest(synchronous=synchronous), override_settings(STATUS_SYNCHRONOUS=synchronous):
+                caches["default"].clear()
+                self.assertEqual(post(self.address, headers=headers).status_code, 204)
+                self.assertIn("mails", provider.check().ages)
+                self.assertEqual(post("/status/api/beat/typo", headers=headers).status_code, 404)
+                self.assertEqual(post(self.address).status_code, 401)
+                response = async_to_sync(AsyncClient().get)(self.address, headers=headers)
+                self.assertEqual((response.status_code, response["Allow"]), (405, "POST"))
+                with override_settings(CACHES=backend("Dead")):
+                    self.assertLost(post(self.address, headers=headers), "cannot be used (ConnectionError).")
 
     def test_who_has_no_authority_is_refused_whatever_the_name(self):
         def test(client: Client) -> None:
@@ -660,6 +670,7 @@ class AddressTests(HeartbeatTestCase):
             for synchronous in (False, True):
                 with self.subTest(settings=settings), override_settings(STATUS_SYNCHRONOUS=synchronous, **settings):
                     self.assertEqual(self.client.post(self.address).status_code, 204)
+                    self.assertEqual(async_to_sync(AsyncClient().post)(self.address).status_code, 204)
                     for page in ("https://evil.example", "null", "http://[", "http://testserver.evil.example"):
                         self.assertEqual(self.client.post(self.address, HTTP_ORIGIN=page).status_code, 401)
                     self.assertEqual(self.client.post(self.address, HTTP_ORIGIN="http://testserver").status_code, 204)
@@ -692,11 +703,67 @@ class AddressTests(HeartbeatTestCase):
                 self.assertEqual(response.status_code, 503)
                 self.assertIn(reason, response.json()["error"])
 
+    def test_while_the_store_hangs_nobody_else_waits(self):
+        def test(client: Client) -> None:
+            self.end_writer()
+            Held.free.clear()
+            with override_settings(CACHES=backend("Held")):
+                with override_settings(STATUS_TIMEOUT=0.05):
+                    self.assertLost(client.post(self.address, **self.token), "did not answer within 0.05 s.")
+                with override_settings(STATUS_TIMEOUT=60):
+                    for address in (self.address, "/status/api/beat/backup"):
+                        self.assertLost(client.post(address, **self.token), "does not answer.")
+                    Held.free.set()
+                    self.written()
+                    self.assertEqual(set(provider.check().ages), {"mails", "backup"})
+                    self.assertEqual(client.post(self.address, **self.token).status_code, 204)
+
+        self.both(test)
+
+    def test_a_thread_that_follows_one_that_hangs_is_waited_for(self):
+        with override_settings(CACHES=backend("Held"), STATUS_TIMEOUT=0.05):
+            self.assertLost(self.client.post(self.address, **self.token), "did not answer within 0.05 s.")
+        with mock.patch.multiple(Writer, hangs_after=0.0, replace_after=0.0):
+            self.assertEqual(self.client.post(self.address, **self.token).status_code, 204)
+
+    def test_for_a_moment_after_a_slow_failure_nobody_waits(self):
+        """As where the client of the store has a timeout of its own."""
+        dead, held = override_settings(CACHES=backend("Dead")), override_settings(CACHES=backend("Held"))
+        with dead, mock.patch.multiple(Writer, slow_after=0.0, retry_after=0.0):
+            for _ in range(2):
+                self.assertLost(self.client.post(self.address, **self.token), "cannot be used (ConnectionError).")
+        with held, mock.patch.object(Writer, "retry_after", 60.0):
+            self.assertLost(self.client.post(self.address, **self.token), "does not answer.")
+            Held.free.set()
+            self.written()
+            self.assertEqual(self.client.post(self.address, **self.token).status_code, 204)
+
+    @override_settings(MIDDLEWARE=[STATUS_MIDDLEWARE, *MIDDLEWARE], CACHES=backend("Held"), STATUS_TIMEOUT=60)
+    def test_under_asgi_those_who_wait_hold_up_no_page(self):
+        """They would, if they waited in the threads in which pages are rendered."""
+
+        async def ask_all() -> tuple[Any, list[Any]]:
+            client, headers = AsyncClient(), {"authorization": f"Bearer {TOKEN}"}
+            posts = [asyncio.ensure_future(client.post(self.address, headers=headers)) for _ in range(64)]
+            try:
+                while not Held.asked.is_set():
+                    await asyncio.sleep(0.01)
+                shown = await asyncio.wait_for(client.get("/status/assets/0/status.css"), 20)
+            finally:
+                Held.free.set()
+            return shown, await asyncio.gather(*posts)
+
+        page, posted = async_to_sync(ask_all)()
+        self.assertEqual(page.status_code, 200)
+        self.assertEqual({response.status_code for response in posted}, {204})
+
     def test_a_resource_of_the_project_s_wins(self):
         entry = ("mails", "status.providers.health.ping")
         with override_settings(STATUS_PROVIDERS={"beat": [entry]}):
             self.assertEqual(self.client.get(self.address).json(), {"pong": True})
             self.assertEqual(self.client.post(self.address, **self.token).status_code, 405)
+            with override_settings(MIDDLEWARE=[STATUS_MIDDLEWARE, *MIDDLEWARE]):
+                self.assertEqual(async_to_sync(AsyncClient().get)(self.address).json(), {"pong": True})
 
 
 class CommandTests(HeartbeatTestCase):

@@ -20,8 +20,9 @@ from status.entries import Check
 from status.heartbeats import BEAT, Writer, writers
 from status.providers.health import heartbeats as provider
 from status.store import key_of
-from tests import services
-from tests.components import DatabasesTestCase, eventually
+from status.threads import start_call
+from tests import probes, services
+from tests.components import DatabasesTestCase, EnteringTestCase, eventually
 
 DEADLINE = 1.0
 PROJECT = "tests.heartbeat_project"
@@ -243,6 +244,54 @@ class FileTests(StoreTestCase):
         self.beat()
         self.written()
         self.assertHeard()
+
+
+@tag("fault", "server")
+class AddressTests(EnteringTestCase):
+    """``POST /status/api/beat/<name>``, many at the same moment, while the store is frozen."""
+
+    #: ``STATUS_TIMEOUT`` of the project, and what an answer may take beyond it.
+    timeout, slack = 2.0, 0.25
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.server = self.enter(services.redis(private=True))
+
+    def assertInTime(self, web: services.Web, count: int, reasons: str) -> None:
+        """All posts are answered, and an ordinary page meanwhile, as soon as who waits for the store gives up."""
+
+        def post() -> list[probes.Answer]:
+            return probes.at_once(web.port, "/status/api/beat/add", count, "POST")
+
+        self.assertEqual({answer.status for answer in post()}, {204})
+        self.assertEqual(probes.get(web.port, "/").body, b"home")
+        busy = probes.Waiting(*web.tree())
+        with self.server.frozen():
+            posts = start_call(post, "posts")
+            page = probes.get(web.port, "/")
+            answers = posts.result(60)
+        self.assertEqual(page.body, b"home")
+        for answer in answers:
+            self.assertEqual(answer.status, 503)
+            self.assertRegex(answer.document["error"], reasons)
+        longest = max(answer.seconds for answer in (page, *answers))
+        self.assertLess(longest, self.timeout + self.slack + busy.seconds)
+        self.assertTrue(eventually(lambda: {answer.status for answer in post()} == {204}, 20.0))
+
+    def test_gunicorn(self) -> None:
+        env = {"HEARTBEAT_STORE": self.server.url}
+        with services.gunicorn(f"{PROJECT}:wsgi", "--threads", "4", env=env) as web:
+            self.assertInTime(web, 20, "did not answer within 2 s|does not answer")
+
+    def test_gunicorn_and_a_client_of_the_store_with_a_timeout(self) -> None:
+        env = {"HEARTBEAT_STORE": f"{self.server.url}?socket_timeout=1"}
+        with services.gunicorn(f"{PROJECT}:wsgi", "--threads", "4", env=env) as web:
+            self.assertInTime(web, 20, "did not answer within 2 s|does not answer|cannot be used")
+
+    def test_uvicorn(self) -> None:
+        env = {"HEARTBEAT_STORE": self.server.url}
+        with services.uvicorn(f"{PROJECT}:asgi", "--lifespan", "off", env=env) as web:
+            self.assertInTime(web, 40, "did not answer within 2 s|does not answer")
 
 
 class CeleryBeat(services.Process):

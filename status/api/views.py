@@ -11,12 +11,13 @@ from importlib import import_module
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
+from asgiref.sync import sync_to_async
 from django.core.exceptions import DisallowedHost, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 from django.utils.encoding import escape_uri_path
 from django.views.generic import View
 
-from status.access import ALWAYS_OPEN, Access, aaccess_for, access_for, access_of, may_change
+from status.access import ALWAYS_OPEN, Access, aaccess_for, access_for, access_of, amay_change, may_change
 from status.conf import conf
 from status.counters import Reading
 from status.engine import engine
@@ -26,6 +27,7 @@ from status.formats import Format
 from status.formats.metrics import server_timing
 from status.formats.negotiation import NotAcceptable, choose
 from status.http import StatusResponse, exempt, url_path
+from status.limited_calls import Steps, await_each, wait_for_each
 from status.providers.health import DRAINING
 from status.registry import DRAIN_CHECK, Selection, UnknownName, registry
 from status.report import Report
@@ -156,7 +158,7 @@ class ReportView(StatusView):
             report = report._replace(counts=reading.of(report.results))
         return self.render_report(report, question, access)
 
-    async def aget(
+    async def adispatch(
         self, request: HttpRequest, resource: str | None = None, provider: str | None = None, **mounted: object
     ) -> HttpResponse:
         """Do the same for any method on an event loop, without blocking it. The middleware calls it under ASGI."""
@@ -278,16 +280,36 @@ class BeatView(StatusView):
             return ReportView.as_view()(request, resource="beat", provider=name, **mounted)
         return cast("HttpResponse", super().dispatch(request, name=name, **mounted))
 
-    def post(self, request: HttpRequest, name: str, **mounted: object) -> HttpResponse:
-        """Return 204 once the store has the beat, 503 with a reason where that cannot be said in time."""
-        # Late: see the top.
-        from status.heartbeats import UnknownHeartbeat, send
-        from status.store import StoreFailed
+    async def adispatch(self, request: HttpRequest, name: str, **mounted: Any) -> HttpResponse:
+        """Do the same on an event loop, without blocking it. The middleware calls it under ASGI."""
+        if "beat" in registry:
+            view = ReportView()
+            view.setup(request, resource="beat", provider=name, **mounted)
+            return await view.adispatch(request, resource="beat", provider=name, **mounted)
+        if request.method != "POST":
+            return self.http_method_not_allowed(request)
+        if conf.synchronous:
+            return await sync_to_async(self.post)(request, name)
+        if not await amay_change(request):
+            return refused(access_of(False))
+        return await await_each(self.steps(name))
 
+    def post(self, request: HttpRequest, name: str, **mounted: object) -> HttpResponse:
         if not may_change(request):
             return refused(access_of(False))
+        return wait_for_each(self.steps(name))
+
+    def steps(self, name: str) -> Steps[HttpResponse]:
+        """Yield what to wait for. Return 204 once the store has the beat, 503 where that cannot be said in time.
+
+        While the store is known to hang, that is said at once.
+        """
+        # Late: see the top.
+        from status.heartbeats import UnknownHeartbeat, sending
+        from status.store import StoreFailed
+
         try:
-            send(name)
+            yield from sending(name)
         except UnknownHeartbeat as error:
             return problem(404, error=str(error), heartbeats=error.known)
         except StoreFailed as error:
