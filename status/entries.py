@@ -14,7 +14,7 @@ from status.conf import Problem, conf, found, is_number, is_timeout
 from status.exceptions import StatusError
 from status.logs import FailureLog
 from status.providers.base import Composite, Part, Provider, Unavailable, as_provider
-from status.providers.health import Ping
+from status.providers.health import Drain, Ping
 
 PUNCTUATION = "_ . : + @ , ; = & ( ) ! ' * ~ -"
 #: One part of a name, which begins with no space, dot or hyphen.
@@ -94,6 +94,11 @@ class Check:
     def is_ping(self) -> bool:
         """Return whether it is the built-in ping, however it is configured."""
         return self.source == Ping.path or type(self.source) is Ping
+
+    @property
+    def is_drain(self) -> bool:
+        """Return whether it tells that this process drains."""
+        return type(self.source) is Drain
 
     def load(self) -> Provider:
         """Return the provider, imported if need be. Raises ``Unavailable`` where there is none."""

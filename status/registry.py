@@ -11,6 +11,7 @@ from status.conf import DJANGO_PROVIDERS, STANDALONE_PROVIDERS, Conf, Problem, c
 from status.entries import ENTRY, PUNCTUATION, RESOURCE, Check, Misconfigured, Mistake, bind, remark, shown
 from status.exceptions import StatusError
 from status.loops import touched
+from status.providers.base import Provider
 from status.providers.health import Drain, Loops, Ping
 
 #: Resources that are there without configuration, and no part of the whole: whether the process answers, whether what
@@ -21,8 +22,6 @@ PRESETS = (LIVE, READY, STARTUP)
 LIVE_CHECKS = {"ping": Check(LIVE, "ping", Ping.path)}
 #: Part of ``live`` besides, in a process whose loops call ``touch()``.
 LOOPS_CHECK = Check(LIVE, "loops", Loops())
-#: Part of ``ready`` besides what is under ``health``, where ``STATUS_DRAIN_FILE`` is set.
-DRAIN_CHECK = Check(READY, "drain", Drain())
 STARTUP_CHECKS = {"migrations": Check(STARTUP, "migrations", "status.providers.django.health.migrations")}
 
 
@@ -90,8 +89,8 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         loops = {LOOPS_CHECK.name: LOOPS_CHECK} if touched() else {}
         presets: dict[str, Mapping[str, Check]] = {LIVE: {**LIVE_CHECKS, **loops}}
         if "health" in configured:
-            drain = {} if self.conf.drain_file is None else {DRAIN_CHECK.name: DRAIN_CHECK}
-            presets[READY] = {**configured["health"], **drain}
+            drain = self.current().drain
+            presets[READY] = {**configured["health"], **({drain.name: drain} if drain else {})}
         if self.conf.in_django:
             presets[STARTUP] = STARTUP_CHECKS
         return {name: checks for name, checks in presets.items() if name not in configured}
@@ -101,7 +100,8 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         conf = self.conf
         defaults = DJANGO_PROVIDERS if conf.in_django else STANDALONE_PROVIDERS
         providers, added = conf.read("STATUS_PROVIDERS", defaults), conf.read("STATUS_CHECK_PROVIDERS", {})
-        settings = (providers, added, conf.celery_workers, bool(conf.heartbeats), bool(touched()))
+        drain = conf.drain_file is not None
+        settings = (providers, added, conf.celery_workers, bool(conf.heartbeats), bool(touched()), drain)
         try:
             unchanged = bool(settings == self._seen)
         except Exception:  # an argument that cannot be compared, as arrays cannot
@@ -156,7 +156,7 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
             if name not in known:
                 raise UnknownName("provider", name, known)
         # Whoever asks for a part of ``ready`` sends requests to all of the process.
-        chosen = {*only, *([DRAIN_CHECK.name] if DRAIN_CHECK in checks else ())} if only else known
+        chosen = {*only, *(check.name for check in checks if check.is_drain)} if only else known
         checks = [check for check in checks if check.name in chosen and check.name not in skip]
         names = dict.fromkeys([*resources, *(check.resource for check in checks)])
         return Selection(tuple(checks), tuple(names), resource, provider)
@@ -166,11 +166,14 @@ class Configured:
     """What one state of the settings means: resource -> name -> check, and what was found on the way.
 
     problems: what cannot be used, and fails. remarks: what is accepted, as 2.x did, and hardly meant so.
+    clashes: entries that are called like a check that the app adds, each with that check.
+    drain: part of ``ready`` besides what is under ``health``; None where ``STATUS_DRAIN_FILE`` is not set.
 
     providers, added: ``STATUS_PROVIDERS`` and ``STATUS_CHECK_PROVIDERS`` as they are written.
     workers: ``STATUS_CELERY_WORKERS``.
     heartbeats: whether there are any in ``STATUS_HEARTBEATS``.
     loops: whether any loop of this process calls ``touch()``.
+    drain: whether ``STATUS_DRAIN_FILE`` is set.
     defaults: the set in force where ``providers`` cannot be used.
     """
 
@@ -181,11 +184,13 @@ class Configured:
         workers: Sequence[str],
         heartbeats: bool,
         loops: bool,
+        drain: bool,
         defaults: Mapping[str, Any],
     ) -> None:
         self.resources: dict[str, dict[str, Check]] = {}
         self.problems: list[Problem] = []
         self.remarks: list[Problem] = []
+        self.clashes: list[tuple[Check, Check]] = []
         for setting, value, fallback in (
             ("STATUS_PROVIDERS", providers, defaults),
             ("STATUS_CHECK_PROVIDERS", added, {}),
@@ -203,9 +208,14 @@ class Configured:
             for resource in (("health", "stats") if workers else ())
         ]
         joining += [Check("health", "heartbeats", "status.providers.health.heartbeats")] if heartbeats else []
-        joining += [Check("health", "loops", Loops())] if loops else []
         for check in joining:
-            self.resources.setdefault(check.resource, {}).setdefault(check.name, check)
+            asked = self.resources.setdefault(check.resource, {}).setdefault(check.name, check)
+            if asked is not check:
+                self.clashes.append((asked, check))
+        if loops:
+            check = self._beside("health", "loops", Loops())
+            self.resources.setdefault("health", {})[check.name] = check
+        self.drain = self._beside(READY, "drain", Drain()) if drain else None
 
     def replaced(self, stand_ins: Mapping[tuple[str, str], Check]) -> Configured:
         """Return the same with other checks in the place of those of their resource and name."""
@@ -215,6 +225,16 @@ class Configured:
             for resource, checks in self.resources.items()
         }
         return configured
+
+    def _beside(self, resource: str, name: str, provider: Provider) -> Check:
+        """Return a check that no entry replaces: under another name where ``health`` has an entry of that name."""
+        health, free = self.resources.get("health", {}), name
+        while free in health:
+            free = f"status-{free}"
+        check = Check(resource, free, provider)
+        if free != name:
+            self.clashes.append((health[name], check))
+        return check
 
     def _refuse(self, problem: Problem, resource: str, name: str, critical: bool = True) -> None:
         """Note the mistake, and put a check that fails with it in the place of what cannot be used."""

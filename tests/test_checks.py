@@ -368,6 +368,28 @@ class ProcessTests(ChecksTestCase):
             "E001", "STATUS_DRAIN_FILE should be the absolute path of a file", STATUS_DRAIN_FILE="draining"
         )
 
+    def test_an_entry_that_is_called_like_a_check_of_the_app_s_own(self) -> None:
+        added = {
+            "STATUS_CELERY_WORKERS": ["celery@a"], "STATUS_CELERY_APP": "tests.celery_app:app",
+            "STATUS_HEARTBEATS": {"backup": 60}, "STATUS_DRAIN_FILE": "/run/draining", "STATUS_STORE": "default",
+            "CACHES": {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://"}},
+        }  # fmt: skip
+        for name, path in (
+            ("celery", "status.providers.celery.health.celery"),
+            ("heartbeats", "status.providers.health.heartbeats"),
+        ):
+            self.assertFindsNothing(STATUS_CHECK_PROVIDERS={"health": [(name, path)]}, **added)
+            message = f"health/{name} should be named differently from the check"
+            self.assertFinds("W038", message, STATUS_CHECK_PROVIDERS={"health": [(name, PING)]}, **added)
+            self.assertFindsNothing(STATUS_CHECK_PROVIDERS={"health": [(name, PING)]})
+        old = ("celery", "status.providers.health.celery")
+        with self.assertWarns(DeprecationWarning):
+            self.assertFinds("W023", old[1], STATUS_CHECK_PROVIDERS={"health": [old]}, **added)
+        message = "health/drain should be named differently from a check of the app, which is ready/status-drain now."
+        own = {"health": [("drain", PING)]}
+        self.assertFinds("W038", message, STATUS_CHECK_PROVIDERS=own, **added)
+        self.assertFindsNothing(STATUS_CHECK_PROVIDERS=own)
+
     def test_addresses_that_nobody_can_answer_at(self) -> None:
         address = "127.0.0.1:8090"
         for addresses, message in (

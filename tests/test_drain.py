@@ -86,6 +86,19 @@ class AddressTests(DrainTestCase):
             self.assertEqual(self.get("ready"), (200, '{"ping": {"pong": true}}'))
             self.assertEqual(self.get("ready/drain")[0], 404)
 
+    def test_a_check_of_the_project_s_called_drain_is_asked_as_well(self):
+        sewer = ("drain", "builtins.dict", None, {"clear": False})
+        with override_settings(STATUS_PROVIDERS={"health": [sewer, ("ping", "status.providers.health.ping")]}):
+            code, text = self.get("ready")
+            told = {"drain": {"clear": False}, "ping": {"pong": True}, "status-drain": {"accepting": True}}
+            self.assertEqual((code, json.loads(text)), (503, told))
+            self.assertEqual(self.get("ready/drain"), (503, '{"clear": false}'))
+            self.assertEqual(ask("ready", "-e").code, 1)
+            self.file.touch()
+            with override_settings(STATUS_ERROR_CODE=200):
+                self.assertEqual(self.get("ready?check=ping")[0], 503)
+                self.assertEqual(self.get("ready?skip=status-drain")[0], 200)
+
     def test_a_resource_of_the_project_s_called_ready_stays_as_it_is(self):
         self.file.touch()
         with override_settings(STATUS_PROVIDERS={"ready": [("ping", "status.providers.health.ping")]}):

@@ -260,6 +260,15 @@ class LoopTests(ServeTestCase):
         touch("orders", every=5)
         self.assertEqual(self.get("live")[0], 200)
 
+    def test_a_check_of_the_project_s_called_loops_hides_none_that_hangs(self):
+        mine = {"health": [("loops", "builtins.dict", None, {"knitting": True})]}
+        touch("orders", every=5)
+        self.late = 6
+        with override_settings(STATUS_PROVIDERS=mine):
+            for resource in ("health", "ready"):
+                told = {"loops": {"knitting": True}, "status-loops": {"orders": False}}
+                self.assertEqual(self.get(resource), (503, told))
+
     def test_a_loop_that_has_ended_is_expected_no_more(self):
         touch()
         self.assertEqual(self.get("live")[1]["loops"], {"loop": True})

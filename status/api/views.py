@@ -29,7 +29,7 @@ from status.formats.negotiation import NotAcceptable, choose
 from status.http import StatusResponse, exempt, url_path
 from status.limited_calls import Steps, await_each, wait_for_each
 from status.providers.health import DRAINING
-from status.registry import DRAIN_CHECK, Selection, UnknownName, registry
+from status.registry import Selection, UnknownName, registry
 from status.report import Report
 
 PONG = b'{"pong": true}'
@@ -240,9 +240,9 @@ class ReportView(StatusView):
         """Return the report in the format that was asked for, as far as the caller may see it."""
         format = question.format
         code = question.error_code if report.failing else 200
-        checks = question.selection.checks
-        if DRAIN_CHECK in checks and report.results[checks.index(DRAIN_CHECK)].error == DRAINING:
-            code = DRAINING_CODE
+        for check, result in zip(question.selection.checks, report.results, strict=True):
+            if check.is_drain and result.error == DRAINING:
+                code = DRAINING_CODE
         content = format.render(report, access.details).encode()
         response = StatusResponse(content, format.content_type, 200 if format.always_ok else code)
         if access.details:

@@ -18,6 +18,7 @@ MISTAKES = (
     access.access_mistakes,
     entries.argument_warnings,
     entries.entry_warnings,
+    entries.joining_warnings,
     entries.path_warnings,
     entries.database_warnings,
     addresses.address_warnings,

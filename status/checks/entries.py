@@ -126,6 +126,24 @@ def entry_warnings() -> Iterator[CheckMessage]:
         yield Warning(str(problem), problem.hint, id="status.W020")
 
 
+def joining_warnings() -> Iterator[CheckMessage]:
+    """Yield entries that are called like a check that the app adds: it is not asked, or has another name."""
+    for entry, added in registry.current().clashes:
+        name = f"{entry.resource}/{entry.name}"
+        for check in (entry, added):
+            check.try_to_load()
+        if entry.provider is added.provider:
+            continue
+        if entry.name == added.name:
+            message = f"{name} should be named differently from the check that the app adds, which is not asked."
+            hint = f"Rename it, or have it name {added.source}. Silence this if yours is to replace that one."
+        else:
+            others = f"{added.resource}/{added.name}"
+            message = f"{name} should be named differently from a check of the app, which is {others} now."
+            hint = "Both are asked. Rename it, or silence this."
+        yield Warning(message, hint, id="status.W038")
+
+
 def path_warnings() -> Iterator[CheckMessage]:
     """Yield dotted paths of 2.0 and 2.1, which still work."""
     for check in registry.select().checks:
