@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from errno import EACCES
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from django.test import Client, SimpleTestCase, override_settings
 from django.urls import include, path
@@ -29,6 +31,10 @@ class DrainTestCase(SimpleTestCase):
     def get(self, address: str, **headers: str) -> tuple[int, str]:
         response = Client().get(f"/status/api/{address}", **headers)
         return response.status_code, response.content.decode()
+
+    def drain(self, *words: str, **options: Any) -> tuple[int, str]:
+        asked = ask("drain", *words, **options)
+        return asked.code, asked.out + asked.err
 
 
 class AddressTests(DrainTestCase):
@@ -113,6 +119,16 @@ class AddressTests(DrainTestCase):
             self.assertEqual((code, json.loads(text)["drain"]), (200, {"accepting": True}))
             self.assertEqual(ask_in_python("ready").state, "warn")
 
+    def test_a_directory_or_device_is_no_drain_file(self):
+        for place, what in ((directory(), "is a directory"), ("/dev/null", "is no regular file")):
+            with override_settings(STATUS_DRAIN_FILE=place, STATUS_SHOW_DETAILS="always"):
+                code, text = self.get("ready?format=text")
+                self.assertEqual(code, 200)
+                self.assertIn(f"STATUS_DRAIN_FILE {what}, so that nothing drains", text)
+                for word in ("on", "off"):
+                    told = f"status: STATUS_DRAIN_FILE {place} {what}, so that nothing drains: name a file\n"
+                    self.assertEqual(self.drain(word), (2, told))
+
     def test_a_path_below_a_file_is_not_there(self):
         self.file.touch()
         with override_settings(STATUS_DRAIN_FILE=self.file / "draining"):
@@ -120,10 +136,6 @@ class AddressTests(DrainTestCase):
 
 
 class CommandTests(DrainTestCase):
-    def drain(self, *words: str, **options: Any) -> tuple[int, str]:
-        asked = ask("drain", *words, **options)
-        return asked.code, asked.out + asked.err
-
     def test_on_and_off_make_and_remove_the_file_however_often(self):
         for _ in range(2):
             self.assertEqual(self.drain("on"), (0, "draining: ready answers 503 on this host\n"))
@@ -137,11 +149,21 @@ class CommandTests(DrainTestCase):
         self.assertEqual(self.drain("on", "-q"), (0, ""))
 
     def test_a_file_that_cannot_be_made_or_removed_says_why(self):
-        self.file.mkdir()
-        self.assertIn(f"STATUS_DRAIN_FILE {self.file} cannot be removed: ", self.drain("off")[1])
         with override_settings(STATUS_DRAIN_FILE=str(self.file / "no" / "draining")):
             told = f"status: STATUS_DRAIN_FILE {self.file}/no/draining cannot be made: No such file or directory\n"
             self.assertEqual(self.drain("on"), (2, told))
+        self.file.touch()
+        denied = PermissionError(EACCES, "Permission denied")
+        with mock.patch.object(Path, "unlink", side_effect=denied):  # which nobody is refused who is root
+            told = f"status: STATUS_DRAIN_FILE {self.file} cannot be removed: Permission denied\n"
+            self.assertEqual(self.drain("off"), (2, told))
+
+    def test_a_link_that_leads_nowhere_drains_nothing_and_says_so(self):
+        self.file.symlink_to(absent())
+        told = f"status: STATUS_DRAIN_FILE {self.file} is a link that leads nowhere: remove it\n"
+        self.assertEqual(self.drain("on"), (2, told))
+        self.assertEqual(self.get("ready")[0], 200)
+        self.assertEqual(self.drain("off")[0], 0)
 
     def test_a_wrong_question_is_2(self):
         for words in ((), ("maybe",)):

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, suppress
 from io import StringIO, TextIOWrapper
+from pathlib import Path
 from signal import SIGINT, SIGTERM, signal
 from time import monotonic, sleep, strftime
 from typing import NoReturn, TextIO
@@ -23,6 +24,7 @@ from status.conf import conf
 from status.engine import engine
 from status.formats import FORMATS, nagios
 from status.logs import logger
+from status.providers.health import NoDrainFile, is_draining
 from status.registry import registry
 from status.report import Report, State, one_line, overall, summary
 
@@ -117,11 +119,15 @@ def drain(state: str | None) -> str:
         mistakes = (f"{one} {one.hint}" for one in conf.problems() if one.setting == "STATUS_DRAIN_FILE")
         raise CannotAsk(next(mistakes, "STATUS_DRAIN_FILE is not set: name a file that this host can make"))
     try:
-        with suppress(FileExistsError if state == "on" else FileNotFoundError):
-            if state == "on":
+        if state == "off" and is_draining():
+            Path(path).unlink(missing_ok=True)
+        elif state == "on" and not is_draining():
+            with suppress(FileExistsError):  # somebody else makes it, or a link stands there
                 open(path, "x").close()
-            else:
-                os.remove(path)
+            if not is_draining():
+                raise CannotAsk(f"STATUS_DRAIN_FILE {path} is a link that leads nowhere: remove it")
+    except NoDrainFile as error:
+        raise CannotAsk(f"STATUS_DRAIN_FILE {path} {error}, so that nothing drains: name a file") from error
     except OSError as error:
         what = "made" if state == "on" else "removed"
         raise CannotAsk(f"STATUS_DRAIN_FILE {path} cannot be {what}: {error.strerror}") from error

@@ -6,12 +6,14 @@ The store is imported late, as ``django_status ping`` answers without Django, an
 from __future__ import annotations
 
 import os
+import stat
 import time
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
 from status.conf import conf
+from status.exceptions import StatusError
 from status.loops import touched
 from status.providers import git
 from status.providers.base import Answer, Provider, Unavailable
@@ -100,6 +102,23 @@ class Loops(Provider):
         return Answer({name: name not in reasons for name in told}, reasons, ages=ages)
 
 
+class NoDrainFile(StatusError):
+    """Nobody can tell whether there is a file at ``STATUS_DRAIN_FILE``. The text follows the name of the setting."""
+
+
+def is_draining() -> bool:
+    """Return whether ``STATUS_DRAIN_FILE`` exists. Raises ``NoDrainFile`` where something else than a file does."""
+    try:
+        mode = os.stat(conf.drain_file or "").st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise NoDrainFile(f"cannot be looked at ({type(error).__name__})") from error
+    if not stat.S_ISREG(mode):
+        raise NoDrainFile("is a directory" if stat.S_ISDIR(mode) else "is no regular file")
+    return True
+
+
 class Drain(Provider):
     """``{"accepting": true}``, and fails as "draining" while ``STATUS_DRAIN_FILE`` exists. Only in ``ready``."""
 
@@ -108,13 +127,13 @@ class Drain(Provider):
 
     def check(self) -> Answer:
         try:
-            os.stat(conf.drain_file or "")
-        except (FileNotFoundError, NotADirectoryError):
-            return Answer({"accepting": True})
-        except OSError as error:
-            reason = f"STATUS_DRAIN_FILE cannot be looked at ({type(error).__name__}), so that nothing drains"
+            draining = is_draining()
+        except NoDrainFile as error:
+            reason = f"STATUS_DRAIN_FILE {error}, so that nothing drains"
             return Answer({"accepting": True}, warnings={"accepting": reason})
-        raise Unavailable(DRAINING)
+        if draining:
+            raise Unavailable(DRAINING)
+        return Answer({"accepting": True})
 
 
 ping = Ping()
