@@ -368,6 +368,11 @@ class ProcessTests(ChecksTestCase):
             "E001", "STATUS_DRAIN_FILE should be the absolute path of a file", STATUS_DRAIN_FILE="draining"
         )
 
+    def test_a_drain_file_that_is_none(self) -> None:
+        message = "STATUS_DRAIN_FILE should be the path of a file, and what stands there is a directory."
+        self.assertFinds("W039", message, STATUS_DRAIN_FILE=Path(__file__).parent)
+        self.assertFindsNothing(STATUS_DRAIN_FILE=__file__)
+
     def test_an_entry_that_is_called_like_a_check_of_the_app_s_own(self) -> None:
         added = {
             "STATUS_CELERY_WORKERS": ["celery@a"], "STATUS_CELERY_APP": "tests.celery_app:app",

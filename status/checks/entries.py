@@ -21,6 +21,7 @@ from status.providers.celery.workers import WorkerCheck
 from status.providers.django.aliases import AliasCheck
 from status.providers.django.caches import MEMORY_CACHES
 from status.providers.django.databases import NO_ENGINE, DatabaseCheck
+from status.providers.health import NoDrainFile, is_draining
 from status.registry import READY, registry
 
 #: Seconds after which gunicorn and Kubernetes have given up before the answer comes.
@@ -197,6 +198,11 @@ def process_warnings() -> Iterator[CheckMessage]:
         message = "STATUS_DRAIN_FILE should come with the built-in ready, and that is not there."
         hint = "It needs the resource health, and no resource of yours called ready. Remove the setting, or mend that."
         yield Warning(message, hint, id="status.W034")
+    try:
+        is_draining()
+    except NoDrainFile as error:
+        message = f"STATUS_DRAIN_FILE should be the path of a file, and what stands there {error}. Nothing drains."
+        yield Warning(message, "Name a file that this host can make and remove.", id="status.W039")
 
 
 def database_warnings() -> Iterator[CheckMessage]:
