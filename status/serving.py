@@ -54,6 +54,7 @@ class Handler(WSGIRequestHandler):
 class ThreadedServer(WSGIServer):
     """A WSGI server with a limited number of threads and patience.
 
+    root: what stands before the addresses, without its first slash.
     limit: connections that are answered at once; others wait in the queue of the system.
     read_seconds: a client has to send its request within.
     patience: the same while all threads are taken.
@@ -65,13 +66,15 @@ class ThreadedServer(WSGIServer):
     read_seconds = 5.0
     patience = 0.5
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, root: str) -> None:
+        self.root = root
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.changed = threading.Condition()
         self.taken = 0
         #: Connections whose request is not read yet -> since when (monotonic), the oldest first.
         self.reading: dict[Any, float] = {}
         super().__init__((host, port), Handler)
+        self.set_app(application_at(root))
 
     def server_bind(self) -> None:
         """Bind, and look up no name for the address, as the standard library would."""
@@ -129,11 +132,12 @@ class ThreadedServer(WSGIServer):
 def application_at(root: str) -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]:
     """Return the WSGI application that answers the addresses of the app below ``root``, and 404 elsewhere."""
     resolver = URLResolver(RegexPattern(r"^/"), [path(root, include("status.urls"))])
+    absent = f"There is no such address. Those that are here begin with /{root}."
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         request = WSGIRequest(environ)
         place = place_in(resolver, request.path_info)
-        response = place.answer(request) if place else problem(404, error=f"There is nothing but /{root} here.")
+        response = place.answer(request) if place else problem(404, error=absent)
         status = f"{response.status_code} {response.reason_phrase}"
         start_response(status, [("Server", SOFTWARE), *((name, str(value)) for name, value in response.items())])
         return [] if request.method == "HEAD" else [response.content]
@@ -161,7 +165,7 @@ def serve(address: str = "127.0.0.1:8090", path: str = "/status/") -> bool:
     """Answer the addresses of the app from a daemon thread of this process, and return whether it does from now on.
 
     Raises nothing: what goes wrong, such as a port that is taken, is one line in the log, and the process goes on. To
-    be called after ``django.setup()``; the same address once more is no mistake. A fork does not serve.
+    be called after ``django.setup()``; the same address and path once more is no mistake. A fork does not serve.
 
     address: an IP address, of which nothing is looked up, and a port.
     path: what stands before the addresses.
@@ -176,16 +180,18 @@ def serve(address: str = "127.0.0.1:8090", path: str = "/status/") -> bool:
     if not apps.ready:
         logger.error("status.serve() should be called after django.setup(). Nothing is served.")
         return False
-    serving = servers.get()
+    serving, root = servers.get(), f"{path.strip('/')}/".lstrip("/")
     if parsed in serving:
-        return True
+        known = serving[parsed].root
+        if known != root:
+            logger.error("status.serve() answers at %s below /%s already, and not below %s.", address, known, path)
+        return known == root
     close_in_children()
     try:
-        server = ThreadedServer(*parsed)
+        server = ThreadedServer(*parsed, root)
     except OSError as error:
         logger.error("status.serve() cannot answer at %s: %s. The process goes on without.", address, error.strerror)
         return False
-    server.set_app(application_at(f"{path.strip('/')}/".lstrip("/")))
     try:
         threading.Thread(target=server.serve_forever, name="status-serve", daemon=True).start()
     except RuntimeError as error:

@@ -81,6 +81,9 @@ class AddressTests(ServeTestCase):
         self.assertIn("django_status_up", self.ask("/status/api/health", Accept="text/plain;version=0.0.4")[1])
         for address in ("/", "/admin/", "/status/api/nothing"):
             self.assertEqual(self.ask(address)[0], 404)
+        told = {"error": "There is no such address. Those that are here begin with /status/."}
+        code, text = self.ask("/status/nothing")
+        self.assertEqual((code, json.loads(text)), (404, told))
 
     def test_a_failing_check_is_503_and_an_authorized_caller_sees_why(self):
         token = "tT0k3nThatIsLongEnough-and-random-9x7"
@@ -153,6 +156,15 @@ class BindTests(ServeTestCase):
     def test_the_same_address_once_more_is_no_mistake(self):
         self.assertTrue(self.serve())
         self.assertTrue(self.serve())
+        self.assertTrue(self.serve("/status"))
+
+    def test_the_same_address_with_another_path_is_a_line_in_the_log(self):
+        self.assertTrue(self.serve())
+        with self.assertLogs("status", "ERROR") as caught:
+            self.assertFalse(self.serve("/other/"))
+        told = f"status.serve() answers at {self.host}:{self.port} below /status/ already, and not below /other/."
+        self.assertIn(told, caught.output[0])
+        self.assertEqual(self.ask("/status/api/live")[0], 200)
 
     def test_no_name_is_looked_up(self):
         with mock.patch("socket.getfqdn", side_effect=AssertionError), mock.patch("socket.gethostbyaddr") as by_address:
