@@ -174,7 +174,7 @@ def serve(address: str = "127.0.0.1:8090", path: str = "/status/") -> bool:
     if parsed is None:
         logger.error("status.serve() should get %s, not %s. Nothing is served.", ADDRESS, found(address))
         return False
-    if not isinstance(path, str) or not path.startswith("/") or "<" in path:
+    if not isinstance(path, str) or not path.startswith("/") or set(path) & set("<?#"):
         logger.error('status.serve() should get a path such as "/status/", not %s. Nothing is served.', found(path))
         return False
     if not apps.ready:

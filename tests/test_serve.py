@@ -178,7 +178,7 @@ class BindTests(ServeTestCase):
             with self.subTest(address=address), self.assertLogs("status", "ERROR") as caught:
                 self.assertFalse(serve(address))
                 self.assertIn('should get an IP address and a port, such as "127.0.0.1:8090"', caught.output[0])
-        for below in ("status/", None, "/<int:x>/"):
+        for below in ("status/", None, "/<int:x>/", "/status?x", "/status#x"):
             with self.subTest(path=below), self.assertLogs("status", "ERROR") as caught:
                 self.assertFalse(serve(f"127.0.0.1:{self.port}", below))
                 self.assertIn('should get a path such as "/status/"', caught.output[0])
