@@ -134,6 +134,14 @@ def is_whole(value: Any, least: int = 0, most: float = math.inf) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
+def _is_path(value: Any) -> bool:
+    """Return whether ``value`` can be the path of a directory; None and an empty text count as not set."""
+    try:
+        return value is None or "\0" not in os.fspath(value)
+    except Exception:  # no path, or a class of the project's whose method raises
+        return False
+
+
 def is_absolute_path(text: str) -> bool:
     """Return whether the text is a path that means the same in every working directory."""
     return os.path.isabs(text) and text.isprintable()
@@ -158,6 +166,20 @@ class Conf:
     #: Django's settings, once they are configured.
     _of_django: Any = None
 
+    code_path = Setting(
+        "PROJECT_PATH",
+        None,
+        "the path of a directory, or None",
+        _is_path,
+        "Name the directory where the source code is, or leave it to BASE_DIR.",
+    )
+    base_dir = Setting(
+        "BASE_DIR",
+        None,
+        "the path of a directory, or None",
+        _is_path,
+        "It counts where PROJECT_PATH is not set. Set that, or correct it.",
+    )
     timeout = Setting(
         "STATUS_TIMEOUT",
         2,
@@ -331,9 +353,8 @@ class Conf:
     @property
     def project_path(self) -> Path:
         """Return where the source code is: ``PROJECT_PATH``, else ``BASE_DIR``, else the working directory."""
-        for name in ("PROJECT_PATH", "BASE_DIR"):
-            value = self.read(name, None)
-            if isinstance(value, (str, os.PathLike)) and str(value):
+        for value in (self.code_path, self.base_dir):
+            if value is not None and os.fspath(value):
                 return Path(value)
         return Path.cwd()
 

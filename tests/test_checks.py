@@ -19,6 +19,7 @@ from django.core.management import call_command
 from django.test import SimpleTestCase, override_settings
 
 from status import checks
+from tests.processes import absent
 
 TOKEN = "tT0k3nThatIsLongEnough-and-random-9x7"
 PING = "status.providers.health.ping"
@@ -53,6 +54,13 @@ class ErrorTests(ChecksTestCase):
     def test_default_settings_are_fine(self) -> None:
         self.assertFindsNothing()
 
+    def test_source_code_where_nothing_is(self) -> None:
+        for place in (absent(), str(absent()), __file__, "x" * 5_000):
+            message = "PROJECT_PATH should be the path of a directory, and there is none."
+            self.assertFinds("W040", message, PROJECT_PATH=place)
+        for place in ("", None):
+            self.assertFindsNothing(PROJECT_PATH=place)
+
     def test_setting_of_the_wrong_kind(self) -> None:
         for setting, value, message in (
             ("STATUS_TIMEOUT", "2", "STATUS_TIMEOUT should be a positive number of seconds, not a str."),
@@ -64,6 +72,10 @@ class ErrorTests(ChecksTestCase):
             ("STATUS_MAX_AGE", -1, "STATUS_MAX_AGE should be a number of seconds, 0 or more, not -1."),
             ("STATUS_ERROR_CODE", 42, "STATUS_ERROR_CODE should be an HTTP status between 200 and 599, not 42."),
             ("STATUS_ERROR_CODE", "503", "not a str."),
+            ("PROJECT_PATH", ["x"], "PROJECT_PATH should be the path of a directory, or None, not a list."),
+            ("PROJECT_PATH", b"x", "not a bytes."),
+            ("PROJECT_PATH", "null\0", "not a str."),
+            ("BASE_DIR", 5, "BASE_DIR should be the path of a directory, or None, not 5."),
             ("STATUS_INFORMATIONAL", "stats", "STATUS_INFORMATIONAL should be a list of resource names, not a str."),
             (
                 "STATUS_CELERY_WORKERS",

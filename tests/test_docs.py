@@ -30,7 +30,7 @@ from tests.test_example_project import Shop, get
 PACKAGE = pathlib.Path(status.__file__).parent
 SOURCE = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
 #: Those that ``Conf`` reads by a property of its own.
-READ_BY_NAME = {"STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS", "PROJECT_PATH"}
+READ_BY_NAME = {"STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS"}
 SETTINGS = {setting.name: setting.default for setting in vars(Conf).values() if isinstance(setting, Setting)}
 
 

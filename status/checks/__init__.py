@@ -20,6 +20,7 @@ MISTAKES = (
     entries.entry_warnings,
     entries.joining_warnings,
     entries.path_warnings,
+    entries.directory_warnings,
     entries.database_warnings,
     addresses.address_warnings,
     addresses.slash_warnings,

@@ -56,7 +56,7 @@ def provider_warnings() -> Iterator[CheckMessage]:
             hint = "Whoever probes has given up by then. Lower STATUS_TIMEOUT or the option timeout of the entry."
             yield Warning(f"{check.resource}/{check.name} {expected}", hint, id="status.W006")
     asked = any(check.source == dict(DJANGO_PROVIDERS["stats"])["code"] for check in checks)
-    if asked and (conf.project_path / ".git").exists() and not shutil.which("git"):
+    if asked and os.path.exists(conf.project_path / ".git") and not shutil.which("git"):
         yield Warning(
             "The provider code should find a git program, and there is none on the PATH.",
             "Install git, or ship a version.json with the image and leave .git out of it.",
@@ -151,6 +151,13 @@ def path_warnings() -> Iterator[CheckMessage]:
         if isinstance(check.source, str) and check.source in NEW_NAMES:
             message = f"{check.resource}/{check.name} should name {NEW_NAMES[check.source]}, not {check.source}."
             yield Warning(message, "The old path is deprecated. Write the new one in the settings.", id="status.W023")
+
+
+def directory_warnings() -> Iterator[CheckMessage]:
+    """Yield a directory of the source code that is not there."""
+    if conf.code_path and not os.path.isdir(conf.code_path):
+        message = "PROJECT_PATH should be the path of a directory, and there is none."
+        yield Warning(message, "Correct it, or leave it to BASE_DIR.", id="status.W040")
 
 
 def store_warnings() -> Iterator[CheckMessage]:
