@@ -155,6 +155,7 @@ VALUES = [
     *(setting("STATUS_SHOW_DETAILS", value) for value in (True, "sometimes", None)),
     *(setting("STATUS_SYNCHRONOUS", value) for value in (1, "yes", None)),
     *(setting("STATUS_HISTORY_CACHE", value) for value in (5, "")),
+    *(setting("PROJECT_PATH", value) for value in (5, ["x"], b"/srv")),
 ]
 
 MISTAKES: list[Mistake] = [*ENTRIES, *SETS, *VALUES]
