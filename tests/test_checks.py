@@ -364,6 +364,16 @@ class StoreTests(ChecksTestCase):
         ):  # fmt: skip
             self.assertFindsNothing(STATUS_STORE="default", CACHES={"default": shared}, **self.heartbeats)
 
+    def test_a_cache_for_the_recent_past_that_is_none(self) -> None:
+        for alias, message in (
+            ("nope", 'STATUS_HISTORY_CACHE should name a cache that all processes share; CACHES["nope"] is none.'),
+            ("default", 'CACHES["default"] is one of LocMemCache.'),
+        ):
+            caches = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+            self.assertFinds("W041", message, STATUS_HISTORY_CACHE=alias, CACHES=caches)
+        shared = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://"}}
+        self.assertFindsNothing(STATUS_HISTORY_CACHE="default", CACHES=shared)
+
     def test_a_resource_that_is_called_like_an_address_or_sub_command(self) -> None:
         for name in ("beat", "wait"):
             message = f'The resource "{name}" should be called differently'

@@ -27,6 +27,7 @@ MISTAKES = (
     addresses.urlconf_warnings,
     addresses.name_clash_warnings,
     entries.store_warnings,
+    entries.history_warnings,
     entries.process_warnings,
     addresses.reserved_warnings,
 )

@@ -160,6 +160,25 @@ def directory_warnings() -> Iterator[CheckMessage]:
         yield Warning(message, "Correct it, or leave it to BASE_DIR.", id="status.W040")
 
 
+def history_warnings() -> Iterator[CheckMessage]:
+    """Yield a cache for the recent past that is none, or that processes do not share."""
+    alias = conf.history_cache
+    what, hint = ("", "") if alias is None else _why_unshared(alias)
+    if what:
+        message = "STATUS_HISTORY_CACHE should name a cache that all processes share;"
+        yield Warning(f'{message} CACHES["{str(alias)[:40]}"] is {what}.', hint, id="status.W041")
+
+
+def _why_unshared(alias: str) -> tuple[str, str]:
+    """Return what a cache is and the remedy where there is none, or each process has its own; else empty texts."""
+    if alias not in settings.CACHES:
+        return "none", f"There is: {', '.join(settings.CACHES)}."
+    backend = settings.CACHES[alias].get("BACKEND")
+    if backend in MEMORY_CACHES:
+        return f"one of {backend.rpartition('.')[2]}", "Name one of Redis, Memcached or a database."
+    return "", ""
+
+
 def store_warnings() -> Iterator[CheckMessage]:
     """Yield a store that is none, or not for every host, and heartbeats that cannot be used or have no store."""
     for problem in conf.heartbeat_periods()[1].values():
@@ -172,12 +191,8 @@ def store_warnings() -> Iterator[CheckMessage]:
         return
     cache = settings.CACHES.get(alias, {})
     backend = cache.get("BACKEND")
-    what = hint = ""
-    if alias not in settings.CACHES:
-        what, hint = "none", f"There is: {', '.join(settings.CACHES)}."
-    elif backend in MEMORY_CACHES:
-        what, hint = f"one of {backend.rpartition('.')[2]}", "Name one of Redis, Memcached or a database."
-    elif backend == "django.core.cache.backends.filebased.FileBasedCache":
+    what, hint = _why_unshared(alias)
+    if backend == "django.core.cache.backends.filebased.FileBasedCache":
         what = "files, which are for one host and a demonstration"
         hint = "They are culled at MAX_ENTRIES (300), and two processes may both win add(). Use Redis or a database."
     elif backend == "django.core.cache.backends.db.DatabaseCache" and not _max_entries(cache):
