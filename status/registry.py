@@ -90,7 +90,8 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         presets: dict[str, Mapping[str, Check]] = {LIVE: {**LIVE_CHECKS, **loops}}
         if "health" in configured:
             drain = self.current().drain
-            presets[READY] = {**configured["health"], **({drain.name: drain} if drain else {})}
+            drains = {} if self.conf.drain_file is None else {drain.name: drain}
+            presets[READY] = {**configured["health"], **drains}
         if self.conf.in_django:
             presets[STARTUP] = STARTUP_CHECKS
         return {name: checks for name, checks in presets.items() if name not in configured}
@@ -100,8 +101,7 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         conf = self.conf
         defaults = DJANGO_PROVIDERS if conf.in_django else STANDALONE_PROVIDERS
         providers, added = conf.read("STATUS_PROVIDERS", defaults), conf.read("STATUS_CHECK_PROVIDERS", {})
-        drain = conf.drain_file is not None
-        settings = (providers, added, conf.celery_workers, bool(conf.heartbeats), bool(touched()), drain)
+        settings = (providers, added, conf.celery_workers, bool(conf.heartbeats), bool(touched()))
         try:
             unchanged = bool(settings == self._seen)
         except Exception:  # an argument that cannot be compared, as arrays cannot
@@ -167,13 +167,12 @@ class Configured:
 
     problems: what cannot be used, and fails. remarks: what is accepted, as 2.x did, and hardly meant so.
     clashes: entries that are called like a check that the app adds, each with that check.
-    drain: part of ``ready`` besides what is under ``health``; None where ``STATUS_DRAIN_FILE`` is not set.
+    drain: part of ``ready`` besides what is under ``health``; asked where ``STATUS_DRAIN_FILE`` is set.
 
     providers, added: ``STATUS_PROVIDERS`` and ``STATUS_CHECK_PROVIDERS`` as they are written.
     workers: ``STATUS_CELERY_WORKERS``.
     heartbeats: whether there are any in ``STATUS_HEARTBEATS``.
     loops: whether any loop of this process calls ``touch()``.
-    drain: whether ``STATUS_DRAIN_FILE`` is set.
     defaults: the set in force where ``providers`` cannot be used.
     """
 
@@ -184,7 +183,6 @@ class Configured:
         workers: Sequence[str],
         heartbeats: bool,
         loops: bool,
-        drain: bool,
         defaults: Mapping[str, Any],
     ) -> None:
         self.resources: dict[str, dict[str, Check]] = {}
@@ -215,7 +213,7 @@ class Configured:
         if loops:
             check = self._beside("health", "loops", Loops())
             self.resources.setdefault("health", {})[check.name] = check
-        self.drain = self._beside(READY, "drain", Drain()) if drain else None
+        self.drain = self._beside(READY, "drain", Drain())
 
     def replaced(self, stand_ins: Mapping[tuple[str, str], Check]) -> Configured:
         """Return the same with other checks in the place of those of their resource and name."""

@@ -130,6 +130,8 @@ def entry_warnings() -> Iterator[CheckMessage]:
 def joining_warnings() -> Iterator[CheckMessage]:
     """Yield entries that are called like a check that the app adds: it is not asked, or has another name."""
     for entry, added in registry.current().clashes:
+        if added.is_drain and conf.drain_file is None:
+            continue
         name = f"{entry.resource}/{entry.name}"
         for check in (entry, added):
             check.try_to_load()
