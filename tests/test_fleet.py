@@ -48,6 +48,7 @@ SETTINGS: dict[str, Any] = {
 }
 BROKEN = {"health": [("ping", "status.providers.health.ping"), ("stock", fails)]}
 urlpatterns = [path("status/", include("status.urls"))]
+CLASSIC_MOUNT = (path("status/api/", include("status.api.urls")),)
 
 
 def backend(name: str) -> Any:
@@ -232,6 +233,8 @@ class CommandTests(FleetTestCase, LiveServerTestCase):
         with backend("Dead"):
             out = ask("fleet", "--url", url, "--token", TOKEN).out
         self.assertRegex(out, r'\nweb .*\nerror: STATUS_STORE "default" cannot be used \(ConnectionError\)\n$')
+        with override_settings(ROOT_URLCONF=CLASSIC_MOUNT):
+            self.assertEqual(ask("fleet", "--url", url).out, strangers.out)
         with override_settings(STATUS_PUBLIC=()):
             self.assertEqual(ask("fleet", "--url", url).code, 2)
         with override_settings(STATUS_PROVIDERS={"fleet": [("ships", dict)]}):

@@ -832,7 +832,9 @@ class InstanceTests(LiveServerTestCase):
         caches["default"].clear()
 
     def test_with_a_token(self):
-        self.assertEqual(self.beat("mails", "--token", TOKEN), (0, "mails: heard\n", ""))
+        for urlconf in (__name__, (path("status/api/", include("status.api.urls")),)):
+            with override_settings(ROOT_URLCONF=urlconf):
+                self.assertEqual(self.beat("mails", "--token", TOKEN), (0, "mails: heard\n", ""))
 
     def test_a_refusal_and_an_unknown_name_are_2(self):
         self.assertEqual(self.beat().code, 2)

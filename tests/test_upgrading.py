@@ -10,6 +10,7 @@ import contextlib
 import copy
 import importlib.util
 import io
+import itertools
 import json
 import re
 import warnings
@@ -109,6 +110,24 @@ class AddressTests(UpgradeTestCase):
                 self.assertEqual(list(self.client.get(f"/{root}api/health").json()), ["ping", "mixed"])
                 self.assertEqual(list(self.client.get(f"/{root}api/api").json()), ["shop"])
 
+    def test_api_alone_has_fleet_and_beats_where_its_other_addresses_are(self):
+        for mount, prefixes in (("^status/api/", ("", "api/")), ("^status/", ("", "api/"))):
+            self.mount(f"{mount} status.api.urls")
+            root = f"/{mount[1:]}"
+            for stack, prefix, slash in itertools.product(([], [DOOR]), prefixes, ("", "/")):
+                with self.subTest(mount=mount, stack=stack), self.behind(stack):
+                    fleet, beat = f"{root}{prefix}fleet{slash}", f"{root}{prefix}beat/backup{slash}"
+                    self.assertIn("roles", self.client.get(fleet).json())
+                    with override_settings(STATUS_HEARTBEATS={"backup": 60}):
+                        self.assertEqual(self.client.post(beat).status_code, 403)
+                        self.assertEqual(self.client.get(beat).status_code, 405)
+                    with override_settings(STATUS_PROVIDERS={"fleet": CLASSIC["stats"], "beat": CLASSIC["stats"]}):
+                        self.assertEqual(list(self.client.get(fleet).json()), ["shop"])
+                        self.assertEqual(self.client.post(beat).status_code, 405)
+                        self.assertEqual(list(self.client.get(beat).json()), ["error", "providers"])
+            self.assertEqual(reverse("status:api_fleet"), "/status/api/fleet")
+            self.assertEqual(reverse("status:api_beat", args=["backup"]), "/status/api/beat/backup")
+
     def test_api_alone_leaves_other_paths_to_the_project(self):
         """FAULTS C1"""
         page = path("<str:page>/", lambda request, page: self.fail(page))
@@ -117,7 +136,8 @@ class AddressTests(UpgradeTestCase):
             with self.behind(stack):
                 with self.assertRaisesMessage(AssertionError, "shop"):
                     self.client.get("/shop/")
-                self.assertEqual(self.client.get("/shop/cart/").status_code, 404)
+                for other in ("/shop/cart/", "/beat/backup/"):  # there are no heartbeats
+                    self.assertEqual(self.client.get(other).status_code, 404)
 
     def test_names_lead_to_where_they_led(self):
         """FAULTS C1. Row url-names."""

@@ -11,6 +11,7 @@ from django.views.defaults import page_not_found
 
 from status.api.fleet import FleetView
 from status.api.views import BeatView, ReportView
+from status.conf import conf
 from status.registry import UnknownName, registry
 
 report, beat, fleet = ReportView.as_view(is_root=True), BeatView.as_view(), FleetView.as_view()
@@ -38,7 +39,17 @@ class NameWithSlash(StringConverter):
         return value
 
 
-for type_name, converter in {"status_resource": ConfiguredResource, "status_slashed": NameWithSlash}.items():
+class NameOfBeat(StringConverter):
+    """The name of a heartbeat, where the project has any; the address answers for one that there is not."""
+
+    def to_python(self, value: str) -> str:
+        if not conf.heartbeats:
+            raise ValueError
+        return value
+
+
+CONVERTERS = {"status_resource": ConfiguredResource, "status_slashed": NameWithSlash, "status_beat": NameOfBeat}
+for type_name, converter in CONVERTERS.items():
     if type_name not in get_converters():  # Django 6 refuses to register it again where a project reloads its urlconfs
         register_converter(converter, type_name)
 
@@ -108,7 +119,13 @@ with_api = [
 without_pages = [
     *with_api,
     *addresses("", "<status_resource:resource>"),
+    path("beat/<status_beat:name>/", beat),
+    path("beat/<status_beat:name>", beat),
+    path("fleet/", fleet),
+    path("fleet", fleet),
     re_path(r"^(?<=api/)$", report, name="api_root"),
+    re_path(r"^(?<=api/)beat/(?P<name>[^/]+)$", beat, name="api_beat"),
+    re_path(r"^(?<=api/)fleet$", fleet, name="api_fleet"),
     Names("api/", ""),
 ]
 #: As in 2.x the module has no namespace of its own; the names are there in the namespace ``status`` and without it.
