@@ -101,6 +101,17 @@ ALERTS: dict[str, tuple[dict[str, str], dict[str, bool], dict[str, str]]] = {
         {**LABELS, "check": "heartbeats", "component": "backup", "severity": "critical"},
     ),
 }
+#: The times for the same series at the longest interval, of two minutes.
+SLOWLY: dict[str, dict[str, bool]] = {
+    "DjangoStatusDown": {"4m": False, "12m": True, "24m": False},
+    "DjangoStatusAbsent": {"4m": False, "36m": True, "56m": False},
+    "DjangoStatusFailing": {"4m": False, "12m": True, "24m": False},
+    "DjangoStatusWarning": {"10m": False, "40m": True, "72m": False},
+    "DjangoStatusFlapping": {"4m": False, "10m": True, "30m": False},
+    "DjangoStatusTwoCommits": {"6m": False, "40m": True, "90m": False},
+    "DjangoStatusStaleCode": {"40m": False, "48m": False, "70m": True, "130m": False},
+    "DjangoStatusHeartbeatLate": {"4m": False, "12m": True, "24m": False},
+}
 
 
 def slow(timeout: float) -> Any:
@@ -175,6 +186,14 @@ class ContentTests(SimpleTestCase):
                 self.assertIn(part, snippet(kind, "--interval", "60"))
         self.assertIn("\n*/5 * * * * ", snippet("cron"))
         self.assertIn("\n*/2 * * * * ", snippet("cron", "--interval", "100"))
+
+    def test_a_check_that_takes_longer_than_prometheus_may_wait_is_told(self):
+        with override_settings(STATUS_PROVIDERS={"health": [PING], "stats": [slow(400)]}):
+            for words in (("prometheus",), ("prometheus-rules", "--interval", "500")):
+                code, out, err = ask("snippet", *words)
+                self.assertEqual((code, out), (2, ""))
+                self.assertIn("may take 401 s, and Prometheus has to ask every 120 s; give the slow checks", err)
+            self.assertIn("periodSeconds: 10\n", snippet("k8s"))
 
     def test_probes_name_a_host_that_the_project_accepts(self):
         self.assertIn('value: "shop.example.com"', snippet("k8s"))
@@ -268,6 +287,9 @@ class ContentTests(SimpleTestCase):
             ({}, ["k8s", "--interval", "40"], "--interval takes whole seconds from 41 to 1800 here, not 40"),
             ({}, ["k8s", "--interval", "41.5"], "from 41 to 1800 here, not 41.5"),
             ({}, ["k8s", "--interval", "3600"], "from 41 to 1800 here, not 3600"),
+            ({}, ["alb", "--interval", "301"], "from 41 to 300 here, not 301"),
+            ({}, ["prometheus", "--interval", "121"], "from 41 to 120 here, not 121"),
+            ({}, ["prometheus-rules", "--interval", "300"], "from 41 to 120 here, not 300"),
             ({}, ["k8s", "--interval", "often"], "'often' is not a number of seconds"),
             ({}, ["nginx", "--socket", "run/a"], "--socket should be an absolute path"),
             ({}, ["nginx", "--socket", "/run/a b"], "that needs no quoting"),
@@ -571,27 +593,34 @@ class ToolTests(SimpleTestCase):
 
     def test_alerts_fire_and_recover(self):
         """FAULTS O2: a dead server, an absent one, a failure, a warning, flapping, stale code, a late heartbeat."""
-        promtool = services.require("promtool")
         rules = snippet("prometheus-rules")
         names = re.findall(r"alert: (\w+)", rules)
         self.assertEqual(names, list(ALERTS))
         written = render_metrics(SHOWN, True, openmetrics=False)
         for name in re.findall(r"django_status_\w+(?=[{[])", rules):
             self.assertIn(f"\n{name}{{", written)
+        self.assertFires(rules, "30s", {name: moments for name, (_, moments, _) in ALERTS.items()})
+
+    def test_alerts_fire_and_recover_at_the_longest_interval(self):
+        self.assertFires(snippet("prometheus-rules", "--interval", "120"), "120s", SLOWLY)
+
+    def assertFires(self, rules: str, interval: str, alerts: dict[str, dict[str, bool]]) -> None:
+        """Each alert fires at the times at which it should and at no other, when it is asked so often."""
+        promtool = services.require("promtool")
         tests = [
             {
-                "interval": "30s",
-                "input_series": [{"series": series, "values": values} for series, values in given.items()],
+                "interval": interval,
+                "input_series": [{"series": series, "values": values} for series, values in ALERTS[name][0].items()],
                 "alert_rule_test": [
-                    {"alertname": name, "eval_time": at, "exp_alerts": [{"exp_labels": labels}] if fires else []}
+                    {"alertname": name, "eval_time": at, "exp_alerts": [{"exp_labels": ALERTS[name][2]}] * fires}
                     for at, fires in moments.items()
                 ],
             }
-            for name, (given, moments, labels) in ALERTS.items()
+            for name, moments in alerts.items()
         ]
         # What an alert says is another matter.
         self.write("rules.yml", re.sub(r"\n +annotations:\n +summary: .*", "", rules))
-        document = {"rule_files": ["rules.yml"], "tests": tests}
+        document = {"rule_files": ["rules.yml"], "evaluation_interval": interval, "tests": tests}
         self.check(promtool, "test", "rules", self.write("tests.yml", json.dumps(document)))  # JSON is YAML
 
 

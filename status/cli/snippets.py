@@ -29,8 +29,13 @@ UPSTREAMS = {
 DEFAULT_SERVER = "http://localhost:8000"
 #: Seconds on top of the timeouts of the checks, for the way there and back.
 NETWORK_SECONDS = 1
-#: The longest ``--interval``, in seconds: what divides an hour, for cron.
+#: The longest ``--interval``, in seconds.
 MAX_INTERVAL = 1800
+#: Prometheus takes a sample for five minutes, and one may be missing. The rules have windows for as many.
+PROMETHEUS_INTERVAL = 120
+PROMETHEUS = ("prometheus", "prometheus-rules", "grafana")
+#: Where the tool itself takes less: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/
+LONGEST = {**dict.fromkeys(PROMETHEUS, PROMETHEUS_INTERVAL), "alb": 300}
 #: Seconds that a container may wait for its migrations.
 STARTUP_SECONDS = 300
 
@@ -48,6 +53,7 @@ def snippet(kind: str | None, url: str | None, socket: str | None = None, interv
         raise CannotAsk(f"--socket goes with snippet {', '.join(UPSTREAMS)}, not with {kind}")
     if socket is not None and not (socket.startswith("/") and UNQUOTED.fullmatch(socket)):
         raise CannotAsk("--socket should be an absolute path that needs no quoting")
+    template = (SNIPPET_FOLDER / kind).read_text(encoding="utf-8")
     path = mounted_path() if url is None else ""
     if path is None:
         remedy = "mount status.urls in ROOT_URLCONF, or give --url http://host:port/path/"
@@ -57,10 +63,9 @@ def snippet(kind: str | None, url: str | None, socket: str | None = None, interv
         raise CannotAsk(f"{api} holds characters that would need quoting; give a plain address as --url")
     # A probe has to name a host that the project accepts; a URL that was given does.
     hosts = [] if url else [str(pattern).lstrip(".") for pattern in conf.read("ALLOWED_HOSTS", ())]
-    values = _placeholders(api, next(filter(HOST_NAME.fullmatch, hosts), None), interval)
+    values = _placeholders(kind, api, next(filter(HOST_NAME.fullmatch, hosts), None), interval)
     if kind in UPSTREAMS:
         values["upstream"] = UPSTREAMS[kind][socket is not None].format(**values, socket=socket)
-    template = (SNIPPET_FOLDER / kind).read_text(encoding="utf-8")
     return PLACEHOLDER.sub(lambda placeholder: str(values[placeholder[1]]), template)
 
 
@@ -76,14 +81,20 @@ def _program() -> str:
     return found if found and UNQUOTED.fullmatch(found) else "/usr/local/bin/django_status"
 
 
-def _checked(interval: float | None, least: int) -> float | None:
+def _checked(kind: str, interval: float | None, least: int) -> float | None:
     """Return the ``--interval``. Raises CannotAsk: an answer may take ``least``, and Prometheus wants no less."""
-    if interval is not None and not (least <= interval <= MAX_INTERVAL and interval == int(interval)):
-        raise CannotAsk(f"--interval takes whole seconds from {least} to {MAX_INTERVAL} here, not {interval:g}")
+    longest = LONGEST.get(kind, MAX_INTERVAL)
+    if kind in PROMETHEUS and least > longest:
+        what = f"an answer may take {least} s, and Prometheus has to ask every {longest} s"
+        raise CannotAsk(f"{what}; give the slow checks a shorter timeout")
+    if interval is None:
+        return None
+    if not (least <= interval <= longest and interval == int(interval)):
+        raise CannotAsk(f"--interval takes whole seconds from {least} to {longest} here, not {interval:g}")
     return interval
 
 
-def _placeholders(api: str, name: str | None, given: float | None) -> dict[str, str | int]:
+def _placeholders(kind: str, api: str, name: str | None, given: float | None) -> dict[str, str | int]:
     """Return the addresses below ``api``, what to ask for, and seconds that fit the timeouts of the checks.
 
     name: what to send as ``Host``, where it is not the host of ``api``.
@@ -99,7 +110,7 @@ def _placeholders(api: str, name: str | None, given: float | None) -> dict[str, 
     resource = "health" if any(check.resource == "health" for check in judged) else judged[0].resource
     timeout = math.ceil(max(check.timeout for check in judged if check.resource == resource)) + NETWORK_SECONDS
     all_timeout = math.ceil(max(check.timeout for check in every)) + NETWORK_SECONDS
-    interval = int(_checked(given, all_timeout) or max(30, all_timeout))
+    interval = int(_checked(kind, given, all_timeout) or max(30, all_timeout))
     server, program = _server(api, name), _program()
     return {
         **server,
