@@ -181,11 +181,24 @@ class ContentTests(SimpleTestCase):
             ("supervisor", "--watch 60"),
             ("collectd", "Interval 60\n"),
             ("cron", "\n*/1 * * * * "),
+            ("healthchecks", "\n*/1 * * * * "),
+            ("uptime-kuma", "\n*/1 * * * * "),
         ):
             with self.subTest(kind, part=part):
                 self.assertIn(part, snippet(kind, "--interval", "60"))
         self.assertIn("\n*/5 * * * * ", snippet("cron"))
-        self.assertIn("\n*/2 * * * * ", snippet("cron", "--interval", "100"))
+        self.assertIn("\n*/1 * * * * ", snippet("uptime-kuma"))
+        self.assertIn("\n*/15 * * * * ", snippet("uptime-kuma", "--interval", "900"))
+
+    def test_an_interval_is_honoured_or_refused(self):
+        for kind in SNIPPETS:
+            with self.subTest(kind):
+                code, out, err = ask("snippet", kind, "--interval", "120")
+                if code:
+                    self.assertIn(f"--interval does not go with snippet {kind}, which does not say how often", err)
+                else:
+                    self.assertRegex(out, r"(?<!\d)120(?!\d)|\*/2 ")
+                    self.assertNotEqual(out, snippet(kind))
 
     def test_a_check_that_takes_longer_than_prometheus_may_wait_is_told(self):
         with override_settings(STATUS_PROVIDERS={"health": [PING], "stats": [slow(400)]}):
@@ -290,6 +303,10 @@ class ContentTests(SimpleTestCase):
             ({}, ["alb", "--interval", "301"], "from 41 to 300 here, not 301"),
             ({}, ["prometheus", "--interval", "121"], "from 41 to 120 here, not 121"),
             ({}, ["prometheus-rules", "--interval", "300"], "from 41 to 120 here, not 300"),
+            ({}, ["cron", "--interval", "50"], "--interval takes whole minutes that divide an hour, as 60, 300 or"),
+            ({}, ["healthchecks", "--interval", "90"], "with snippet healthchecks, not 90"),
+            ({}, ["uptime-kuma", "--interval", "420"], "with snippet uptime-kuma, not 420"),
+            ({}, ["monit", "--interval", "60"], "--interval does not go with snippet monit"),
             ({}, ["k8s", "--interval", "often"], "'often' is not a number of seconds"),
             ({}, ["nginx", "--socket", "run/a"], "--socket should be an absolute path"),
             ({}, ["nginx", "--socket", "/run/a b"], "that needs no quoting"),

@@ -36,6 +36,10 @@ PROMETHEUS_INTERVAL = 120
 PROMETHEUS = ("prometheus", "prometheus-rules", "grafana")
 #: Where the tool itself takes less: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/
 LONGEST = {**dict.fromkeys(PROMETHEUS, PROMETHEUS_INTERVAL), "alb": 300}
+#: Lines of a crontab, which knows minutes, and begins anew with each hour.
+CRONTABS = ("cron", "healthchecks", "uptime-kuma")
+#: The placeholders that ``--interval`` decides.
+PERIODS = frozenset({"interval", "twice", "period", "command_interval", "minutes"})
 #: Seconds that a container may wait for its migrations.
 STARTUP_SECONDS = 300
 
@@ -54,6 +58,8 @@ def snippet(kind: str | None, url: str | None, socket: str | None = None, interv
     if socket is not None and not (socket.startswith("/") and UNQUOTED.fullmatch(socket)):
         raise CannotAsk("--socket should be an absolute path that needs no quoting")
     template = (SNIPPET_FOLDER / kind).read_text(encoding="utf-8")
+    if interval is not None and PERIODS.isdisjoint(PLACEHOLDER.findall(template)):
+        raise CannotAsk(f"--interval does not go with snippet {kind}, which does not say how often it asks")
     path = mounted_path() if url is None else ""
     if path is None:
         remedy = "mount status.urls in ROOT_URLCONF, or give --url http://host:port/path/"
@@ -91,6 +97,9 @@ def _checked(kind: str, interval: float | None, least: int) -> float | None:
         return None
     if not (least <= interval <= longest and interval == int(interval)):
         raise CannotAsk(f"--interval takes whole seconds from {least} to {longest} here, not {interval:g}")
+    if kind in CRONTABS and (interval % 60 or 3600 % interval):
+        what = "whole minutes that divide an hour, as 60, 300 or 900"
+        raise CannotAsk(f"--interval takes {what}, with snippet {kind}, not {interval:g}")
     return interval
 
 
@@ -128,7 +137,7 @@ def _placeholders(kind: str, api: str, name: str | None, given: float | None) ->
         "all_timeout": all_timeout,
         "period": int(given or max(10, timeout)),  # probes never overlap
         "command_interval": int(given or 60),  # for what starts a command
-        "minutes": math.ceil((given or 300) / 60),
+        "minutes": int((given or (60 if kind == "uptime-kuma" else 300)) / 60),
         "interval": interval,
         "twice": 2 * interval,
         "zabbix_timeout": min(30, timeout + 3),  # the most that the agent takes

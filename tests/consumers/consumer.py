@@ -19,6 +19,8 @@ from tests import services
 #: Seconds from one question of a consumer to the next, and those that an answer may take, as the snippets have them.
 INTERVAL = 4
 TIMEOUT = 2
+#: Snippets that do not say how often they ask: what is around them does.
+UNTIMED = ("apache", "blackbox", "monit", "nagios", "nginx", "nrpe", "zabbix")
 #: Seconds after which a test stops to wait for what a consumer answers.
 GIVE_UP = 10
 #: The programs of the environment that runs the tests come first, so that snippets name its ``django_status``.
@@ -42,7 +44,9 @@ def words(good: str, bad: str, warning: str | None = None) -> Words:
 
 def snippet(kind: str, port: int) -> str:
     """The snippet as it is printed, for the site on ``port``."""
-    command = [sys.executable, "-m", "status", "snippet", kind, "--interval", str(INTERVAL)]
+    # cron knows minutes, and has a clock that runs faster.
+    interval = () if kind in UNTIMED else ("--interval", str(60 if kind == "cron" else INTERVAL))
+    command = [sys.executable, "-m", "status", "snippet", kind, *interval]
     done = subprocess.run(
         [*command, "--url", f"http://127.0.0.1:{port}/status/"],
         env=services.environment({**ENVIRONMENT, "DJANGO_SETTINGS_MODULE": "tests.consumers.site"}),
