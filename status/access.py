@@ -184,9 +184,7 @@ def has_token(request: HttpRequest) -> bool:
 
     Or as ``X-Status-Token``, where the web server wants ``Authorization`` for itself.
     """
-    scheme, _, bearer = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
-    sent = [bearer] if scheme.lower() == "bearer" else []
-    sent += [request.META["HTTP_X_STATUS_TOKEN"]] if "HTTP_X_STATUS_TOKEN" in request.META else []
+    sent = _sent_tokens(request)
     accepted = _accepted_digests() if sent else ()
     # Every one of them, in constant time: how long it takes does not tell which was close.
     if sum([constant_time_compare(_digest(token), one) for token in sent for one in accepted]):
@@ -194,6 +192,18 @@ def has_token(request: HttpRequest) -> bool:
     if accepted:
         log_once("A wrong bearer token was sent")
     return False
+
+
+def has_wrong_token(request: HttpRequest) -> bool:
+    """Return whether the request carries a bearer token, and none of ``STATUS_TOKENS``, where there are any."""
+    return bool(_sent_tokens(request) and _accepted_digests()) and not admits(has_token, request)
+
+
+def _sent_tokens(request: HttpRequest) -> list[str]:
+    scheme, _, bearer = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    sent = [bearer] if scheme.lower() == "bearer" else []
+    sent += [request.META["HTTP_X_STATUS_TOKEN"]] if "HTTP_X_STATUS_TOKEN" in request.META else []
+    return sent
 
 
 def _accepted_digests() -> tuple[str, ...]:

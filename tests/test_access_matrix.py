@@ -82,6 +82,11 @@ class MatrixTests(SimpleTestCase):
             response = connections[origin].getresponse()
             with self.subTest(caller=caller, address=address, method=method):
                 self.judge(response, response.read(), address, method, authority)
+                # At open addresses as well, but for the one that looks nobody up.
+                wrong = "Authorization" in headers and not authority and response.status == 200 and "/api" in address
+                wrong = wrong and (method == "OPTIONS" or not address.endswith("ping"))
+                told = 'error="invalid_token"' in response.headers.get("WWW-Authenticate", "")
+                self.assertEqual(told, wrong)
 
     def judge(
         self, response: http.client.HTTPResponse, body: bytes, address: str, method: str, authority: bool
@@ -91,7 +96,7 @@ class MatrixTests(SimpleTestCase):
         self.assertEqual(response.headers["Cache-Control"], "no-store")
         self.assertIsNone(response.headers["Set-Cookie"])
         self.assertIsNone(response.headers["Location"])
-        self.assertEqual(response.headers["WWW-Authenticate"] is not None, code == 401)
+        self.assertEqual(response.headers["WWW-Authenticate"] == 'Bearer realm="status"', code == 401)
         self.assertEqual(response.headers["Allow"] is not None, method in ("POST", "OPTIONS") and code in (200, 405))
         details = code == 200 and method in ("GET", "HEAD") and "/api" in address and not address.endswith("ping")
         self.assertEqual(response.headers["Server-Timing"] is not None, authority and details)

@@ -202,6 +202,24 @@ class InstanceTests(LiveServerTestCase):
                     self.assertEqual((code, out), (2, ""))
                     self.assertIn("answers 401: it needs a token", err)
 
+    @override_settings(DEBUG=False, STATUS_TOKENS=(TOKEN,))
+    def test_a_wrong_token_is_told_where_strangers_may_ask_as_well(self):
+        for words in (["health"], ["health", "-f", "text", "-e"], ["ping", "-f", "json"], ["--list"], ["fleet"]):
+            with self.subTest(words):
+                for option in ([], ["--token", TOKEN]):
+                    self.assertEqual(self.ask(*words, *option)[::2], (int("-e" in words), ""))
+                for option in (["--token", "wrong"], ["--header", "X-Status-Token: wrong"]):
+                    code, out, err = self.ask(*words, *option)
+                    self.assertEqual((code, out), (2, ""))
+                    self.assertIn("/api does not know the token, and answers what strangers see; correct it", err)
+        asked = self.ask("health", "--token", "wrong", "-f", "nagios")
+        self.assertEqual((asked.code, asked.out.split(" - ")[0]), (3, "STATUS UNKNOWN"))
+        # What looks nobody up shows everybody the same, and so does a place that is trusted, or a site without tokens.
+        self.assertEqual(self.ask("live", "--token", "wrong").code, 0)
+        for changed in ({"STATUS_NETWORKS": ["127.0.0.0/8"]}, {"STATUS_TOKENS": ()}, {"DEBUG": True}):
+            with self.subTest(changed), override_settings(**changed):
+                self.assertEqual(self.ask("health", "--token", "wrong").code, 0)
+
     def test_a_stranger_learns_no_reasons(self):
         with override_settings(DEBUG=False):
             code, out, _ = self.ask("health", "-e")

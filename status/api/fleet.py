@@ -8,7 +8,7 @@ from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 
 from status.access import access_for
-from status.api.views import ReportView, StatusView, allow, problem, refused
+from status.api.views import ReportView, StatusView, allow, problem, refused, tell_wrong_token
 from status.fleet import fleet
 from status.formats import FORMATS
 from status.formats.fleet import FLEET_FORMATS
@@ -44,7 +44,8 @@ class FleetView(StatusView):
                 return problem(406, error=f"The format should be one of {', '.join(known)}.", formats=known)
             name = "json"
         content = FLEET_FORMATS[name](fleet(), access.details)
-        return StatusResponse(content.encode(), FORMATS[name].content_type)
+        response = StatusResponse(content.encode(), FORMATS[name].content_type)
+        return tell_wrong_token(request, access, response)
 
     # Without its own ``head``, Django gives each view one that refers to the view, see ``ReportView``.
     head = options = get

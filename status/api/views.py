@@ -17,7 +17,16 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.encoding import escape_uri_path
 from django.views.generic import View
 
-from status.access import ALWAYS_OPEN, Access, aaccess_for, access_for, access_of, amay_change, may_change
+from status.access import (
+    ALWAYS_OPEN,
+    Access,
+    aaccess_for,
+    access_for,
+    access_of,
+    amay_change,
+    has_wrong_token,
+    may_change,
+)
 from status.conf import conf
 from status.counters import Reading
 from status.engine import engine
@@ -50,6 +59,13 @@ def refused(access: Access) -> StatusResponse:
         return problem(403, error="You may not ask here.")
     response = problem(401, error="This needs a bearer token: Authorization: Bearer <token>.")
     response["WWW-Authenticate"] = 'Bearer realm="status"'
+    return response
+
+
+def tell_wrong_token(request: HttpRequest, access: Access, response: StatusResponse) -> StatusResponse:
+    """Add that the token is wrong (RFC 6750) to an answer of which a right one might show more."""
+    if access != access_of(True) and has_wrong_token(request):
+        response["WWW-Authenticate"] = 'Bearer realm="status", error="invalid_token"'
     return response
 
 
@@ -247,7 +263,9 @@ class ReportView(StatusView):
         response = StatusResponse(content, format.content_type, 200 if format.always_ok else code)
         if access.details:
             response["Server-Timing"] = server_timing(report)
-        return response
+        if registry.is_live(question.selection.resource):  # whoever asks gets the same
+            return response
+        return tell_wrong_token(self.request, access, response)
 
     def render_addresses(
         self, request: HttpRequest, access: Access, resource: str | None, provider: str | None
@@ -267,7 +285,7 @@ class ReportView(StatusView):
         document: object = addresses
         if selection.resource is not None:
             document = {name: address for named in addresses.values() for name, address in named.items()}
-        return allow(StatusResponse(json.dumps(document), "application/json"))
+        return tell_wrong_token(request, access, allow(StatusResponse(json.dumps(document), "application/json")))
 
 
 class BeatView(StatusView):

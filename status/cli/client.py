@@ -27,6 +27,7 @@ class ServerResponse(NamedTuple):
 
     media_type: the content type without its parameters, in lower case.
     vary: the header of that name.
+    challenge: the header ``WWW-Authenticate``.
     """
 
     status: int
@@ -34,11 +35,17 @@ class ServerResponse(NamedTuple):
     body: bytes
     location: str = ""
     vary: str = ""
+    challenge: str = ""
 
     @property
     def is_ours(self) -> bool:
         """Return whether it says that django-status has sent it, unless a proxy has removed the header."""
         return TOKEN_HEADER in self.vary
+
+    @property
+    def is_for_strangers(self) -> bool:
+        """Return whether it is what strangers get, because the token is none of the server's."""
+        return self.status != 401 and 'error="invalid_token"' in self.challenge
 
     def json(self) -> dict[str, Any] | None:
         """Return the object in the body. None where there is none, or where a name comes twice: one would be lost."""
@@ -118,8 +125,8 @@ def _send_once(
             if response.length:
                 raise IncompleteRead(body, response.length)
             media_type = response.getheader("Content-Type", "").partition(";")[0].strip().lower()
-            location, vary = response.getheader("Location", ""), response.getheader("Vary", "")
-            return ServerResponse(response.status, media_type, body, location, vary)
+            others = [response.getheader(name, "") for name in ("Location", "Vary", "WWW-Authenticate")]
+            return ServerResponse(response.status, media_type, body, *others)
 
 
 def redirect_target(url: str, location: str) -> str:

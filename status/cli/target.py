@@ -144,7 +144,9 @@ class Instance:
 
     def listing(self, name: str | None) -> Mapping[str, Mapping[str, str]]:
         self._deadline = monotonic() + self.timeout
-        names = dict(self._names(self._send("OPTIONS", "")))
+        response = self._send("OPTIONS", "")
+        self._require_known_token(response)
+        names = dict(self._names(response))
         resource, provider = resolve(name, names, PRESETS)
         for preset in PRESETS:
             if preset not in names and resource in (None, preset):
@@ -194,6 +196,7 @@ class Instance:
         """Return what the instance answers about the fleet, as far as the caller may see it. Raises CannotAsk."""
         self._deadline = monotonic() + self.timeout
         response = self._send("GET", path_of("fleet"))
+        self._require_known_token(response)
         document = response.json() if response.status == 200 else None
         if document is None or not isinstance(document.get("roles"), dict):
             raise self._refusal(response)
@@ -227,9 +230,16 @@ class Instance:
         fields = {"format": known.name, "check": options.check, "skip": options.skip}
         query = urlencode(fields, doseq=True, errors="replace")
         response = self._send("GET", f"{path_of(*named)}?{query}")
+        self._require_known_token(response)
         if response.media_type == known.media_type and _problem(response) is None:
             return response
         raise self._refusal(response)
+
+    def _require_known_token(self, response: ServerResponse) -> None:
+        """Raise CannotAsk where the address is open to everyone and the token is wrong: that is not what was asked."""
+        if response.is_for_strangers:
+            remedy = "correct it (--token-file, $STATUS_TOKEN), or leave it out"
+            raise CannotAsk(f"{self.url} does not know the token, and answers what strangers see; {remedy}")
 
     def _refusal(self, response: ServerResponse) -> CannotAsk:
         """Return why a response is no answer: no rights, the app's own words, or not from this app."""
