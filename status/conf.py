@@ -66,30 +66,6 @@ class Problem(NamedTuple):
         return f"{self.setting} should be {self.expected}, not {self.found}."
 
 
-@dataclass(frozen=True)
-class Setting:
-    """A setting as an attribute of ``Conf``: read on access, and its default where the value is of the wrong kind.
-
-    name: as the user spells it.
-    default: the value where it is not set, or of the wrong kind.
-    expected: the right kind, in words that follow "should be".
-    valid: returns whether a value is of the right kind; must not raise for any value.
-    hint: the remedy.
-    """
-
-    name: str
-    default: Any
-    expected: str
-    valid: Callable[[Any], bool]
-    hint: str
-
-    def __get__(self, conf: Conf | None, owner: type[Conf]) -> Any:
-        if conf is None:
-            return self
-        value = conf.read(self.name, self.default)
-        return value if value is self.default or self.valid(value) else self.default
-
-
 def found(value: Any) -> str:
     """Return what a setting holds in words that show no secret: its type; the value only of numbers and switches."""
     if value is not None and not isinstance(value, (bool, int, float)):
@@ -99,6 +75,37 @@ def found(value: Any) -> str:
         return repr(value)
     except ValueError:  # Python declines to print more than 4,300 digits
         return "a number too long to be shown"
+
+
+def shown(value: Any) -> str:
+    """Return the same for what is no secret, such as a name: text is shown, short and in printable characters."""
+    return ascii(str(value)[:40]) if isinstance(value, (str, Path)) else found(value)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting as an attribute of ``Conf``: read on access, and its default where the value is of the wrong kind.
+
+    name: as the user spells it.
+    default: the value where it is not set, or of the wrong kind.
+    expected: the right kind, in words that follow "should be".
+    valid: returns whether a value is of the right kind; must not raise for any value.
+    hint: the remedy.
+    describe: returns how a message shows a value of the wrong kind.
+    """
+
+    name: str
+    default: Any
+    expected: str
+    valid: Callable[[Any], bool]
+    hint: str
+    describe: Callable[[Any], str] = found
+
+    def __get__(self, conf: Conf | None, owner: type[Conf]) -> Any:
+        if conf is None:
+            return self
+        value = conf.read(self.name, self.default)
+        return value if value is self.default or self.valid(value) else self.default
 
 
 def host_and_port(address: Any) -> tuple[str, int] | None:
@@ -235,6 +242,7 @@ class Conf:
         '"when-authorized", "never" or "always"',
         lambda value: value in ("when-authorized", "never", "always"),
         "Choose who sees reasons, durations and full answers.",
+        shown,
     )
     tokens = Setting(
         "STATUS_TOKENS",
@@ -259,6 +267,7 @@ class Conf:
         "a callable f(request) -> bool, or the dotted path to one",
         lambda value: value is None or callable(value) or (isinstance(value, str) and "." in value),
         'Name the callable, for example "proj.status.may_see".',
+        shown,
     )
     urlconfs = Setting(
         "STATUS_URLCONFS",
@@ -294,6 +303,7 @@ class Conf:
         "the absolute path of a file, or None",
         lambda value: value is None or (isinstance(value, (str, Path)) and is_absolute_path(str(value))),
         'Name a file in a directory that the project may write to, for example "/run/shop/draining".',
+        shown,
     )
     serve = Setting(
         "STATUS_SERVE",
@@ -308,6 +318,7 @@ class Conf:
         "a Content-Security-Policy, or None",
         lambda value: value is None or (isinstance(value, str) and value.isprintable()),
         "Give the policy that your own templates of the pages need, or None to leave it to your middleware.",
+        shown,
     )
     synchronous = Setting(
         "STATUS_SYNCHRONOUS",
@@ -322,8 +333,8 @@ class Conf:
         periods, problems = {}, {}
         for number, (name, seconds) in enumerate(self.heartbeats.items()):
             if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 100 or "/" in name:
-                expected, hint = "a name of at most 100 characters without a slash", "Rename the heartbeat."
-                problem = Problem(f"STATUS_HEARTBEATS key {number}", expected, found(name), hint)
+                expected, hint = "a name of 1 to 100 printable characters without a slash", "Rename the heartbeat."
+                problem = Problem(f"STATUS_HEARTBEATS key {number}", expected, shown(name), hint)
                 problems[f"invalid-{number}"] = problem
             elif not is_timeout(seconds):
                 hint = "Give the seconds within which it comes again."
@@ -338,12 +349,13 @@ class Conf:
         problems, seen = [], dict[Any, str]()
         for role, address in self.serve.items():
             if role not in ROLES:
-                problems.append(Problem("STATUS_SERVE key", " or ".join(map(repr, ROLES)), found(role), "Correct it."))
+                hint = "These are the processes of Celery; others call status.serve()."
+                problems.append(Problem("STATUS_SERVE key", " or ".join(map(repr, ROLES)), shown(role), hint))
                 continue
             parsed = host_and_port(address)
             where = f'STATUS_SERVE["{role}"]'
             if parsed is None:
-                problems.append(Problem(where, ADDRESS, found(address), "Names are not looked up."))
+                problems.append(Problem(where, ADDRESS, shown(address), "Names are not looked up."))
             elif parsed in seen:
                 hint = "Both may run on one host. Give each a port of its own."
                 problems.append(Problem(where, "another address than that of the other role", "the same", hint))
@@ -399,7 +411,7 @@ class Conf:
             if isinstance(setting, Setting):
                 value = self.read(setting.name, setting.default)
                 if not setting.valid(value):
-                    what = found(value)
+                    what = setting.describe(value)
                     if isinstance(value, (list, tuple, set, frozenset)):
                         # Often of a variable that is missing: [os.environ.get("STATUS_TOKEN")].
                         odd = sorted({type(item).__name__ for item in value if not isinstance(item, str)})

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from status.conf import Problem, conf, found, is_number, is_timeout
+from status.conf import Problem, conf, found, is_number, is_timeout, shown
 from status.exceptions import StatusError
 from status.logs import FailureLog
 from status.providers.base import Composite, Part, Provider, Unavailable, as_provider
@@ -284,8 +284,3 @@ def remark(where: str, entry: Sequence[Any]) -> Problem | None:
         return None
     hint = f"Each of its {len(args)} items is an argument. Mind the comma of a tuple with one element."
     return Problem(f"{where}[2]", PARTS[2], found(args), hint)
-
-
-def shown(name: Any) -> str:
-    """Return how a message shows a name that cannot be used: short, printable, and only if it is text at all."""
-    return ascii(name[:40]) if isinstance(name, str) else found(name)

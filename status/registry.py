@@ -7,8 +7,8 @@ from collections import ChainMap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from status.conf import DJANGO_PROVIDERS, STANDALONE_PROVIDERS, Conf, Problem, conf, found
-from status.entries import ENTRY, PUNCTUATION, RESOURCE, Check, Misconfigured, Mistake, bind, remark, shown
+from status.conf import DJANGO_PROVIDERS, STANDALONE_PROVIDERS, Conf, Problem, conf, found, shown
+from status.entries import ENTRY, PUNCTUATION, RESOURCE, Check, Misconfigured, Mistake, bind, remark
 from status.exceptions import StatusError
 from status.loops import touched
 from status.providers.base import Provider

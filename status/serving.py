@@ -23,7 +23,7 @@ from django.urls import URLResolver, include, path
 from django.urls.resolvers import RegexPattern
 
 from status.api.views import problem
-from status.conf import ADDRESS, found, host_and_port
+from status.conf import ADDRESS, host_and_port, shown
 from status.fleet import SERVE, join
 from status.logs import call_safely, logger
 from status.middleware import place_in
@@ -172,10 +172,10 @@ def serve(address: str = "127.0.0.1:8090", path: str = "/status/") -> bool:
     """
     parsed = host_and_port(address)
     if parsed is None:
-        logger.error("status.serve() should get %s, not %s. Nothing is served.", ADDRESS, found(address))
+        logger.error("status.serve() should get %s, not %s. Nothing is served.", ADDRESS, shown(address))
         return False
     if not isinstance(path, str) or not path.startswith("/") or set(path) & set("<?#"):
-        logger.error('status.serve() should get a path such as "/status/", not %s. Nothing is served.', found(path))
+        logger.error('status.serve() should get a path such as "/status/", not %s. Nothing is served.', shown(path))
         return False
     if not apps.ready:
         logger.error("status.serve() should be called after django.setup(). Nothing is served.")

@@ -85,12 +85,19 @@ class ErrorTests(ChecksTestCase):
             ("STATUS_CELERY_APP", 5, "STATUS_CELERY_APP should be a dotted path"),
             ("STATUS_PUBLIC", "health", "STATUS_PUBLIC should be a list of resource names, not a str."),
             ("STATUS_SHOW_DETAILS", "sometimes", "STATUS_SHOW_DETAILS should be"),
+            ("STATUS_SHOW_DETAILS", "sometimes", "not 'sometimes'."),
             ("STATUS_SHOW_DETAILS", ["always"], "STATUS_SHOW_DETAILS should be"),
             ("STATUS_TOKENS", TOKEN, "STATUS_TOKENS should be a list of tokens, not a str."),
             ("STATUS_TOKENS", [TOKEN, None], "not a list with items of the type NoneType."),
             ("STATUS_NETWORKS", "10.0.0.0/8", "STATUS_NETWORKS should be a list of networks, not a str."),
             ("STATUS_TRUSTED_PROXIES", "10.0.0.1", "STATUS_TRUSTED_PROXIES should be a list of networks, not a str."),
             ("STATUS_PERMISSION", 5, "STATUS_PERMISSION should be a callable"),
+            ("STATUS_PERMISSION", "may_see", "not 'may_see'."),
+            ("STATUS_DRAIN_FILE", "run/draining", "not 'run/draining'."),
+            ("STATUS_DRAIN_FILE", Path("run/draining"), "not 'run/draining'."),
+            ("STATUS_DRAIN_FILE", "/run/\n\xe9" + "x" * 99, "not '/run/\\n\\xe9" + "x" * 33 + "'."),
+            ("STATUS_DRAIN_FILE", b"/run/draining", "not a bytes."),
+            ("STATUS_PAGE_POLICY", "default-src\n", "not 'default-src\\n'."),
             ("STATUS_SYNCHRONOUS", "yes", "STATUS_SYNCHRONOUS should be True or False, not a str."),
         ):
             with self.subTest(setting=setting, value=value):
@@ -341,7 +348,11 @@ class StoreTests(ChecksTestCase):
     def test_heartbeats_that_cannot_be_used(self) -> None:
         for entries, message in (
             ({"backup": 0}, 'STATUS_HEARTBEATS["backup"] should be a positive number of seconds, not 0.'),
-            ({5: 5}, "STATUS_HEARTBEATS key 0 should be a name of at most 100 characters without a slash, not 5."),
+            ({5: 5}, "key 0 should be a name of 1 to 100 printable characters without a slash, not 5."),
+            ({"a/b": 5}, "STATUS_HEARTBEATS key 0 should be a name of 1 to 100 printable characters without a slash"),
+            ({"a/b": 5}, "not 'a/b'."),
+            ({"x" * 101: 5}, f"not '{'x' * 40}'."),
+            ({"two\nlines": 5}, "not 'two\\nlines'."),
         ):
             shared = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://"}}
             self.assertFinds("W030", message, STATUS_HEARTBEATS=entries, STATUS_STORE="default", CACHES=shared)
@@ -420,8 +431,10 @@ class ProcessTests(ChecksTestCase):
     def test_addresses_that_nobody_can_answer_at(self) -> None:
         address = "127.0.0.1:8090"
         for addresses, message in (
-            ({"web": address}, "STATUS_SERVE key should be 'worker' or 'beat', not a str."),
+            ({"web": address}, "STATUS_SERVE key should be 'worker' or 'beat', not 'web'."),
             ({"worker": "localhost:80"}, 'STATUS_SERVE["worker"] should be an IP address and a port, such as'),
+            ({"worker": "localhost:80"}, "not 'localhost:80'."),
+            ({("a", "b"): address}, "not a tuple."),
             (
                 {"worker": address, "beat": address},
                 "should be another address than that of the other role",

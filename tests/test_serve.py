@@ -290,7 +290,7 @@ class LoopTests(ServeTestCase):
 
     def test_mistakes_are_told_and_raise_nothing(self):
         for arguments, told in (
-            ({"name": "a/b"}, "a name of at most 100 characters without a slash"),
+            ({"name": "a/b"}, "a name of 1 to 100 printable characters without a slash, not 'a/b'"),
             ({"name": None}, "not None"),
             ({"every": 0}, "every as a positive number of seconds, not 0"),
             ({"every": "30"}, "not a str"),
