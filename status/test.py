@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from inspect import isasyncgenfunction, isgeneratorfunction
+from typing import Any, TypeVar
+from unittest import TestCase
 
 from django.test.utils import TestContextDecorator
 
@@ -15,6 +17,7 @@ from status.entries import Check
 from status.providers.base import Provider, as_provider
 from status.registry import registry
 
+DecoratedT = TypeVar("DecoratedT", bound=Callable[..., Any])
 _lock = threading.Lock()
 
 
@@ -24,10 +27,11 @@ class fake(TestContextDecorator):
     answers: the name of a configured check -> what it answers: any value, an ``Answer``, an exception to raise, or a
         callable or ``Provider`` that is asked without arguments. Its timeout and whether it is critical stay.
 
-    Also decorates functions, coroutine functions and test classes. Holds in all threads of the process, also those that
-    run already, and for settings that change meanwhile. The innermost of several counts.
+    Also decorates functions, coroutine functions and subclasses of ``unittest.TestCase``. Holds in all threads of the
+    process, also those that run already, and for settings that change meanwhile. The innermost of several counts.
 
-    Raises ``NotConfigured``, a LookupError, where it begins, for a name that is not configured.
+    Raises ``NotConfigured``, a LookupError, where it begins, for a name that is not configured; TypeError for what it
+    cannot decorate.
     """
 
     def __init__(self, answers: Mapping[str, Any]) -> None:
@@ -56,6 +60,16 @@ class fake(TestContextDecorator):
         ended = self._entered.pop()
         with _lock:
             registry.stand_ins = tuple(one for one in registry.stand_ins if one is not ended)
+
+    def __call__(self, decorated: DecoratedT) -> DecoratedT:
+        """Decorate. Raises TypeError for a generator function, which runs when the block is over, and other classes."""
+        if isinstance(decorated, type) and not issubclass(decorated, TestCase):
+            remedy = "have the tests of the class take the fixture fake_status"
+            raise TypeError(f"fake() decorates subclasses of unittest.TestCase, not {decorated.__name__}; {remedy}")
+        if isgeneratorfunction(decorated) or isasyncgenfunction(decorated):
+            remedy = "write the block inside, around what yields"
+            raise TypeError(f"fake() decorates no generator function such as {decorated.__name__}; {remedy}")
+        return super().__call__(decorated)
 
 
 def _provider(answer: Any) -> Provider:

@@ -165,6 +165,21 @@ class FakeTests(QuietTestCase):
         response = await self.async_client.get("/status/api/health/databases")
         self.assertEqual((response.status_code, response.json()), (200, {"default": True}))
 
+    def test_what_it_cannot_decorate_is_refused(self):
+        def generator() -> Any:
+            yield
+
+        async def agenerator() -> Any:
+            yield
+
+        for function in (generator, agenerator):
+            message = f"fake() decorates no generator function such as {function.__name__}; write the block inside"
+            with self.subTest(function), self.assertRaisesMessage(TypeError, message):
+                fake({"health/databases": False})(function)
+        message = "fake() decorates subclasses of unittest.TestCase, not Stock; have the tests of the class take the"
+        with self.assertRaisesMessage(TypeError, message):
+            fake({"health/databases": False})(Stock)
+
     def test_an_unknown_name_is_told_with_those_that_there_are(self):
         known = "health/ping, health/databases, health/stock, stats/size, stats/missing"
         for name in ("health/nope", "health", "databases", "live/ping", 3):
