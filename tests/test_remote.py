@@ -210,10 +210,8 @@ class InstanceTests(LiveServerTestCase):
                     self.assertEqual(self.ask(*words, *option)[::2], (int("-e" in words), ""))
                 for option in (["--token", "wrong"], ["--header", "X-Status-Token: wrong"]):
                     code, out, err = self.ask(*words, *option)
-                    self.assertEqual((code, out), (2, ""))
-                    self.assertIn("/api does not know the token, and answers what strangers see; correct it", err)
-        asked = self.ask("health", "--token", "wrong", "-f", "nagios")
-        self.assertEqual((asked.code, asked.out.split(" - ")[0]), (3, "STATUS UNKNOWN"))
+                    self.assertEqual((code, bool(out)), (int("-e" in words), True))
+                    self.assertEqual(err.count("/api does not know the token, and answers what strangers see"), 1)
         # What looks nobody up shows everybody the same, and so does a place that is trusted, or a site without tokens.
         self.assertEqual(self.ask("live", "--token", "wrong").code, 0)
         for changed in ({"STATUS_NETWORKS": ["127.0.0.0/8"]}, {"STATUS_TOKENS": ()}, {"DEBUG": True}):

@@ -88,7 +88,7 @@ def run(options: Options, terminal: Terminal) -> int:
         text = drain(options.name)
         terminal.write("" if options.quiet else text)
         return 0
-    target = Local() if options.url is None else Instance(options)
+    target = Local() if options.url is None else Instance(options, terminal.remark)
     if options.verb == "beat":
         if options.name is None:
             raise CannotAsk("beat takes a name of STATUS_HEARTBEATS")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -111,12 +111,15 @@ class Instance:
     """A running instance, which is asked over HTTP, with the methods of ``Local``.
 
     timeout: seconds for all that one question needs.
+    remark: told what the user should know besides the answer.
 
     Raises CannotAsk for an unusable URL, token or header.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, remark: Callable[[str], object]) -> None:
         self.url = api_url(options.url or "")
+        self.remark = remark
+        self.token_is_wrong = False
         self.pending = [self.url]
         self.timeout = options.timeout or HTTP_TIMEOUT
         self.insecure = options.insecure
@@ -144,9 +147,7 @@ class Instance:
 
     def listing(self, name: str | None) -> Mapping[str, Mapping[str, str]]:
         self._deadline = monotonic() + self.timeout
-        response = self._send("OPTIONS", "")
-        self._require_known_token(response)
-        names = dict(self._names(response))
+        names = dict(self._names(self._send("OPTIONS", "")))
         resource, provider = resolve(name, names, PRESETS)
         for preset in PRESETS:
             if preset not in names and resource in (None, preset):
@@ -196,7 +197,6 @@ class Instance:
         """Return what the instance answers about the fleet, as far as the caller may see it. Raises CannotAsk."""
         self._deadline = monotonic() + self.timeout
         response = self._send("GET", path_of("fleet"))
-        self._require_known_token(response)
         document = response.json() if response.status == 200 else None
         if document is None or not isinstance(document.get("roles"), dict):
             raise self._refusal(response)
@@ -206,7 +206,12 @@ class Instance:
         # Late: http.client and ssl take as long to import as all that a command without --url needs.
         from status.cli.client import send_request
 
-        return send_request(method, f"{self.url}{target}", self.headers, self._deadline, self.insecure)
+        response = send_request(method, f"{self.url}{target}", self.headers, self._deadline, self.insecure)
+        if response.is_for_strangers and not self.token_is_wrong:
+            self.token_is_wrong = True
+            remedy = "correct it (--token-file, $STATUS_TOKEN), or leave it out"
+            self.remark(f"{self.url} does not know the token, and answers what strangers see; {remedy}")
+        return response
 
     def _resolve(self, name: str | None) -> Named:
         """Return the resource and provider that are meant. A name with a slash saves the request that finds out."""
@@ -230,16 +235,9 @@ class Instance:
         fields = {"format": known.name, "check": options.check, "skip": options.skip}
         query = urlencode(fields, doseq=True, errors="replace")
         response = self._send("GET", f"{path_of(*named)}?{query}")
-        self._require_known_token(response)
         if response.media_type == known.media_type and _problem(response) is None:
             return response
         raise self._refusal(response)
-
-    def _require_known_token(self, response: ServerResponse) -> None:
-        """Raise CannotAsk where the address is open to everyone and the token is wrong: that is not what was asked."""
-        if response.is_for_strangers:
-            remedy = "correct it (--token-file, $STATUS_TOKEN), or leave it out"
-            raise CannotAsk(f"{self.url} does not know the token, and answers what strangers see; {remedy}")
 
     def _refusal(self, response: ServerResponse) -> CannotAsk:
         """Return why a response is no answer: no rights, the app's own words, or not from this app."""
