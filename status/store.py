@@ -31,7 +31,7 @@ from status.conf import conf
 from status.exceptions import StatusError
 from status.logs import log_once
 from status.serialization import JSON
-from status.threads import PerProcess, has_greenlets
+from status.threads import PerProcess, is_patched_by_gevent
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ SETTLING = 0.1
 #: Seconds that a process may take for a change of a value, and after which it shows that it alone has the lock. That is
 #: short, as all processes change the same value one after the other.
 LOCK_SECONDS, LOCK_SETTLING = 10.0, 0.01
-#: Clients that a process keeps for their next use, and for how many seconds: firewalls forget idle connections.
+#: Clients that a process keeps for their next use, and for how many seconds after they were made.
 MAX_KEPT, KEPT_SECONDS = 1, 30.0
 #: What a cache raises that finds something else than it has written itself; connections raise other errors.
 GARBLED = (
@@ -117,8 +117,12 @@ class Store(NamedTuple):
 
         What somebody else has written meanwhile is as good.
         """
-        if not self.use(lambda opened: opened.keep(values)):
-            raise StoreFailed(f'{self.setting} "{self.alias}" does not keep what is written to it')
+
+        def keep(opened: OpenStore) -> None:
+            if not opened.keep(values):  # raised here, lest a client be kept that takes the server for down
+                raise StoreFailed(f'{self.setting} "{self.alias}" does not keep what is written to it')
+
+        self.use(keep)
 
     def renew(self, key: str, seconds: float) -> bool:
         """Keep what is there for so many seconds from now. Return whether something is. Raises ``StoreFailed``."""
@@ -153,20 +157,20 @@ class Client(NamedTuple):
     """A client of a cache, which nobody else uses meanwhile, in whatever thread.
 
     alias, settings: of the cache that it was made for.
-    used: when its last use ended (monotonic).
+    made: when that was (monotonic).
     """
 
     alias: str
     settings: Mapping[str, Any]
     cache: BaseCache
-    used: float = 0.0
+    made: float
 
     @classmethod
     def new(cls, alias: str) -> Client:
         """Make a client. Raises ``InvalidCacheBackendError``, and what the module of the cache does."""
         handler = CacheHandler()  # Django's own gives the thread's client, which the project may be using
         cache = handler[alias]
-        return cls(alias, dict(handler.settings[alias]), cache)
+        return cls(alias, dict(handler.settings[alias]), cache, time.monotonic())
 
     def call(self, do: Callable[[OpenStore], T]) -> T:
         """Return what ``do`` answers, and keep the client. One that fails is closed, as its connection may be stale."""
@@ -175,13 +179,14 @@ class Client(NamedTuple):
         except BaseException:
             self.close()
             raise
-        if has_greenlets():  # sockets of gevent belong to the thread that opened them
+        if is_patched_by_gevent("socket"):  # its sockets belong to the thread that opened them
             self.close()
             return answer
         clients = kept_clients.get()
-        clients.append(self._replace(used=time.monotonic()))
-        while len(clients) > MAX_KEPT:
-            clients.popleft().close()
+        clients.append(self)
+        with suppress(IndexError):  # another thread has taken it
+            while len(clients) > MAX_KEPT:
+                clients.popleft().close()
         return answer
 
     def close(self) -> None:
@@ -207,12 +212,15 @@ def close_kept_clients() -> None:
 
 
 def _kept_client(alias: str) -> Client | None:
-    """Return the client that was used last; None where there is none, or one that firewalls may have forgotten."""
+    """Return the client that was used last; None where there is none, or an old one.
+
+    Firewalls forget idle connections, and the server may have moved.
+    """
     try:
         client = kept_clients.get().pop()
     except IndexError:
         return None
-    fresh = time.monotonic() - client.used < KEPT_SECONDS
+    fresh = time.monotonic() - client.made < KEPT_SECONDS
     if fresh and client.alias == alias and client.settings == CacheHandler().settings.get(alias):
         return client
     client.close()

@@ -126,10 +126,10 @@ class Worker:
         return None
 
 
-def has_greenlets() -> bool:
-    """Return whether gevent has replaced threads by greenlets."""
+def is_patched_by_gevent(module: str) -> bool:
+    """Return whether gevent has replaced what is in ``module``, such as threads by greenlets."""
     monkey = sys.modules.get("gevent.monkey")
-    return monkey is not None and bool(monkey.is_module_patched("threading"))
+    return monkey is not None and bool(monkey.is_module_patched(module))
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def native_thread() -> Iterator[Call]:
     There it is a thread of its own, begun with the first call. gevent's locks lose those who wait for them in several
     threads, for ever, so call nothing there that may log or wait for a lock.
     """
-    if not has_greenlets():
+    if not is_patched_by_gevent("threading"):
         yield call_here
         return
     with ExitStack() as at_end:

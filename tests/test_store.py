@@ -256,6 +256,6 @@ class ClientTests(EnteringTestCase):
 
     def test_under_gevent_none_is_kept(self):
         """Its sockets belong to the thread that opened them."""
-        with mock.patch.object(store, "has_greenlets", lambda: True):
+        with mock.patch.object(store, "is_patched_by_gevent", lambda module: True):
             self.assertClients(1, opened=0)
             self.assertClients(2, opened=0)
