@@ -117,7 +117,8 @@ class AddressTests(UpgradeTestCase):
             for stack, prefix, slash in itertools.product(([], [DOOR]), prefixes, ("", "/")):
                 with self.subTest(mount=mount, stack=stack), self.behind(stack):
                     fleet, beat = f"{root}{prefix}fleet{slash}", f"{root}{prefix}beat/backup{slash}"
-                    self.assertIn("roles", self.client.get(fleet).json())
+                    with override_settings(STATUS_STORE="default"):
+                        self.assertIn("roles", self.client.get(fleet).json())
                     with override_settings(STATUS_HEARTBEATS={"backup": 60}):
                         self.assertEqual(self.client.post(beat).status_code, 403)
                         self.assertEqual(self.client.get(beat).status_code, 405)
@@ -138,6 +139,8 @@ class AddressTests(UpgradeTestCase):
                     self.client.get("/shop/")
                 for other in ("/shop/cart/", "/beat/backup/"):  # there are no heartbeats
                     self.assertEqual(self.client.get(other).status_code, 404)
+                with self.assertRaisesMessage(AssertionError, "fleet"):  # there is no store
+                    self.client.get("/fleet/")
 
     def test_names_lead_to_where_they_led(self):
         """FAULTS C1. Row url-names."""

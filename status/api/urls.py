@@ -48,7 +48,23 @@ class NameOfBeat(StringConverter):
         return value
 
 
-CONVERTERS = {"status_resource": ConfiguredResource, "status_slashed": NameWithSlash, "status_beat": NameOfBeat}
+class FleetOfStore(StringConverter):
+    """``fleet``, where there is a store."""
+
+    regex = "fleet"
+
+    def to_python(self, value: str) -> str:
+        if conf.store is None:
+            raise ValueError
+        return value
+
+
+CONVERTERS = {
+    "status_resource": ConfiguredResource,
+    "status_slashed": NameWithSlash,
+    "status_beat": NameOfBeat,
+    "status_fleet": FleetOfStore,
+}
 for type_name, converter in CONVERTERS.items():
     if type_name not in get_converters():  # Django 6 refuses to register it again where a project reloads its urlconfs
         register_converter(converter, type_name)
@@ -121,8 +137,8 @@ without_pages = [
     *addresses("", "<status_resource:resource>"),
     path("beat/<status_beat:name>/", beat),
     path("beat/<status_beat:name>", beat),
-    path("fleet/", fleet),
-    path("fleet", fleet),
+    path("<status_fleet:name>/", fleet),
+    path("<status_fleet:name>", fleet),
     re_path(r"^(?<=api/)$", report, name="api_root"),
     re_path(r"^(?<=api/)beat/(?P<name>[^/]+)$", beat, name="api_beat"),
     re_path(r"^(?<=api/)fleet$", fleet, name="api_fleet"),
