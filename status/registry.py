@@ -210,8 +210,8 @@ class Configured:
             asked = self.resources.setdefault(check.resource, {}).setdefault(check.name, check)
             if asked is not check:
                 self.clashes.append((asked, check))
+        check = self._beside("health", "loops", Loops())
         if loops:
-            check = self._beside("health", "loops", Loops())
             self.resources.setdefault("health", {})[check.name] = check
         self.drain = self._beside(READY, "drain", Drain())
 

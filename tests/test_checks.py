@@ -427,6 +427,8 @@ class ProcessTests(ChecksTestCase):
         own = {"health": [("drain", PING)]}
         self.assertFinds("W038", message, STATUS_CHECK_PROVIDERS=own, **added)
         self.assertFindsNothing(STATUS_CHECK_PROVIDERS=own)
+        message = "health/loops should be named differently from a check of the app, which is health/status-loops now."
+        self.assertFinds("W038", message, STATUS_CHECK_PROVIDERS={"health": [("loops", PING)]})
 
     def test_addresses_that_nobody_can_answer_at(self) -> None:
         address = "127.0.0.1:8090"
