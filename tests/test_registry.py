@@ -382,7 +382,7 @@ class ArgumentsTests(SimpleTestCase):
         plain = self.answers(*((name, path) for name, path in self.CLASSIC.items()))
         given = self.answers(*((name, path, [1], {"foo": "bar"}) for name, path in self.CLASSIC.items()))
         self.assertEqual((given.status_code, given.json()), (plain.status_code, plain.json()))
-        self.assertNotIn("error", str(given.json()))
+        self.assertNotIn("'error'", str(given.json()))  # a commit may speak of errors
         for path in self.CLASSIC.values():
             provider = import_provider(path)
             self.assertEqual(provider(1, foo="bar"), provider())
