@@ -224,7 +224,8 @@ class Place(NamedTuple):
         if request.META.get("CONTENT_LENGTH") not in (None, "", "0") or not has_allowed_host(request):
             return False
         if self.is_report:
-            asked = {**self.view.view_initkwargs, **self.kwargs}
+            own = {name: getattr(self.view.view_class, name) for name in ("resource", "provider")}
+            asked = {**own, **self.view.view_initkwargs, **self.kwargs}
             if registry.is_live(asked.get("resource")) or is_ping(request, **asked):
                 return False
         return settled_access(request) is None
