@@ -154,8 +154,8 @@ to another server are refused, and proxies are not used. A name with a slash sav
 
 A server that cannot be found, refuses, does not answer in time, has a wrong certificate, or whose proxy answers 502 to
 504, is not well: exit code 1 with or without ``-e``, and CRITICAL for Nagios. A wrong address, name or token, and an
-answer of some other application, are a wrong question: 2, UNKNOWN, and a hint. Where strangers may ask as well, a wrong token
-changes no exit code, and is told on standard error.
+answer of some other application, are a wrong question: 2, UNKNOWN, and a hint. Where strangers may ask as well, a wrong
+token changes no exit code, and is told on standard error.
 
 Wait
 ----
