@@ -283,7 +283,7 @@ class Reporter:
         """
         if self.role is None or (self.role == SERVE and role != WEB) or (role in ROLES and self.role not in ROLES):
             self.role = role
-        if self.ended is not None or conf.store is None or conf.synchronous or is_testing():
+        if conf.store is None or conf.synchronous or is_testing():
             return
         with self.lock, suppress(RuntimeError):  # no thread can be had: the next question tries again
             if self.ended is None:

@@ -314,7 +314,12 @@ class MountTests(DoorTestCase):
 
     def test_view_at_any_path(self):
         """FAULTS A18"""
+
+        class LiveView(ReportView):
+            resource = "live"
+
         urls = Urls(
+            path("alive", LiveView.as_view()),
             path("healthz", ReportView.as_view(resource="health")),
             path("fine", ReportView.as_view(), {"resource": "health", "provider": "fine"}),
             path("livez", ReportView.as_view(resource="health", provider="ping")),
@@ -327,6 +332,7 @@ class MountTests(DoorTestCase):
             self.assertEqual(self.assertAnswers("/fine").json(), True)
             self.assertEqual(self.assertAnswers("/health/only/").json(), True)
             self.assertEqual(self.assertAnswers("/livez", HTTP_COOKIE="sessionid=x").json(), {"pong": True})
+            self.assertEqual(self.assertAnswers("/alive", HTTP_COOKIE="sessionid=x").json(), {"ping": {"pong": True}})
             self.assertIn("STATUS PASS", self.assertAnswers("/text").content.decode())
             self.assertEqual(self.client.post("/healthz").status_code, 405)
             everything = "http://testserver/everything"

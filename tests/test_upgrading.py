@@ -721,7 +721,7 @@ class DifferenceTests(UpgradeTestCase):
             self.assertIsNone(importlib.util.find_spec(f"status.{name}"))
 
     def test_requirements_are_those_that_are_said(self):
-        """Row requirements."""
+        """FAULTS C9. Row requirements."""
         required = " ".join(metadata.requires("django-status") or ())
         self.assertIn("GitPython", required)
         self.assertNotRegex(required, r"(?i)pyyaml(?!.*extra)")
