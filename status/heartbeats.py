@@ -70,9 +70,9 @@ class Writer:
         self.lock = threading.RLock()
         #: What is to be written next, and the future that is done when it is.
         self.waiting: dict[str, JSON] = {}
-        self.written: Future[None] = running_future()
+        self.written: Future[str | None] = running_future()
         #: The future of the newest beat, whether it waits or is being written.
-        self.newest: Future[None] | None = None
+        self.newest: Future[str | None] | None = None
         self.worker = Worker("status-heartbeats")
         self.scheduled = False
         #: When the newest write began that is under way, and when those did whose threads are left behind (monotonic).
@@ -83,7 +83,7 @@ class Writer:
         self.failed_slowly = -math.inf
         run_at_exit(partial(self.flush, 2.0))
 
-    def submit(self, store: Store, values: Mapping[str, JSON]) -> Future[None]:
+    def submit(self, store: Store, values: Mapping[str, JSON]) -> Future[str | None]:
         """Have the values written soon, and return the future of that.
 
         Raises RuntimeError where no thread can be started.
@@ -130,7 +130,9 @@ class Writer:
         self.in_vain = self.began
 
     def write(self, store: Store, call: Call, own_thread: bool = True) -> None:
-        """Write what waits, in the thread of ``call``. Its future holds the error where that fails.
+        """Write what waits, in the thread of ``call``. Its future holds a sentence where that fails.
+
+        Not the error, which would keep all that has called it: the newest future is kept.
 
         own_thread: whether the connections of that thread are nobody else's, and may be closed.
         """
@@ -139,15 +141,16 @@ class Writer:
             began = self.began = time.monotonic()
             self.scheduled = False
 
-        def keep() -> None:
+        def keep() -> str | None:
             try:
                 call(store.keep, values)
             except StoreFailed as error:
                 if time.monotonic() - began >= self.slow_after:
                     self.failed_slowly = time.monotonic()
                 log_once(f"{error}; heartbeats are lost meanwhile.", error)
-                raise
+                return str(error)
             self.failed_slowly = -math.inf
+            return None
 
         renew = close_old_connections if own_thread else bool
         call(renew)
@@ -178,7 +181,7 @@ def run_at_exit(function: Callable[[], object]) -> None:
         sys.modules["celery.signals"].worker_process_shutdown.connect(lambda **_: function(), weak=False)
 
 
-def submit(name: str, kind: str = BEAT, **facts: JSON) -> Future[None]:
+def submit(name: str, kind: str = BEAT, **facts: JSON) -> Future[str | None]:
     """Have a beat written, and return the future that is done when it is, or holds ``StoreFailed``.
 
     kind: ``BEAT`` or ``START``.
@@ -220,7 +223,8 @@ def sending(name: str, timeout: float | None = None) -> Steps[None]:
     if not written.done():
         writer.give_up()
         raise StoreFailed(f'STATUS_STORE "{conf.store}" did not answer within {timeout:g} s')
-    written.result()
+    if reason := written.result():
+        raise StoreFailed(reason)
 
 
 def tell(name: str, kind: str = BEAT, **facts: JSON) -> None:
