@@ -6,7 +6,6 @@ process from ending.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import threading
@@ -265,6 +264,9 @@ def wait(future: Future[Any], seconds: float | None) -> bool:
 
 async def await_future(future: Future[Any], seconds: float | None) -> bool:
     """Do the same as ``wait`` on an event loop, without blocking it."""
+    # Late: it takes as long to import as all else that the standalone command needs.
+    import asyncio
+
     waiter = asyncio.wrap_future(future)
     try:
         await asyncio.wait([waiter], timeout=seconds)

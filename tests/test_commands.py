@@ -1059,4 +1059,4 @@ class ProcessTests(SimpleTestCase):
             [sys.executable, "-c", script], env=bare(), capture_output=True, encoding="utf-8", timeout=PATIENCE
         )
         loaded = set(done.stdout.splitlines()[-1].split())
-        self.assertEqual(loaded & {"celery", "django", "git", "http.client", "kombu"}, set())
+        self.assertEqual(loaded & {"asgiref", "asyncio", "celery", "django", "git", "http.client", "kombu"}, set())

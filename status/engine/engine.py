@@ -12,8 +12,6 @@ from time import monotonic
 from typing import NamedTuple
 from weakref import WeakKeyDictionary, ref
 
-from asgiref.sync import sync_to_async
-
 from status.conf import conf
 from status.engine.execution import Asked, Execution, Outcome, contain, execute
 from status.engine.loading import NO_THREAD, Loader
@@ -194,6 +192,9 @@ class Engine:
     async def arun(self, checks: Iterable[Check], timeout: float | None = None) -> tuple[Result, ...]:
         """Do the same as ``run`` on an event loop, without blocking it: callers wait without a thread each."""
         if conf.synchronous:
+            # Late, as is asyncio in ``threads``.
+            from asgiref.sync import sync_to_async
+
             return await sync_to_async(self.run)(checks, timeout)
         checks, asked = tuple(checks), monotonic()
         for load in self._begin_to_load(checks):

@@ -12,7 +12,6 @@ from time import monotonic
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from status.engine.coroutines import run_awaitable
 from status.entries import Check
 from status.providers.base import Answer, Finding, Part, Unavailable, running_until
 from status.report import Result, failure, iso
@@ -116,6 +115,9 @@ def execute(
     def ask() -> Outcome:
         value = call(in_time, check.run) if check.native else in_time(check.run)
         if isawaitable(value):
+            # Late: it imports asyncio, which takes as long as all else that the standalone command needs.
+            from status.engine.coroutines import run_awaitable
+
             value = call(in_time, run_awaitable, value, execution.deadline, timed_out(execution.timeout))
         return outcome_of(check, value)
 
