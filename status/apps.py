@@ -8,11 +8,11 @@ from importlib.util import find_spec
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import register
+from django.core.checks import CheckMessage, register
 from django.core.signals import setting_changed
 from django.urls import clear_url_caches
 
-from status import checks, counters, fleet, loops, notifications
+from status import counters, fleet, loops, notifications
 from status.conf import conf
 from status.engine import engine
 from status.history import history
@@ -30,8 +30,8 @@ class StatusConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        register(checks.mistakes, "status")
-        register(checks.risks, "status", deploy=True)
+        register(find_mistakes, "status")
+        register(find_risks, "status", deploy=True)
         # Django calls this again where a test overrides INSTALLED_APPS.
         engine.observers += [one for one in OBSERVERS if one not in engine.observers]
         loops.observers[:] = [fleet.join]
@@ -40,6 +40,22 @@ class StatusConfig(AppConfig):
         # A process of Celery has imported it by now; in others it would cost more than all of this app.
         if (conf.serve and find_spec("celery") is not None) or (conf.store is not None and "celery" in sys.modules):
             connect_celery()
+
+
+def find_mistakes(**kwargs: Any) -> list[CheckMessage]:
+    """Return what ``manage.py check`` says."""
+    # Late: the processes of a server run no system checks, and would pay for their imports.
+    from status import checks
+
+    return checks.mistakes(**kwargs)
+
+
+def find_risks(**kwargs: Any) -> list[CheckMessage]:
+    """Return what ``manage.py check --deploy`` says besides."""
+    # Late: as above.
+    from status import checks
+
+    return checks.risks(**kwargs)
 
 
 def forget_names(setting: str, **kwargs: object) -> None:
