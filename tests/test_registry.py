@@ -243,19 +243,21 @@ class ImportTests(SimpleTestCase):
                 import_provider(path)
             self.assertEqual(str(caught.exception), reason)
 
-    def test_module_that_is_called_like_what_it_needs_tells_what_that_is(self) -> None:
+    def why_absent(self, module: str, code: str) -> str:
+        """Return why a provider cannot be had of a module with that code."""
         folder = directory()
-        (folder / "frobnicate_checks.py").write_text("import frobnicate\n")
+        (folder / f"{module}.py").write_text(code)
         with mock.patch.object(sys, "path", [*sys.path, str(folder)]), self.assertRaises(Unavailable) as caught:
-            import_provider("frobnicate_checks.check")
-        self.assertIn("frobnicate_checks cannot be imported (frobnicate is not installed).", str(caught.exception))
+            import_provider(f"{module}.check")
+        return str(caught.exception)
+
+    def test_module_that_is_called_like_what_it_needs_tells_what_that_is(self) -> None:
+        reason = self.why_absent("frobnicate_checks", "import frobnicate\n")
+        self.assertIn("frobnicate_checks cannot be imported (frobnicate is not installed).", reason)
 
     def test_module_that_lacks_a_name_is_not_told_to_be_absent(self) -> None:
-        folder = directory()
-        (folder / "outdated_checks.py").write_text("from json import no_such_function\n")
-        with mock.patch.object(sys, "path", [*sys.path, str(folder)]), self.assertRaises(Unavailable) as caught:
-            import_provider("outdated_checks.check")
-        self.assertIn("outdated_checks cannot be imported. Check", str(caught.exception))
+        reason = self.why_absent("outdated_checks", "from json import no_such_function\n")
+        self.assertIn("outdated_checks cannot be imported. Check", reason)
 
     def test_function_behind_a_path_becomes_a_provider(self) -> None:
         self.assertIsInstance(import_provider("os.getpid"), FunctionProvider)
