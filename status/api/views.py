@@ -64,7 +64,7 @@ def refused(access: Access) -> StatusResponse:
 
 def tell_wrong_token(request: HttpRequest, access: Access, response: StatusResponse) -> StatusResponse:
     """Add that the token is wrong (RFC 6750) to an answer of which a right one might show more."""
-    if access != access_of(True) and has_wrong_token(request):
+    if has_wrong_token(request) and access != access_of(True):
         response["WWW-Authenticate"] = 'Bearer realm="status", error="invalid_token"'
     return response
 
