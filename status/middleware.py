@@ -21,7 +21,7 @@ from django.urls import Resolver404, URLResolver, get_resolver
 from django.utils import timezone, translation
 
 from status.access import carries_user, has_allowed_host, looked_up, settled_access, user_lookups
-from status.api.views import BeatView, ReportView, is_ping
+from status.api.views import ReportView, is_ping
 from status.conf import PAGE_POLICY, conf
 from status.engine.coroutines import SerialExecutor, use_for_database_work
 from status.http import UserLookup, is_for_middleware, without_body_for_head
@@ -245,7 +245,7 @@ class Place(NamedTuple):
     async def aanswer(self, request: HttpRequest) -> HttpResponse:
         """Do the same on an event loop. A page is rendered off it, on the thread that belongs to this request."""
         view_class = getattr(self.view, "view_class", None)
-        if view_class is not None and issubclass(view_class, (ReportView, BeatView)):
+        if view_class is not None and hasattr(view_class, "adispatch"):
             view = view_class(**self.view.view_initkwargs)
             view.setup(request, **self.kwargs)
             return complete(without_body_for_head(request, await view.adispatch(request, **self.kwargs)))
