@@ -12,7 +12,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
@@ -82,7 +81,6 @@ def shown(value: Any) -> str:
     return ascii(str(value)[:40]) if isinstance(value, (str, Path)) else found(value)
 
 
-@dataclass(frozen=True)
 class Setting:
     """A setting as an attribute of ``Conf``: read on access, and its default where the value is of the wrong kind.
 
@@ -94,12 +92,17 @@ class Setting:
     describe: returns how a message shows a value of the wrong kind.
     """
 
-    name: str
-    default: Any
-    expected: str
-    valid: Callable[[Any], bool]
-    hint: str
-    describe: Callable[[Any], str] = found
+    def __init__(
+        self,
+        name: str,
+        default: Any,
+        expected: str,
+        valid: Callable[[Any], bool],
+        hint: str,
+        describe: Callable[[Any], str] = found,
+    ) -> None:
+        self.name, self.default, self.expected = name, default, expected
+        self.valid, self.hint, self.describe = valid, hint, describe
 
     def __get__(self, conf: Conf | None, owner: type[Conf]) -> Any:
         if conf is None:

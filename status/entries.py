@@ -6,7 +6,6 @@ import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -194,12 +193,13 @@ class Check:
         return self.resource not in conf.informational
 
 
-@dataclass(eq=False)
 class Misconfigured(Provider):
     """Stands in for an entry that cannot be used, so that the mistake costs this entry alone and is seen."""
 
-    problem: Problem
     blocking = False
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
 
     def check(self, *args: Any, **kwargs: Any) -> Any:
         raise Unavailable(f"{self.problem} {self.problem.hint}")

@@ -6,7 +6,6 @@ import copy
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from importlib import import_module
 from inspect import signature
 from time import monotonic
@@ -155,7 +154,6 @@ class Provider:
         return answer.value if isinstance(answer, Answer) else answer
 
 
-@dataclass(eq=False)
 class Part:
     """One component of a ``Composite``. The engine runs it like a check: one run at a time, shared by all who ask.
 
@@ -163,13 +161,11 @@ class Part:
     options: what ``Composite.ask`` gets besides the name.
     """
 
-    resource: str
-    name: str
-    provider: Composite
-    options: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
-
-    def __post_init__(self) -> None:
-        self.failures = FailureLog(self.resource, self.name)
+    def __init__(
+        self, resource: str, name: str, provider: Composite, *, options: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        self.resource, self.name, self.provider, self.options = resource, name, provider, options
+        self.failures = FailureLog(resource, name)
 
     def run(self) -> Any:
         """Ask the component; return or raise what ``Composite.ask`` does."""
@@ -286,11 +282,11 @@ def verdicts(value: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-@dataclass(eq=False)
 class FunctionProvider(Provider):
     """A plain callable, as ``STATUS_PROVIDERS`` may name it."""
 
-    function: Callable[..., Any]
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
 
     def check(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from status.conf import conf
@@ -17,7 +16,6 @@ from status.providers import git
 from status.providers.build import RECORDS, build_facts
 
 
-@dataclass
 class Code:
     """What files and environment variables told about the code at one time.
 
@@ -28,11 +26,15 @@ class Code:
     reason: why no commit is known; None where one may be.
     """
 
-    path: str
-    recorded: dict[str, Any]
-    checkout: git.Checkout | None
-    head: git.Head | None
-    reason: str | None
+    def __init__(
+        self,
+        path: str,
+        recorded: dict[str, Any],
+        checkout: git.Checkout | None,
+        head: git.Head | None,
+        reason: str | None,
+    ) -> None:
+        self.path, self.recorded, self.checkout, self.head, self.reason = path, recorded, checkout, head, reason
 
     def facts(self) -> dict[str, Any]:
         """Return what is known without git."""

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -78,8 +77,7 @@ class Head(NamedTuple):
         return names if self.branch is None else {**names, "branch": as_unicode(self.branch)}
 
 
-@dataclass(frozen=True)
-class Checkout:
+class Checkout(NamedTuple):
     """A repository as its files describe it.
 
     top: absolute path of the directory in which git is asked.
