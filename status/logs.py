@@ -8,8 +8,6 @@ import traceback
 from collections.abc import Callable
 from time import monotonic
 
-from status.redaction import redact
-
 #: Seconds until ``log_once`` logs the same message again: who guesses tokens must not be able to fill a disk.
 LOG_EVERY = 60.0
 
@@ -82,4 +80,7 @@ def call_safely(function: Callable[..., object], *args: object) -> None:
 
 def trace_of(error: BaseException) -> str:
     """Return the traceback as Python prints it, without secrets."""
+    # Late, as in ``serialization``.
+    from status.redaction import redact
+
     return redact("".join(traceback.format_exception(type(error), error, error.__traceback__)))

@@ -64,6 +64,8 @@ PIECES = re.compile(r"[^\s\"'=;,&@/:]+")
 class Redactor:
     """Masks secrets in the texts of one answer. Reads the settings once, and only when a text may hold a secret."""
 
+    mask = MASK
+
     def __init__(self) -> None:
         self._secrets: list[str] | None = None
 

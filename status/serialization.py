@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple, Union
 
 from status.exceptions import StatusError
-from status.redaction import MASK, Redactor
 
 JSON = Union[None, bool, int, float, str, "list[JSON]", "dict[str, JSON]"]
 
@@ -52,16 +50,17 @@ def to_plain(value: object) -> Plain:
     return Plain(walk.plain(value, 0), walk.sound, walk.cut)
 
 
-@dataclass
 class _Walk:
     """One pass over one answer. It goes on judging after it has stopped copying, so that no cut hides a failure."""
 
-    sound: bool = True
-    cut: int = 0
-    items: int = 0
-    characters: int = 0
-    parents: set[int] = field(default_factory=set)
-    redactor: Redactor = field(default_factory=Redactor)
+    def __init__(self) -> None:
+        # Late: its expressions take milliseconds to compile, and most processes of a project answer nothing.
+        from status.redaction import Redactor
+
+        self.sound = True
+        self.cut = self.items = self.characters = 0
+        self.parents: set[int] = set()
+        self.redactor = Redactor()
 
     def plain(self, value: Any, depth: int) -> JSON:
         """Return ``value``, which lies ``depth`` containers deep, as JSON can hold it."""
@@ -142,7 +141,7 @@ class _Walk:
         if isinstance(key, str):
             name = self.text(str.__str__(key))
             # Keys of which nothing but a secret is different stay apart.
-            if name in plain and MASK in name:
+            if name in plain and self.redactor.mask in name:
                 name += f" ({len(plain) + 1})"
         elif key is None or isinstance(key, bool):
             name = {None: "null", True: "true", False: "false"}[key]

@@ -10,9 +10,9 @@ from status.formats import FORMATS, Format
 
 OFFERED = tuple(known for known in FORMATS.values() if known.http)
 #: One element of a list header: up to a comma that stands in no quotes (an opened quote ends with the header at last).
-_ELEMENT = re.compile(r'(?:[^,"]|"[^"]*"?)+')
-_QUALITY = re.compile(r";\s*q\s*(?:=|(?=;|$))([^;]*)", re.IGNORECASE)
-_VERSION = re.compile(r';\s*version="?([^";\s]+)', re.IGNORECASE)
+_ELEMENT = r'(?:[^,"]|"[^"]*"?)+'
+_QUALITY = r"(?i);\s*q\s*(?:=|(?=;|$))([^;]*)"
+_VERSION = r'(?i);\s*version="?([^";\s]+)'
 #: A media range without its parameters, ``text/plain``, ``text/*`` or ``*/*``, and its version where it names one.
 MediaRange = tuple[str, str | None]
 
@@ -66,13 +66,13 @@ def media_ranges(accept: str) -> dict[MediaRange, tuple[float, int]]:
     Parameters other than ``q`` and ``version`` do not matter: ``application/json; charset=utf-8`` is JSON.
     """
     ranges: dict[MediaRange, tuple[float, int]] = {}
-    for position, element in enumerate(_ELEMENT.findall(accept)):
+    for position, element in enumerate(re.findall(_ELEMENT, accept)):
         media, _, parameters = element.partition(";")
         media = media.strip().lower()
         if media == "*":  # Java's own client
             media = "*/*"
         type_, _, subtype = media.partition("/")
-        weight = _QUALITY.search(f";{parameters}")
+        weight = re.search(_QUALITY, f";{parameters}")
         try:
             quality = float(weight[1]) if weight else 1.0
         except ValueError:
@@ -84,5 +84,5 @@ def media_ranges(accept: str) -> dict[MediaRange, tuple[float, int]]:
 
 
 def _version(parameters: str) -> str | None:
-    found = _VERSION.search(parameters)
+    found = re.search(_VERSION, parameters)
     return found[1] if found else None

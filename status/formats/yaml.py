@@ -13,7 +13,7 @@ from status.report import Report
 from status.serialization import JSON
 
 #: Text that needs no quotes, unless it is one of ``AMBIGUOUS_WORDS``.
-PLAIN = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_./@ -]*[A-Za-z0-9_./@-])?")
+PLAIN = r"[A-Za-z_](?:[A-Za-z0-9_./@ -]*[A-Za-z0-9_./@-])?"
 #: What YAML 1.1 reads as true, false or nothing.
 AMBIGUOUS_WORDS = ("y", "n", "yes", "no", "true", "false", "on", "off", "null")
 #: Longer keys are marked as such; YAML looks no more than 1,024 characters ahead.
@@ -53,7 +53,7 @@ def _marked(mark: str, value: JSON) -> list[str]:
 def _scalar(value: JSON) -> str:
     """Return what fits into its line: text, a number, ``true``, ``false``, ``null``, or an empty container."""
     if isinstance(value, str):
-        if PLAIN.fullmatch(value) and value.lower() not in AMBIGUOUS_WORDS:
+        if re.fullmatch(PLAIN, value) and value.lower() not in AMBIGUOUS_WORDS:
             return value
         quoted = json.dumps(value, ensure_ascii=False)
         return re.sub("[^ -~]", lambda found: f"\\U{ord(found[0]):08X}", quoted)
