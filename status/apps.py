@@ -12,16 +12,16 @@ from django.core.checks import CheckMessage, register
 from django.core.signals import setting_changed
 from django.urls import clear_url_caches
 
-from status import counters, fleet, loops, notifications
+from status import loops
 from status.conf import conf
 from status.engine import engine
-from status.history import history
+from status.entries import Check
+from status.logs import call_safely
 from status.providers.code import note_running_code
+from status.report import Result
 
 #: Settings that decide which names of addresses there are.
 NAMING = ("STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS", "STATUS_CELERY_WORKERS", "STATUS_HEARTBEATS")
-#: What is told of each run of a check.
-OBSERVERS = (notifications.observe, history.observe, fleet.observe, counters.observe)
 
 
 class StatusConfig(AppConfig):
@@ -33,13 +33,32 @@ class StatusConfig(AppConfig):
         register(find_mistakes, "status")
         register(find_risks, "status", deploy=True)
         # Django calls this again where a test overrides INSTALLED_APPS.
-        engine.observers += [one for one in OBSERVERS if one not in engine.observers]
-        loops.observers[:] = [fleet.join]
+        if observe not in engine.observers:
+            engine.observers.append(observe)
+        loops.observers[:] = [join]
         setting_changed.connect(forget_names, dispatch_uid="status")
         note_running_code()
         # A process of Celery has imported it by now; in others it would cost more than all of this app.
         if (conf.serve and find_spec("celery") is not None) or (conf.store is not None and "celery" in sys.modules):
             connect_celery()
+
+
+def observe(check: Check, result: Result) -> None:
+    """Tell everything that follows the runs of checks of one; an observer of the engine."""
+    # Late: in most processes of a project no check runs.
+    from status import counters, fleet, notifications
+    from status.history import history
+
+    for one in (notifications.observe, history.observe, fleet.observe, counters.observe):
+        call_safely(one, check, result)
+
+
+def join(role: str) -> None:
+    """Report this process to the fleet."""
+    # Late: most processes are in none.
+    from status import fleet
+
+    fleet.join(role)
 
 
 def find_mistakes(**kwargs: Any) -> list[CheckMessage]:
@@ -78,7 +97,7 @@ def connect_celery() -> None:
 
 def join_worker(**kwargs: object) -> None:
     """Report the main process of a worker to the fleet."""
-    fleet.join("worker")
+    join("worker")
 
 
 def serve_worker(**kwargs: object) -> None:
@@ -89,7 +108,7 @@ def serve_worker(**kwargs: object) -> None:
 def serve_beat(**kwargs: object) -> None:
     """Serve in the scheduler, also where it is a part of a worker, and report it to the fleet."""
     serve_role("beat")
-    fleet.join("beat")
+    join("beat")
 
 
 def serve_role(role: str) -> None:

@@ -1,13 +1,15 @@
-"""The pages, the style sheet, script and icons that they need, and the JSON Schemas."""
+"""The pages, the style sheet, script and icons that they need, and the JSON Schemas.
+
+What makes a page is imported late, with the first one: in most processes nobody looks at any.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from django.core.exceptions import TooManyFieldsSent
@@ -21,15 +23,13 @@ from status.access import Access, access_for
 from status.api.views import StatusView, allow, origin, problem, refused
 from status.conf import conf
 from status.engine import engine
-from status.fleet import fleet
 from status.formats import FORMATS
-from status.formats.fleet import FLEET_FORMATS
 from status.history import history
 from status.http import HEADERS, StatusResponse, url_path
-from status.pages.fleet import FleetPage
-from status.pages.page import Page, RefusedPage
-from status.pages.rendering import render_page
 from status.registry import registry
+
+if TYPE_CHECKING:
+    from status.pages.page import Page
 
 #: Seconds a page waits for the checks. What takes longer is shown as running: a page arrives also when a check hangs.
 PAGE_PATIENCE = 0.3
@@ -43,8 +43,6 @@ FORMAT_LABELS = {
     "prometheus": "Prometheus",
     "openmetrics": "OpenMetrics",
 }
-#: The app may be imported from a zip file.
-ASSET_FOLDER = files("status") / "static" / "status"
 ASSET_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -78,6 +76,9 @@ class PageView(StatusView):
         resources = self.resources(access)
         if access.resources is not None and not resources:
             return self.refuse(request, access)
+        # Late: see the top.
+        from status.pages.page import Page
+
         history.share((resource, name) for resource in resources for name in registry[resource])
         report = engine.report(registry.select(among=resources), patience=PAGE_PATIENCE)
         with translation.override(language_of(request)):
@@ -107,6 +108,9 @@ class PageView(StatusView):
 
     def refuse(self, request: HttpRequest, access: Access) -> HttpResponse:
         """Return a page for a reader who may see nothing of it: 401 where a token would help, else 403."""
+        # Late: see the top.
+        from status.pages.page import RefusedPage
+
         refusal = refused(access)
         with translation.override(language_of(request)):
             page = RefusedPage(self.kind, self.root(request), access.challenge)
@@ -117,6 +121,9 @@ class PageView(StatusView):
 
     def render(self, request: HttpRequest, page: Page, access: Access, code: int) -> HttpResponse:
         """Return ``page`` in the active language as a response of that HTTP status."""
+        # Late: see the top.
+        from status.pages.rendering import render_page
+
         context = {
             "site": origin(request).partition("//")[2] or translation.gettext("Status"),
             "sign": SIGNS[page.state],
@@ -173,6 +180,11 @@ class FleetPageView(PageView):
         access = access_for(request)
         if not access.may_ask("fleet"):
             return self.refuse(request, access)
+        # Late: see the top. Without a store, this process is there alone.
+        from status.fleet import WEB, fleet, join
+        from status.pages.fleet import FleetPage
+
+        join(WEB)
         known = fleet()
         with translation.override(language_of(request)):
             page = FleetPage(known, access.details, conf.store is not None, self.root(request))
@@ -187,6 +199,9 @@ class FleetPageView(PageView):
 
     def formats(self, page: Page) -> list[tuple[str, str]]:
         """Return the addresses of the fleet; none where a resource of the project's has them."""
+        # Late: see the top.
+        from status.formats.fleet import FLEET_FORMATS
+
         return [] if "fleet" in registry else format_links(f"{page.root}api/fleet", FLEET_FORMATS)
 
 
@@ -227,8 +242,12 @@ class AssetView(StatusView):
 @lru_cache(maxsize=1)
 def assets() -> dict[str, bytes]:
     """Return the content of each file by its name: what the pages need, and JSON Schemas of what is answered."""
-    found = {file.name: file for file in ASSET_FOLDER.iterdir()}
-    found |= {f"schemas/{file.name}": file for file in (ASSET_FOLDER / "schemas").iterdir()}
+    # Late: see the top. As resources, because the app may be imported from a zip file.
+    from importlib.resources import files
+
+    folder = files("status") / "static" / "status"
+    found = {file.name: file for file in folder.iterdir()}
+    found |= {f"schemas/{file.name}": file for file in (folder / "schemas").iterdir()}
     return {name: found[name].read_bytes() for name in sorted(found) if Path(name).suffix in ASSET_TYPES}
 
 

@@ -7,7 +7,7 @@ import textwrap
 from unittest import mock
 
 from status.formats import FORMATS
-from status.formats.metrics import server_timing
+from status.formats.server_timing import server_timing
 from status.history import History
 from status.report import Report
 from tests.documents import Written

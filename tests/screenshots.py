@@ -81,7 +81,6 @@ def draw(folder: pathlib.Path) -> None:
     from django.test import override_settings
 
     from example_project.shop import switches
-    from status import views
     from status.engine import engine
     from status.registry import registry
     from status.test import fake
@@ -101,7 +100,7 @@ def draw(folder: pathlib.Path) -> None:
             remember(name, "failing" if "fail" in modes.values() else "good")
             # The processes of a fleet are made up: those of the example project would be one.
             fleet = fleets().get(name.split("-")[1]) if path == "/status/fleet/" else None
-            with mock.patch.object(views, "fleet", lambda fleet=fleet: fleet):
+            with mock.patch("status.fleet.fleet", lambda fleet=fleet: fleet):
                 shoot(browser, web.url + path, folder / f"{name}.png", scheme, size)
             print(name)
         with override_settings(STATUS_PROVIDERS=providers(), STATUS_CHECK_PROVIDERS={}, STATUS_HEARTBEATS={}):

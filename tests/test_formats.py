@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_pro
 from status import __version__
 from status.engine import engine
 from status.formats import FORMATS, nagios
-from status.formats.metrics import server_timing
+from status.formats.server_timing import server_timing
 from status.history import History
 from status.providers import Unavailable
 from status.report import MAX_COMPONENTS

@@ -14,6 +14,7 @@ from django.test import SimpleTestCase, override_settings
 
 from status import history as history_module
 from status import logs
+from status.apps import observe
 from status.engine import engine
 from status.entries import Check
 from status.history import SLOTS, History, Slot, history, merge, rows_of, since, slots_of
@@ -118,7 +119,10 @@ class MemoryTests(ClockTestCase):
         self.assertEqual(self.states(), "pp")
 
     def test_the_engine_tells_the_history_of_the_process(self):
-        self.assertIn(history.observe, engine.observers)
+        self.assertIn(observe, engine.observers)
+        with mock.patch.object(history_module, "history", self.history):
+            observe(CHECK, GOOD)
+        self.assertEqual(self.states(), "p")
 
     def test_after_a_fork_the_child_starts_anew_even_if_the_lock_was_held(self):
         history.observe(CHECK, GOOD)

@@ -20,7 +20,6 @@ from django.template import Context
 from django.test import SimpleTestCase, override_settings, tag
 
 from example_project.shop import switches
-from status import views
 from status.conf import PAGE_POLICY
 from status.engine import engine
 from status.history import SLOTS, Slot, history
@@ -569,7 +568,7 @@ class FleetTests(BrowserTestCase):
 
     def show(self, name: str) -> None:
         fleet = fleets()[name]
-        patch = mock.patch.object(views, "fleet", lambda: fleet)
+        patch = mock.patch("status.fleet.fleet", lambda: fleet)
         patch.start()
         self.addCleanup(patch.stop)
 

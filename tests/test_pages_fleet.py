@@ -9,7 +9,6 @@ from unittest import mock
 
 from django.test import override_settings
 
-from status import views
 from status.conf import PAGE_POLICY
 from status.engine import engine
 from status.fleet import Fleet
@@ -35,12 +34,12 @@ class FleetPageTestCase(FleetTestCase):
 
     def show(self, fleet: Fleet) -> None:
         """Have the page show a fleet made by hand."""
-        self.start(mock.patch.object(views, "fleet", lambda: fleet))
+        self.start(mock.patch("status.fleet.fleet", lambda: fleet))
 
     def verdict(self, name: str) -> tuple[str | None, str, str]:
         """Return the page's state, verdict and what stands besides."""
         fleet = fleets()[name]
-        with mock.patch.object(views, "fleet", lambda: fleet):
+        with mock.patch("status.fleet.fleet", lambda: fleet):
             html = self.html()
         (main,) = (attributes for tag, attributes in Elements(html).tags if tag == "main")
         verdict = re.search(r'<h1 id="verdict">(.*?)</h1>', html)
@@ -146,7 +145,7 @@ class MembersTests(FleetPageTestCase):
 
     def test_the_page_is_well_formed_and_has_nothing_inline(self):
         for name, fleet in fleets().items():
-            with self.subTest(name), mock.patch.object(views, "fleet", lambda fleet=fleet: fleet):
+            with self.subTest(name), mock.patch("status.fleet.fleet", lambda fleet=fleet: fleet):
                 elements = Elements(self.html())
                 self.assertEqual(elements.open, [])
                 ids = [attributes["id"] for _, attributes in elements.tags if "id" in attributes]
@@ -251,7 +250,7 @@ class AccessTests(FleetPageTestCase):
     def test_spanish(self):
         english = re.compile(r"\b(process(es)?|lost|asked|cannot|State|Heard|Runs|more|role|at work|Only|Each|Fleet)\b")
         for name, fleet in fleets().items():
-            with self.subTest(name), mock.patch.object(views, "fleet", lambda fleet=fleet: fleet):
+            with self.subTest(name), mock.patch("status.fleet.fleet", lambda fleet=fleet: fleet):
                 with override_settings(STATUS_STORE=None if name == "alone" else "default"):
                     text = self.text(HTTP_ACCEPT_LANGUAGE="es")
                 self.assertIn("Proceso", text)

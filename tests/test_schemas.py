@@ -13,14 +13,14 @@ from jsonschema.exceptions import ValidationError
 
 from status.formats import FORMATS
 from status.providers import Answer, Unavailable
-from status.views import ASSET_FOLDER
+from status.views import assets
 from tests.components import ComponentsTestCase
 from tests.documents import blocks, page
 from tests.reports import MIXED, report, result
 from tests.test_remote import NO_REPORTS
 
 NAMES = ("answer", "health", "fleet")
-SCHEMAS = {name: json.loads((ASSET_FOLDER / "schemas" / f"{name}.json").read_text()) for name in NAMES}
+SCHEMAS = {name: json.loads(assets()[f"schemas/{name}.json"]) for name in NAMES}
 released = threading.Event()
 
 

@@ -9,9 +9,7 @@ from django.http import HttpRequest, HttpResponse
 
 from status.access import access_for
 from status.api.views import ReportView, StatusView, allow, problem, refused, tell_wrong_token
-from status.fleet import fleet
 from status.formats import FORMATS
-from status.formats.fleet import FLEET_FORMATS
 from status.formats.negotiation import NotAcceptable, choose
 from status.http import StatusResponse
 from status.registry import registry
@@ -31,6 +29,11 @@ class FleetView(StatusView):
             return refused(access)
         if request.method == "OPTIONS":
             return allow(StatusResponse("{}", "application/json"))
+        # Late: most projects have no fleet. Without a store, this process is there alone.
+        from status.fleet import WEB, fleet, join
+        from status.formats.fleet import FLEET_FORMATS
+
+        join(WEB)
         try:
             asked = request.GET.get("format")
             name = choose(asked, request.META.get("HTTP_ACCEPT")).name

@@ -1,6 +1,6 @@
 """Addresses that answer with checks: authorize the caller, choose a format, run the checks, render the report.
 
-One takes heartbeats. It imports the store late, with the first of them: most projects have none.
+What needs the store is imported late, with the first heartbeat or report: most projects have none.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
@@ -28,18 +28,19 @@ from status.access import (
     may_change,
 )
 from status.conf import conf
-from status.counters import Reading
 from status.engine import engine
 from status.exceptions import StatusError
-from status.fleet import WEB, join
 from status.formats import Format
-from status.formats.metrics import server_timing
 from status.formats.negotiation import NotAcceptable, choose
+from status.formats.server_timing import server_timing
 from status.http import StatusResponse, exempt, url_path
 from status.limited_calls import Steps, await_each, wait_for_each
 from status.providers.health import DRAINING
 from status.registry import Selection, UnknownName, registry
 from status.report import Report
+
+if TYPE_CHECKING:
+    from status.counters import Reading
 
 PONG = b'{"pong": true}'
 METHODS = ["get", "head", "options"]
@@ -96,6 +97,14 @@ def is_ping(request: HttpRequest, resource: str | None = None, provider: str | N
     )
 
 
+def begin_to_count() -> Reading | None:
+    """Begin to read how often the checks of all processes ran; None where there is no store."""
+    # Late: see the top.
+    from status.counters import Reading
+
+    return Reading.begin()
+
+
 class WrongCode(StatusError):
     """The query asks for another HTTP status than it may. The text is safe to show."""
 
@@ -137,7 +146,11 @@ class StatusView(View):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Prepare to answer. A process that answers is one of the fleet."""
         super().setup(request, *args, **kwargs)
-        join(WEB)
+        if conf.store is not None:
+            # Late: see the top.
+            from status.fleet import WEB, join
+
+            join(WEB)
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return 405."""
@@ -168,7 +181,7 @@ class ReportView(StatusView):
         question = self.get_question(request, access, resource, provider)
         if isinstance(question, HttpResponse):
             return question
-        reading = Reading.begin() if question.format.counts else None
+        reading = begin_to_count() if question.format.counts else None
         report = engine.report(question.selection)
         if reading is not None:
             report = report._replace(counts=reading.of(report.results))
@@ -187,7 +200,7 @@ class ReportView(StatusView):
         question = self.get_question(request, access, resource, provider)
         if isinstance(question, HttpResponse):
             return question
-        reading = Reading.begin() if question.format.counts else None
+        reading = begin_to_count() if question.format.counts else None
         report = await engine.areport(question.selection)
         if reading is not None:
             report = report._replace(counts=await reading.aof(report.results))

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from status.formats.health_json import render_health_json
-from status.formats.metrics import render_metrics
 from status.formats.nagios import render_nagios
 from status.formats.text import render_text
 from status.formats.yaml import render_yaml
@@ -46,6 +45,14 @@ def render_json(report: Report, details: bool) -> str:
     Raises ValueError where the report holds what JSON has no word for, such as NaN; the engine lets no such value pass.
     """
     return json.dumps(report.document(details), allow_nan=False)
+
+
+def render_metrics(report: Report, details: bool, *, openmetrics: bool) -> str:
+    """Return metrics, see their module."""
+    # Late: most processes are never asked for any.
+    from status.formats import metrics
+
+    return metrics.render_metrics(report, details, openmetrics=openmetrics)
 
 
 _OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"

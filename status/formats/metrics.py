@@ -1,11 +1,9 @@
 """Metrics: OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/), Prometheus' text format 0.0.4 with
-the same samples, so that a series goes on when a scraper changes the format, and the ``Server-Timing`` header
-(https://www.w3.org/TR/server-timing/).
+the same samples, so that a series goes on when a scraper changes the format.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -14,11 +12,6 @@ from status import __version__
 from status.history import history
 from status.report import Counts, Report, Result, State, components, one_line
 from status.serialization import JSON
-
-#: Characters of the whole header; servers and proxies refuse responses with longer ones.
-MAX_HEADER = 4096
-_NOT_TOKEN = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
-
 
 SeriesKind = Literal["gauge", "counter", "stateset", "info"]
 #: name without ``django_status_`` -> type, help; in the order in which they are written. Seconds are the unit of a name
@@ -161,24 +154,3 @@ def _code_that_runs(report: Report) -> tuple[Labels, bool | None]:
     labels = {"commit": commit.get("id") if isinstance(commit, dict) else None, "tag": known.get("tag")}
     told = tuple((name, text) for name, text in labels.items() if isinstance(text, str))
     return told, "checkout" in known if isinstance(labels["commit"], str) else None
-
-
-def server_timing(report: Report) -> str:
-    """Return ``databases;dur=3.2, caches;dur=0.9``: the milliseconds of each run. Only for callers who may see details.
-
-    A name is ``resource.provider`` where the report covers more than one resource, with ``_`` for what a header's token
-    may not hold. Empty for an empty report. Metrics beyond the length limit are left out.
-    """
-    metrics: list[str] = []
-    room = MAX_HEADER
-    for result in report.results:
-        if result.duration is None:
-            continue
-        name = result.name if report.resource is not None else f"{result.resource}.{result.name}"
-        reused = ';desc="reused"' if result.age else ""
-        metric = f"{_NOT_TOKEN.sub('_', name)};dur={result.duration * 1000:.1f}{reused}"
-        room -= len(metric) + 2
-        if room < 0:
-            break
-        metrics.append(metric)
-    return ", ".join(metrics)
