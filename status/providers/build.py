@@ -65,8 +65,9 @@ def build_facts(directory: str, environment: Mapping[str, str]) -> tuple[dict[st
     Tried in turn: environment variables, then ``version.json`` and ``REVISION`` in ``directory``. All facts are
     those of the first that names a commit or, where none does, of the first that says anything.
     """
+    names = set(environment)
     records: list[Mapping[str, Any]] = [
-        {fact: environment.get(name) for fact, name in variables.items()} for variables in VARIABLES
+        {fact: environment.get(name) for fact, name in variables.items() if name in names} for variables in VARIABLES
     ]
     reason = "no checkout at the project path, and no record of the build"
     if os.path.basename(directory) in ("site-packages", "dist-packages"):
@@ -77,7 +78,7 @@ def build_facts(directory: str, environment: Mapping[str, str]) -> tuple[dict[st
                 records.append(record)
                 reason = f"{name} names no commit"
     best: dict[str, Any] = {}
-    for record in records:
+    for record in filter(None, records):
         facts = _facts_in(record)
         if "commit" in facts:
             return facts, None
