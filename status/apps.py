@@ -30,6 +30,7 @@ class StatusConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        conf.give_defaults_to_django()
         register(find_mistakes, "status")
         register(find_risks, "status", deploy=True)
         # Django calls this again where a test overrides INSTALLED_APPS.

@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
@@ -385,6 +386,23 @@ class Conf:
             name = name.lower()
         return getattr(settings, name, default)
 
+    def give_defaults_to_django(self) -> None:
+        """Set what the project does not set to its default in Django's settings, unless they refuse that.
+
+        Django needs several times as long to find out that a setting is missing as to read one, and one answer reads
+        twenty, most of which no project sets.
+        """
+        settings = self._settings()
+        defaults = {setting.name: setting.default for setting in self.declared()} | {"STATUS_CHECK_PROVIDERS": {}}
+        for name, default in defaults.items():
+            with suppress(Exception):  # of an object of the project's that stands in for Django's
+                if name.startswith("STATUS_") and not hasattr(settings, name):
+                    setattr(settings, name, default)
+
+    def declared(self) -> list[Setting]:
+        """Return the settings above."""
+        return [one for one in vars(type(self)).values() if isinstance(one, Setting)]
+
     def in_lower_case(self) -> list[str]:
         """Return the settings that a plain module has in lower case only, as it was written for 2.3."""
         return [
@@ -410,16 +428,15 @@ class Conf:
     def problems(self) -> list[Problem]:
         """Return the mistakes in the settings above; the registry knows those in the settings of providers."""
         problems = []
-        for setting in vars(type(self)).values():
-            if isinstance(setting, Setting):
-                value = self.read(setting.name, setting.default)
-                if not setting.valid(value):
-                    what = setting.describe(value)
-                    if isinstance(value, (list, tuple, set, frozenset)):
-                        # Often of a variable that is missing: [os.environ.get("STATUS_TOKEN")].
-                        odd = sorted({type(item).__name__ for item in value if not isinstance(item, str)})
-                        what += f" with items of the type {', '.join(odd)}" if odd else ""
-                    problems.append(Problem(setting.name, setting.expected, what, setting.hint))
+        for setting in self.declared():
+            value = self.read(setting.name, setting.default)
+            if not setting.valid(value):
+                what = setting.describe(value)
+                if isinstance(value, (list, tuple, set, frozenset)):
+                    # Often of a variable that is missing: [os.environ.get("STATUS_TOKEN")].
+                    odd = sorted({type(item).__name__ for item in value if not isinstance(item, str)})
+                    what += f" with items of the type {', '.join(odd)}" if odd else ""
+                problems.append(Problem(setting.name, setting.expected, what, setting.hint))
         return problems
 
     def _settings(self) -> Any:

@@ -26,6 +26,29 @@ class ConfTests(SimpleTestCase):
             self.assertEqual(conf.timeout, 2)
         self.assertEqual(conf.timeout, 7)
 
+    def test_what_a_project_does_not_set_has_its_default_in_the_settings_of_django(self) -> None:
+        declared = ("STATUS_CHECK_PROVIDERS", *(setting.name for setting in conf.declared()))
+        names = [name for name in declared if name.startswith("STATUS_")]
+        with override_settings(STATUS_TIMEOUT=7):
+            for name in names:
+                if name != "STATUS_TIMEOUT" and hasattr(settings, name):
+                    delattr(settings, name)
+            conf.give_defaults_to_django()
+            self.assertEqual([name for name in names if not hasattr(settings, name)], [])
+            self.assertEqual((settings.STATUS_TIMEOUT, settings.STATUS_ERROR_CODE), (7, 503))
+            settings.STATUS_ERROR_CODE = 500
+            self.assertEqual(conf.error_code, 500)
+
+    def test_settings_that_cannot_be_set_are_left_alone(self) -> None:
+        class Sealed:
+            def __setattr__(self, name: str, value: object) -> None:
+                raise RuntimeError(name)
+
+        sealed = Conf()
+        sealed.source = Sealed()
+        sealed.give_defaults_to_django()
+        self.assertEqual(sealed.timeout, 2)
+
     def test_settings_kept_in_any_other_way_are_found(self) -> None:
         """``settings.configure(default_settings=...)`` takes any object."""
         holder = settings._wrapped
