@@ -140,8 +140,9 @@ class Check:
         if self.mistake is not None:
             raise Unavailable(self.mistake)
         args, kwargs = self.args, self.kwargs
-        with suppress(Exception):  # a lock, a socket, a module: then the provider shares it with later runs
-            args, kwargs = copy.deepcopy((args, kwargs))
+        if args or kwargs:
+            with suppress(Exception):  # a lock, a socket, a module: then the provider shares it with later runs
+                args, kwargs = copy.deepcopy((args, kwargs))
         return provider.check(*args, **kwargs)
 
     def stand_in(self, provider: Provider) -> Check:
