@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 # Unlike the one of functools in Python 3.11 and earlier, it has no lock that a forked child could find held.
@@ -83,7 +83,9 @@ class Card:
     def __init__(self, result: Result, details: bool, slots: Sequence[Slot], root: str, now: float) -> None:
         self.result, self.resource, self.name, self.details = result, result.resource, result.name, details
         self.answer = result.answer_for(details)
-        self.url = f"{root}api/{quote(result.resource)}/{quote(result.name)}"
+        #: What names it in an address. Nothing is left in it that HTML would escape.
+        self.anchor = SafeString(f"{quote(result.resource)}/{quote(result.name)}")
+        self.url = f"{root}api/{self.anchor}"
         #: An informing provider is not judged, but one that could not answer has nothing to inform about.
         self.unanswered = result.state == "info" and result.error is not None
         self.answered = not result.running and result.error is None
@@ -117,6 +119,10 @@ class Card:
         total = len(self.answer) if self.components and isinstance(self.answer, dict) else 0
         count = result.cut + total - len(self.components)
         self.cut = ngettext("%s value was left out.", "%s values were left out.", count) % count if count else ""
+
+    def __getitem__(self, name: str) -> Any:
+        # Templates look for an item first, and take longer for the error where there is none than for all else.
+        return getattr(self, name)
 
     def _component_rows(self) -> list[ComponentRow]:
         """Return the components of a judged answer, those which fail first."""
