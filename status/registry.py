@@ -150,7 +150,10 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
             resources = {resource: resources[resource]}
             if provider is not None and provider not in resources[resource]:
                 raise UnknownName("provider", provider, resources[resource])
-        checks = [check for named in resources.values() for check in named.values() if provider in (None, check.name)]
+        if provider is None:
+            checks = [check for named in resources.values() for check in named.values()]
+        else:
+            checks = [named[provider] for named in resources.values() if provider in named]
         known = dict.fromkeys(check.name for check in checks)
         for name in (*only, *skip):
             if name not in known:
