@@ -278,6 +278,14 @@ class WarningTests(ChecksTestCase):
             self.assertFindsNothing(PROJECT_PATH=Path(__file__).parent)
         self.assertFindsNothing(PROJECT_PATH=self.checkout())
 
+    def test_a_working_directory_that_is_gone(self) -> None:
+        self.addCleanup(os.chdir, os.getcwd())
+        gone = self.checkout()
+        os.chdir(gone)
+        shutil.rmtree(gone)
+        self.assertEqual(self.messages(PROJECT_PATH=None, BASE_DIR=None), [])
+        gone.mkdir()  # for the cleanup
+
     def checkout(self) -> Path:
         """A folder that looks like a checkout."""
         import tempfile

@@ -56,7 +56,7 @@ def provider_warnings() -> Iterator[CheckMessage]:
             hint = "Whoever probes has given up by then. Lower STATUS_TIMEOUT or the option timeout of the entry."
             yield Warning(f"{check.resource}/{check.name} {expected}", hint, id="status.W006")
     asked = any(check.source == dict(DJANGO_PROVIDERS["stats"])["code"] for check in checks)
-    if asked and os.path.exists(conf.project_path / ".git") and not shutil.which("git"):
+    if asked and _has_checkout() and not shutil.which("git"):
         yield Warning(
             "The provider code should find a git program, and there is none on the PATH.",
             "Install git, or ship a version.json with the image and leave .git out of it.",
@@ -77,6 +77,14 @@ def provider_warnings() -> Iterator[CheckMessage]:
             hint = 'Set STATUS_CELERY_APP = "proj.celery:app", or import your app in the __init__ of the project.'
     if problem:
         yield Warning(f"{asking}, and {problem}.", hint, id="status.W008")
+
+
+def _has_checkout() -> bool:
+    """Return whether there is a checkout at the project path."""
+    try:
+        return os.path.exists(conf.project_path / ".git")
+    except FileNotFoundError:  # the working directory does not exist any more
+        return False
 
 
 def name_warnings() -> Iterator[CheckMessage]:
