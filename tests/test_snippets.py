@@ -167,6 +167,11 @@ class ContentTests(SimpleTestCase):
             with self.subTest(kind, part=part):
                 self.assertIn(part, snippet(kind))
 
+    def test_a_load_balancer_of_aws_asks_less_often_than_it_waits(self):
+        with override_settings(STATUS_PROVIDERS={"health": [PING, slow(20)]}):
+            facts = dict(re.findall(r"(interval|timeout) += (\d+)", snippet("alb")))
+        self.assertGreater(int(facts["interval"]), int(facts["timeout"]))
+
     def test_an_interval_may_be_chosen(self):
         for kind, part in (
             ("k8s", "periodSeconds: 60\n"),
@@ -300,7 +305,7 @@ class ContentTests(SimpleTestCase):
             ({}, ["k8s", "--interval", "40"], "--interval takes whole seconds from 41 to 1800 here, not 40"),
             ({}, ["k8s", "--interval", "41.5"], "from 41 to 1800 here, not 41.5"),
             ({}, ["k8s", "--interval", "3600"], "from 41 to 1800 here, not 3600"),
-            ({}, ["alb", "--interval", "301"], "from 41 to 300 here, not 301"),
+            ({}, ["alb", "--interval", "301"], "from 42 to 300 here, not 301"),
             ({}, ["prometheus", "--interval", "121"], "from 41 to 120 here, not 121"),
             ({}, ["prometheus-rules", "--interval", "300"], "from 41 to 120 here, not 300"),
             ({}, ["cron", "--interval", "50"], "--interval takes whole minutes that divide an hour, as 60, 300 or"),

@@ -119,7 +119,8 @@ def _placeholders(kind: str, api: str, name: str | None, given: float | None) ->
     resource = "health" if any(check.resource == "health" for check in judged) else judged[0].resource
     timeout = math.ceil(max(check.timeout for check in judged if check.resource == resource)) + NETWORK_SECONDS
     all_timeout = math.ceil(max(check.timeout for check in every)) + NETWORK_SECONDS
-    interval = int(_checked(kind, given, all_timeout) or max(30, all_timeout))
+    least = all_timeout + (kind == "alb")  # which wants an interval that is longer than the timeout
+    interval = int(_checked(kind, given, least) or max(30, all_timeout))
     server, program = _server(api, name), _program()
     return {
         **server,
@@ -135,7 +136,7 @@ def _placeholders(kind: str, api: str, name: str | None, given: float | None) ->
         "program": program,
         "timeout": timeout,
         "all_timeout": all_timeout,
-        "period": int(given or max(10, timeout)),  # probes never overlap
+        "period": int(given or max(10, timeout + 1)),  # probes never overlap
         "command_interval": int(given or 60),  # for what starts a command
         "minutes": int((given or (60 if kind == "uptime-kuma" else 300)) / 60),
         "interval": interval,
