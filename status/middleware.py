@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from functools import lru_cache, partial
+from importlib import import_module
 from typing import Any, NamedTuple, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
@@ -31,6 +32,12 @@ from status.mounts import Mount, mounts_of, resolvers
 from status.registry import registry
 from status.threads import running_future, settle, start_call
 
+#: What the app imports late. A server has it before the first request, and before a deployment changes the files.
+LATE = (
+    *("status.fleet", "status.counters", "status.heartbeats", "status.notifications", "status.leases", "status.store"),
+    *("status.pages.page", "status.pages.fleet", "status.pages.rendering", "status.redaction"),
+    *("status.formats.metrics", "status.formats.fleet"),
+)
 FAILED = "What stands behind the middleware failed, so whoever is logged in is anonymous here"
 HANGS = "What stands behind the middleware does not answer, so whoever is logged in is anonymous here"
 
@@ -47,6 +54,8 @@ class StatusMiddleware:
     async_capable = True
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        for name in LATE:
+            import_module(name)
         self.get_response = get_response
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:

@@ -16,6 +16,7 @@ from django.test import SimpleTestCase
 from django.utils.module_loading import import_string
 
 import status
+from status.middleware import LATE
 from status.registry import ResourceRegistry
 from tests.processes import environment
 
@@ -75,11 +76,6 @@ LEVELS = {
 }
 #: Those that bring answers about know nothing of how an answer is written down.
 WITHOUT_FORMATS = ("status.engine", "status.entries", "status.providers", "status.registry")
-#: What a process imports when it is asked for, and not before.
-LATE = (
-    *("status.pages.page", "status.pages.rendering", "status.formats.metrics", "status.formats.fleet", "status.checks"),
-    *("status.fleet", "status.heartbeats", "status.counters", "status.store", "status.leases", "status.redaction"),
-)
 #: Signals belong to whoever owns the process, and in a web server that is not us.
 OWNS_ITS_PROCESS = "status.cli"
 
@@ -237,6 +233,33 @@ class ImportCostTests(SimpleTestCase):
         """
         loaded = self.loaded_after(code)
         self.assertNotLoaded(loaded, "celery", "kombu", "git", "redis", "status.views", "status.pages", *LATE)
+        self.assertNotLoaded(loaded, "status.checks")
+
+    def test_a_server_with_the_middleware_has_loaded_what_its_answers_need(self):
+        """Also what a deployment would have replaced by the time that somebody asks."""
+        code = """
+            import sys
+            from django.conf import settings
+            settings.configure(
+                INSTALLED_APPS=["status"], MIDDLEWARE=["status.middleware.StatusMiddleware"], ALLOWED_HOSTS=["*"],
+                ROOT_URLCONF="tests.benchmarks.project.status_urls", SECRET_KEY="s" * 60,
+                DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+                STATUS_STORE="default", STATUS_TOKENS=["t" * 40],
+            )
+            from django.core.wsgi import get_wsgi_application
+            get_wsgi_application()
+            from django.urls import get_resolver
+            get_resolver().reverse_dict
+            before = set(sys.modules)
+            from django.test import Client
+            client = Client(headers={"authorization": "Bearer " + "t" * 40})
+            for path in ("api", "api?format=prometheus", "api/fleet", "", "health/", "stats/", "fleet/"):
+                assert client.get(f"/status/{path}").status_code in (200, 503), path
+            late = {name for name in set(sys.modules) - before if name.startswith("status.")}
+            late = {name for name in late if not name.startswith("status.providers.")}  # those of checks are their own
+            assert not late, late
+        """
+        self.loaded_after(code)
 
     def test_addresses_load_no_foreign_package(self):
         for urls in ("status.urls", "status.api.urls"):
