@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from copy import copy
 from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
@@ -392,12 +393,16 @@ class Conf:
         Django needs several times as long to find out that a setting is missing as to read one, and one answer reads
         twenty, most of which no project sets.
         """
+        if not self.in_django:
+            return
         settings = self._settings()
         defaults = {setting.name: setting.default for setting in self.declared()} | {"STATUS_CHECK_PROVIDERS": {}}
+        # ``modify_settings`` makes a list of what is not set, and cannot of None.
+        del defaults["STATUS_PUBLIC"]
         for name, default in defaults.items():
             with suppress(Exception):  # of an object of the project's that stands in for Django's
                 if name.startswith("STATUS_") and not hasattr(settings, name):
-                    setattr(settings, name, default)
+                    setattr(settings, name, copy(default))
 
     def declared(self) -> list[Setting]:
         """Return the settings above."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from django.conf import UserSettingsHolder, settings
-from django.test import SimpleTestCase, override_settings
+from django.test import SimpleTestCase, modify_settings, override_settings
 
 from status.conf import Conf, Setting, conf
 from tests.processes import environment
@@ -28,7 +28,7 @@ class ConfTests(SimpleTestCase):
 
     def test_what_a_project_does_not_set_has_its_default_in_the_settings_of_django(self) -> None:
         declared = ("STATUS_CHECK_PROVIDERS", *(setting.name for setting in conf.declared()))
-        names = [name for name in declared if name.startswith("STATUS_")]
+        names = [name for name in declared if name.startswith("STATUS_") and name != "STATUS_PUBLIC"]
         with override_settings(STATUS_TIMEOUT=7):
             for name in names:
                 if name != "STATUS_TIMEOUT" and hasattr(settings, name):
@@ -38,6 +38,18 @@ class ConfTests(SimpleTestCase):
             self.assertEqual((settings.STATUS_TIMEOUT, settings.STATUS_ERROR_CODE), (7, 503))
             settings.STATUS_ERROR_CODE = 500
             self.assertEqual(conf.error_code, 500)
+            settings.STATUS_HEARTBEATS["job"] = 60
+        self.assertEqual(Conf.heartbeats.default, {})
+
+    def test_what_a_plain_module_leaves_out_stays_out(self) -> None:
+        plain = Conf()
+        plain.source = SimpleNamespace(status_check_providers={"health": []})
+        plain.give_defaults_to_django()
+        self.assertEqual(plain.read("STATUS_CHECK_PROVIDERS", None), {"health": []})
+
+    def test_a_test_may_add_to_who_may_ask(self) -> None:
+        with override_settings(), modify_settings(STATUS_PUBLIC={"append": "health"}):
+            self.assertEqual(conf.public, ["health"])
 
     def test_settings_that_cannot_be_set_are_left_alone(self) -> None:
         class Sealed:
@@ -45,7 +57,7 @@ class ConfTests(SimpleTestCase):
                 raise RuntimeError(name)
 
         sealed = Conf()
-        sealed.source = Sealed()
+        sealed._of_django = Sealed()
         sealed.give_defaults_to_django()
         self.assertEqual(sealed.timeout, 2)
 
