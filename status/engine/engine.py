@@ -239,11 +239,11 @@ class Engine:
             for check in checks:
                 started.append(self._join(check, asked, timeout, new))
             for number, task in enumerate(new, 1):
-                if number % CROWD == 0:
-                    sleep(0)  # the others run
                 if synchronous or in_place(task.one):
                     here.append(task)
                     continue
+                if number % CROWD == 0:
+                    sleep(0)  # the others run
                 at_end: Callable[[], object] = task.provider.close
                 if task.one is not task.check:
                     # A provider holds its parts, and a thread that holds it would keep both.
