@@ -88,7 +88,7 @@ def _program() -> str:
 
 
 def _checked(kind: str, interval: float | None, least: int) -> float | None:
-    """Return the ``--interval``. Raises CannotAsk: an answer may take ``least``, and Prometheus wants no less."""
+    """Return the ``--interval``. Raises CannotAsk where it is shorter than ``least``, or longer than the tool takes."""
     longest = LONGEST.get(kind, MAX_INTERVAL)
     if kind in PROMETHEUS and least > longest:
         what = f"an answer may take {least} s, and Prometheus has to ask every {longest} s"
