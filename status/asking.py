@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from importlib import import_module
 
 from django.urls import Resolver404
 
@@ -14,6 +15,13 @@ from status.mounts import resolvers
 from status.providers.base import Unavailable, runs_here
 from status.registry import Selection, UnknownName, registry
 from status.report import Report
+
+#: What the app imports with its first use: most processes of a project answer nothing.
+LATE = (
+    *("status.fleet", "status.counters", "status.heartbeats", "status.notifications", "status.leases", "status.store"),
+    *("status.pages.page", "status.pages.fleet", "status.pages.rendering", "status.redaction"),
+    *("status.formats.metrics", "status.formats.fleet"),
+)
 
 
 class NotConfigured(StatusError, LookupError):
@@ -73,7 +81,18 @@ def preload() -> bool:
     """
     loaded = engine.load(registry.select().checks)
     if conf.in_django:
+        import_late()
         for resolver in resolvers():
             with suppress(Resolver404):  # it has read every urlconf to say so
                 resolver.resolve("/")
     return loaded
+
+
+def import_late() -> None:
+    """Import what the app imports late, in a process that is about to answer.
+
+    It is then there before a deployment replaces the files, and before there are threads: a module that one of them
+    imports while the process forks can never be imported in the child.
+    """
+    for name in LATE:
+        import_module(name)

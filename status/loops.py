@@ -22,7 +22,8 @@ _loops: PerProcess[dict[str, tuple[float, float]]] = PerProcess(dict)
 def touch(name: str = "loop", every: float | None = 30) -> None:
     """Tell that a loop of this process goes round. ``live`` and ``health`` of this process fail when it is late.
 
-    Costs microseconds, waits for nothing and raises nothing: a mistake is logged, once a minute.
+    Costs microseconds, the first call of a process milliseconds. Waits for nothing and raises nothing: a mistake is
+    logged, once a minute.
 
     name: at most 100 characters, without a slash.
     every: seconds within which it comes again; None where the loop has ended, and is expected no more.

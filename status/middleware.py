@@ -11,7 +11,6 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from functools import lru_cache, partial
-from importlib import import_module
 from typing import Any, NamedTuple, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
@@ -23,6 +22,7 @@ from django.utils import timezone, translation
 
 from status.access import carries_user, has_allowed_host, looked_up, settled_access, user_lookups
 from status.api.views import ReportView, is_ping
+from status.asking import import_late
 from status.conf import PAGE_POLICY, conf
 from status.engine.coroutines import SerialExecutor, use_for_database_work
 from status.http import UserLookup, is_for_middleware, without_body_for_head
@@ -32,12 +32,6 @@ from status.mounts import Mount, mounts_of, resolvers
 from status.registry import registry
 from status.threads import running_future, settle, start_call
 
-#: What the app imports late. A server has it before the first request, and before a deployment changes the files.
-LATE = (
-    *("status.fleet", "status.counters", "status.heartbeats", "status.notifications", "status.leases", "status.store"),
-    *("status.pages.page", "status.pages.fleet", "status.pages.rendering", "status.redaction"),
-    *("status.formats.metrics", "status.formats.fleet"),
-)
 FAILED = "What stands behind the middleware failed, so whoever is logged in is anonymous here"
 HANGS = "What stands behind the middleware does not answer, so whoever is logged in is anonymous here"
 
@@ -54,8 +48,7 @@ class StatusMiddleware:
     async_capable = True
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        for name in LATE:
-            import_module(name)
+        import_late()
         self.get_response = get_response
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:

@@ -23,6 +23,7 @@ from django.urls import URLResolver, include, path
 from django.urls.resolvers import RegexPattern
 
 from status.api.views import problem
+from status.asking import import_late
 from status.conf import ADDRESS, host_and_port, shown
 from status.fleet import SERVE, join
 from status.logs import call_safely, logger
@@ -187,6 +188,7 @@ def serve(address: str = "127.0.0.1:8090", path: str = "/status/") -> bool:
             logger.error("status.serve() answers at %s below /%s already, and not below %s.", address, known, path)
         return known == root
     close_in_children()
+    import_late()
     try:
         server = ThreadedServer(*parsed, root)
     except OSError as error:

@@ -582,6 +582,12 @@ class RoleTests(FleetTestCase):
         touch("orders")
         self.assertEqual(self.role(), "web")
 
+    @override_settings(STATUS_STORE=None)
+    def test_so_does_one_without_a_store(self):
+        self.get("/status/api/live")
+        touch("orders")
+        self.assertEqual(self.role(), "web")
+
     def test_celery_processes_join_by_their_signals(self):
         """tests/test_fleet_faults.py has real ones."""
         listening = (signals.worker_init, signals.worker_ready, signals.beat_init, signals.beat_embedded_init)

@@ -16,9 +16,9 @@ from django.test import SimpleTestCase
 from django.utils.module_loading import import_string
 
 import status
-from status.middleware import LATE
+from status.asking import LATE
 from status.registry import ResourceRegistry
-from tests.processes import environment
+from tests.processes import environment, free_port
 
 PACKAGE = pathlib.Path(status.__file__).parent
 #: The level of a module is that of the longest name here that it starts with. Imports go down, or stay on a level.
@@ -260,6 +260,20 @@ class ImportCostTests(SimpleTestCase):
             assert not late, late
         """
         self.loaded_after(code)
+
+    def test_so_has_a_process_that_serves_or_loads_everything(self):
+        for call in (f'status.serve("127.0.0.1:{free_port()}")', "status.preload()"):
+            code = f"""
+                import django
+                from django.conf import settings
+                urlconf = "tests.benchmarks.project.status_urls"
+                settings.configure(INSTALLED_APPS=["status"], ROOT_URLCONF=urlconf, SECRET_KEY="s" * 60)
+                django.setup()
+                import status
+                assert {call}
+            """
+            with self.subTest(call):
+                self.assertLessEqual(set(LATE), self.loaded_after(code))
 
     def test_addresses_load_no_foreign_package(self):
         for urls in ("status.urls", "status.api.urls"):

@@ -6,6 +6,7 @@ What needs the store is imported late, with the first heartbeat or report: most 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -144,9 +145,9 @@ class StatusView(View):
         return codes[0] != codes[1]
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        """Prepare to answer. A process that answers is one of the fleet."""
+        """Prepare to answer. A process that answers is one of the fleet, as far as anybody may ask for that."""
         super().setup(request, *args, **kwargs)
-        if conf.store is not None:
+        if conf.store is not None or "status.fleet" in sys.modules:
             # Late: see the top.
             from status.fleet import WEB, join
 
