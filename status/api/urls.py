@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 from django.urls.converters import StringConverter, get_converters
 from django.urls.resolvers import RegexPattern
+from django.views.generic import View
 
 from status.api.fleet import FleetView
 from status.api.views import BeatView, ReportView
@@ -70,11 +70,6 @@ for type_name, converter in CONVERTERS.items():
         register_converter(converter, type_name)
 
 
-def not_here(request: HttpRequest, **mounted: object) -> HttpResponse:
-    """Stand in for a view where there is a name alone."""
-    raise Http404
-
-
 class Names(URLResolver):
     """The names of all addresses, for ``reverse()``; the classic ones, such as ``api_health_ping``, as configured.
 
@@ -96,7 +91,7 @@ class Names(URLResolver):
         Django asks when it first reverses a name, not at import, and remembers the answer: ``apps.py`` has it forget
         that when a setting changes.
         """
-        prefix, view = self.prefix, not_here
+        prefix, view = self.prefix, View.as_view()  # one that nobody ever gets to
         patterns = [
             path(prefix.rstrip("/"), view, name="api_root"),
             path(f"{prefix}<str:resource>", view, name="api_resource"),
