@@ -21,7 +21,7 @@ MAX_NAMED = 5
 #: Characters of a name or a sentence that are written. Names may come from anywhere, for example from a Celery worker.
 MAX_LENGTH = 200
 #: Control characters and Unicode's line ends: they end a line somewhere, or are invisible.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 
 
 class Result(NamedTuple):
@@ -260,7 +260,7 @@ def summary(report: Report) -> str:
 
 def one_line(text: str) -> str:
     """Return text that stays in its line: unprintable characters become ``_``; cut at ``MAX_LENGTH`` characters."""
-    printable = _UNPRINTABLE.sub("_", text[: MAX_LENGTH + 1])
+    printable = re.sub(_UNPRINTABLE, "_", text[: MAX_LENGTH + 1])
     return printable if len(printable) <= MAX_LENGTH else f"{printable[: MAX_LENGTH - 1]}…"
 
 
