@@ -36,7 +36,7 @@ class StatusConfig(AppConfig):
         # Django calls this again where a test overrides INSTALLED_APPS.
         if observe not in engine.observers:
             engine.observers.append(observe)
-        loops.observers[:] = [join]
+        loops.observers[:] = [join_fleet]
         setting_changed.connect(forget_names, dispatch_uid="status")
         note_running_code()
         # A process of Celery has imported it by now; in others it would cost more than all of this app.
@@ -54,7 +54,7 @@ def observe(check: Check, result: Result) -> None:
         call_safely(one, check, result)
 
 
-def join(role: str) -> None:
+def join_fleet(role: str) -> None:
     """Report this process to the fleet."""
     # Late: most processes are in none.
     from status import fleet
@@ -98,7 +98,7 @@ def connect_celery() -> None:
 
 def join_worker(**kwargs: object) -> None:
     """Report the main process of a worker to the fleet."""
-    join("worker")
+    join_fleet("worker")
 
 
 def serve_worker(**kwargs: object) -> None:
@@ -109,7 +109,7 @@ def serve_worker(**kwargs: object) -> None:
 def serve_beat(**kwargs: object) -> None:
     """Serve in the scheduler, also where it is a part of a worker, and report it to the fleet."""
     serve_role("beat")
-    join("beat")
+    join_fleet("beat")
 
 
 def serve_role(role: str) -> None:

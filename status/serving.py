@@ -183,8 +183,7 @@ def serve(address: str = "127.0.0.1:8090", path: str = "/status/") -> bool:
         return False
     serving, root = servers.get(), f"{path.strip('/')}/".lstrip("/")
     if parsed in serving:
-        known = serving[parsed].root
-        if known != root:
+        if (known := serving[parsed].root) != root:
             logger.error("status.serve() answers at %s below /%s already, and not below %s.", address, known, path)
         return known == root
     close_in_children()

@@ -90,6 +90,7 @@ def _program() -> str:
 def _checked(kind: str, interval: float | None, least: int) -> float | None:
     """Return the ``--interval``. Raises CannotAsk where it is shorter than ``least``, or longer than the tool takes."""
     longest = LONGEST.get(kind, MAX_INTERVAL)
+    least += kind == "alb"  # AWS wants an interval that is longer than the timeout
     if kind in PROMETHEUS and least > longest:
         what = f"an answer may take {least} s, and Prometheus has to ask every {longest} s"
         raise CannotAsk(f"{what}; give the slow checks a shorter timeout")
@@ -119,8 +120,7 @@ def _placeholders(kind: str, api: str, name: str | None, given: float | None) ->
     resource = "health" if any(check.resource == "health" for check in judged) else judged[0].resource
     timeout = math.ceil(max(check.timeout for check in judged if check.resource == resource)) + NETWORK_SECONDS
     all_timeout = math.ceil(max(check.timeout for check in every)) + NETWORK_SECONDS
-    least = all_timeout + (kind == "alb")  # which wants an interval that is longer than the timeout
-    interval = int(_checked(kind, given, least) or max(30, all_timeout))
+    interval = int(_checked(kind, given, all_timeout) or max(30, all_timeout))
     server, program = _server(api, name), _program()
     return {
         **server,

@@ -47,7 +47,7 @@ def render_json(report: Report, details: bool) -> str:
     return json.dumps(report.document(details), allow_nan=False)
 
 
-def render_metrics(report: Report, details: bool, *, openmetrics: bool) -> str:
+def write_metrics(report: Report, details: bool, *, openmetrics: bool) -> str:
     """Return metrics, see their module."""
     # Late: most processes are never asked for any.
     from status.formats import metrics
@@ -62,8 +62,8 @@ _FORMATS = (
     Format("health+json", "application/health+json", render_health_json),
     # Before Prometheus' own text format: who asks for text/plain without a version is a person or a script.
     Format("text", "text/plain; charset=utf-8", render_text),
-    Format("openmetrics", _OPENMETRICS, partial(render_metrics, openmetrics=True), counts=True, always_ok=True),
-    Format("prometheus", _PROMETHEUS, partial(render_metrics, openmetrics=False), counts=True, always_ok=True),
+    Format("openmetrics", _OPENMETRICS, partial(write_metrics, openmetrics=True), counts=True, always_ok=True),
+    Format("prometheus", _PROMETHEUS, partial(write_metrics, openmetrics=False), counts=True, always_ok=True),
     Format("nagios", "text/plain; charset=utf-8", render_nagios, http=False),
     Format("yaml", "application/yaml", render_yaml, http=False),
 )
