@@ -72,20 +72,19 @@ def _with_since(report: Report) -> Report:
 
 
 def preload() -> bool:
-    """Load the code of all configured checks, and the project's urlconf, so that the first probe finds them loaded.
+    """Load the code of all configured checks, of all answers, and the project's urlconf, for the first probe to find.
 
     For a server's own start: gunicorn's ``post_worker_init``, uWSGI's ``postfork``, an ASGI lifespan. Blocks until all
     is loaded, at most ten seconds for a check that hangs. Runs no check, and connects to nothing.
 
     Return whether everything could be loaded. What could not is tried again with the first question.
     """
-    loaded = engine.load(registry.select().checks)
     if conf.in_django:
         import_late()
         for resolver in resolvers():
             with suppress(Resolver404):  # it has read every urlconf to say so
                 resolver.resolve("/")
-    return loaded
+    return engine.load(registry.select().checks)
 
 
 def import_late() -> None:
