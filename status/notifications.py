@@ -160,8 +160,8 @@ def _send_signal(old: State | None, result: Result) -> None:
 
 def _has_receivers() -> bool:
     # Whoever has a receiver has imported the module; without one, Django is not even needed.
-    signals = sys.modules.get("status.signals")
-    return signals is not None and signals.status_changed.has_listeners(Result)
+    signal = getattr(sys.modules.get("status.signals"), "status_changed", None)
+    return signal is not None and signal.has_listeners(Result)
 
 
 #: One each, so that a receiver that hangs does not keep changes out of the log.

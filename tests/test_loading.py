@@ -204,6 +204,43 @@ class PreloadTests(LoadingTestCase):
             status.preload()
         self.assertEqual(loaded, [1])
 
+    def test_a_request_waits_for_what_another_one_is_importing(self) -> None:
+        """Without the middleware, the first requests of a process import what the app imports late."""
+        code = """
+            import importlib.abc, sys, threading
+            from django.conf import settings
+            settings.configure(
+                INSTALLED_APPS=["status"], ROOT_URLCONF="status.urls", SECRET_KEY="s", ALLOWED_HOSTS=["*"]
+            )
+            import django
+            django.setup()
+            from django.test import Client
+            Client().delete("/")
+            begun, go_on = threading.Event(), threading.Event()
+            class Slow(importlib.abc.MetaPathFinder):
+                def find_spec(self, name, path, target=None):
+                    if name == "status.counters":  # in the middle of status.fleet
+                        begun.set()
+                        go_on.wait(10)
+            sys.meta_path.insert(0, Slow())
+            importer = threading.Thread(target=__import__, args=["status.fleet"])
+            importer.start()
+            begun.wait(10)
+            codes = []
+            asking = threading.Thread(target=lambda: codes.append(Client().delete("/").status_code))
+            asking.start()
+            asking.join(0.5)
+            go_on.set()
+            asking.join()
+            importer.join()
+            print(codes)
+        """
+        command = [sys.executable, "-c", textwrap.dedent(code)]
+        env = environment()
+        env.pop("DJANGO_SETTINGS_MODULE", None)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        self.assertEqual(done.stdout, "[405]\n", done.stderr)
+
     def test_standalone_process_needs_no_urlconf(self) -> None:
         code = "import status; print(status.preload())"
         env = environment()

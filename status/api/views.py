@@ -147,11 +147,11 @@ class StatusView(View):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Prepare to answer. A process that answers is one of the fleet, as far as anybody may ask for that."""
         super().setup(request, *args, **kwargs)
-        fleet = sys.modules.get("status.fleet")
-        if fleet is None and conf.store is not None:
-            fleet = import_module("status.fleet")
-        if fleet is not None:
-            fleet.join(fleet.WEB)
+        if "status.fleet" in sys.modules or conf.store is not None:
+            # Late: see the top. What another thread is importing is waited for.
+            from status.fleet import WEB, join
+
+            join(WEB)
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return 405."""
