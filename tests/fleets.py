@@ -57,9 +57,11 @@ class Alerting:
     def agree(self, state: str, seconds: float = 30.0) -> bool:
         """Wait until all processes have seen this state of all checks, and take it for told."""
         expected = " ".join([state] * len(self.checks))
-        return eventually(
-            lambda: all(process.output.splitlines()[-1:] == [expected] for process in self.processes), seconds
-        )
+        return eventually(lambda: all(self.seen(process)[-1:] == [expected] for process in self.processes), seconds)
+
+    def seen(self, process: processes.Process) -> list[str]:
+        """Return the states that a process has printed, without what it has logged, which may come later."""
+        return [line for line in process.output.splitlines() if set(line.split()) <= {"pass", "fail"}]
 
     def mails(self, name: str = "shop") -> list[str]:
         """Return the states of the mails about one check, the oldest first."""
