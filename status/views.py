@@ -174,17 +174,17 @@ class FleetPageView(PageView):
     """Every process: what is not well, who is lost, and which commits are at work. Always 200."""
 
     kind = "fleet"
+    shows_fleet = True
 
     def get(self, request: HttpRequest, **mounted: object) -> HttpResponse:
         """Return the page, after two seconds at most."""
         access = access_for(request)
         if not access.may_ask("fleet"):
             return self.refuse(request, access)
-        # Late: see the top. Without a store, this process is there alone.
-        from status.fleet import WEB, fleet, join
+        # Late: see the top.
+        from status.fleet import fleet
         from status.pages.fleet import FleetPage
 
-        join(WEB)
         known = fleet()
         with translation.override(language_of(request)):
             page = FleetPage(known, access.details, conf.store is not None, self.root(request))

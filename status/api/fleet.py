@@ -18,6 +18,8 @@ from status.registry import registry
 class FleetView(StatusView):
     """Answers the members to callers with authority, and their numbers by role and state to the others. Always 200."""
 
+    shows_fleet = True
+
     def dispatch(self, request: HttpRequest, **mounted: Any) -> HttpResponse:
         if "fleet" in registry:  # a resource of the project's
             return ReportView.as_view()(request, resource="fleet", **mounted)
@@ -29,11 +31,10 @@ class FleetView(StatusView):
             return refused(access)
         if request.method == "OPTIONS":
             return allow(StatusResponse("{}", "application/json"))
-        # Late: most projects have no fleet. Without a store, this process is there alone.
-        from status.fleet import WEB, fleet, join
+        # Late: most projects have no fleet.
+        from status.fleet import fleet
         from status.formats.fleet import FLEET_FORMATS
 
-        join(WEB)
         try:
             asked = request.GET.get("format")
             name = choose(asked, request.META.get("HTTP_ACCEPT")).name

@@ -122,6 +122,8 @@ class StatusView(View):
     """A view that needs no login, no CSRF token and no transaction, and that the middleware answers."""
 
     http_method_names = METHODS
+    #: Whether it tells of the fleet, in which this process then is without a store as well.
+    shows_fleet = False
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponse]:
@@ -147,7 +149,7 @@ class StatusView(View):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Prepare to answer. A process that answers is one of the fleet, as far as anybody may ask for that."""
         super().setup(request, *args, **kwargs)
-        if "status.fleet" in sys.modules or conf.store is not None:
+        if self.shows_fleet or "status.fleet" in sys.modules or conf.store is not None:
             # Late: see the top. What another thread is importing is waited for.
             from status.fleet import WEB, join
 
