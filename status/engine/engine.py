@@ -242,7 +242,7 @@ class Engine:
                 if synchronous or in_place(task.one):
                     here.append(task)
                     continue
-                if number % CROWD == 0:
+                if (number - len(here)) % CROWD == 0:
                     sleep(0)  # the others run
                 at_end: Callable[[], object] = task.provider.close
                 if task.one is not task.check:
