@@ -65,6 +65,7 @@ def build_facts(directory: str, environment: Mapping[str, str]) -> tuple[dict[st
     Tried in turn: environment variables, then ``version.json`` and ``REVISION`` in ``directory``. All facts are
     those of the first that names a commit or, where none does, of the first that says anything.
     """
+    # Most are not set, and to ask ``os.environ`` for what is not set costs an exception each.
     names = set(environment)
     records: list[Mapping[str, Any]] = [
         {fact: environment.get(name) for fact, name in variables.items() if name in names} for variables in VARIABLES
