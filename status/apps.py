@@ -72,7 +72,7 @@ def find_mistakes(**kwargs: Any) -> list[CheckMessage]:
 
 def find_risks(**kwargs: Any) -> list[CheckMessage]:
     """Return what ``manage.py check --deploy`` says besides."""
-    # Late: as above.
+    # Late, as in ``find_mistakes``.
     from status import checks
 
     return checks.risks(**kwargs)

@@ -90,7 +90,8 @@ def _program() -> str:
 def _checked(kind: str, interval: float | None, least: int) -> float | None:
     """Return the ``--interval``. Raises CannotAsk where it is shorter than ``least``, or longer than the tool takes."""
     longest = LONGEST.get(kind, MAX_INTERVAL)
-    least += kind == "alb"  # AWS wants an interval that is longer than the timeout
+    if kind == "alb":  # AWS wants an interval that is longer than the timeout
+        least += 1
     if kind in PROMETHEUS and least > longest:
         what = f"an answer may take {least} s, and Prometheus has to ask every {longest} s"
         raise CannotAsk(f"{what}; give the slow checks a shorter timeout")
