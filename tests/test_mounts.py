@@ -199,14 +199,24 @@ class AddressCheckTests(ChecksTestCase):
         for urlconf, message in (
             (
                 (catch_all, mounted("status/")),
-                "/status/ and 10 more addresses should lead to this app",
+                "/status/ and 12 more addresses should lead to this app",
             ),
             ((path("status/health/", home), mounted("status/")), "/status/health/ should lead to this app"),
             ((path("<path:any>", home), mounted("status/")), "'<path:any>' stands in front of it."),
             ((path("a/<path:any>", home), path("a/", include([mounted("status/")]))), "/a/status/ and"),
+            ((path("status/fleet/", home), mounted("status/")), "/status/fleet/ should lead to this app"),
+            ((path("status/api/fleet", home), mounted("status/")), "/status/api/fleet should lead to this app"),
         ):
             with self.subTest(message):
                 self.assertFinds("W015", message, ROOT_URLCONF=Urls(*urlconf))
+        self.assertFinds(
+            "W015",
+            "/status/api/beat/backup and 1 more addresses",
+            ROOT_URLCONF=Urls(re_path("^status/api/beat/", home), mounted("status/")),
+            STATUS_HEARTBEATS={"backup": 60},
+            STATUS_STORE="default",
+            CACHES={"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://store"}},
+        )
         with override_settings(FORCE_SCRIPT_NAME="/shop"):
             self.addCleanup(set_script_prefix, get_script_prefix())
             set_script_prefix("/shop")

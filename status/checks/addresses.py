@@ -73,8 +73,9 @@ def addresses_at(mount: Mount) -> Iterator[str]:
     root, api = mount.path("root"), mount.path("api_root")
     if root is not None:
         yield root
-    paths = [mount.path("health"), mount.path("stats"), api]
+    paths = [mount.path("health"), mount.path("stats"), mount.path("fleet"), api]
     if api is not None:
+        paths += [f"{api}/fleet", *(f"{api}/beat/{name}" for name in conf.heartbeats)]
         paths += [f"{api}/{resource}" for resource in registry]
         paths += [f"{api}/{check.resource}/{check.name}" for check in registry.select().checks]
     for path in filter(None, paths):
