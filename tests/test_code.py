@@ -365,7 +365,7 @@ class WhereTests(SimpleTestCase):
     def test_missing_path_leaves_only_debug(self) -> None:
         self.assertEqual(code(path=folder(self) / "missing"), {"debug": False})
 
-    def test_removed_working_directory_leaves_only_debug(self) -> None:
+    def test_removed_working_directory(self) -> None:
         gone, here = folder(self) / "gone", os.getcwd()
         gone.mkdir()
         self.addCleanup(os.chdir, here)
@@ -374,6 +374,10 @@ class WhereTests(SimpleTestCase):
         answer = CodeFacts().check(path="relative")
         self.assertEqual(answer.value, {"debug": False})
         self.assertEqual(answer.reasons, {"scm": "the working directory does not exist any more"})
+        with override_settings(PROJECT_PATH=None, BASE_DIR=None):  # as where a deployment replaces the directory
+            answer = code_health.check()
+        self.assertEqual(answer.value, {"checkout": True})
+        self.assertEqual(answer.warnings, {"checkout": "the working directory does not exist any more"})
 
     def test_project_is_where_the_settings_say(self) -> None:
         path = repository(folder(self))

@@ -15,6 +15,9 @@ from status.conf import conf
 from status.providers import git
 from status.providers.build import RECORDS, build_facts
 
+#: What is said where the path of the code is relative to what is not there.
+NO_DIRECTORY = "the working directory does not exist any more"
+
 
 class Code:
     """What files and environment variables told about the code at one time.

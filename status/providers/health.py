@@ -17,7 +17,7 @@ from status.exceptions import StatusError
 from status.loops import touched
 from status.providers import git
 from status.providers.base import Answer, Provider, Unavailable
-from status.providers.code import read_code, running_code
+from status.providers.code import NO_DIRECTORY, read_code, running_code
 from status.report import iso
 
 #: Why ``ready`` fails while this process drains.
@@ -45,7 +45,10 @@ class RunningCode(Provider):
 
     def check(self, *, parents: bool = False) -> Answer:
         """Compare the commits; with ``parents``, the checkout may be a directory above the project path as well."""
-        path = os.path.abspath(conf.project_path)
+        try:
+            path = os.path.abspath(conf.project_path)
+        except FileNotFoundError:
+            return Answer({"checkout": True}, warnings={"checkout": NO_DIRECTORY})
         try:
             running = running_code(path, parents)
             now = read_code(path, os.environ, parents)

@@ -12,7 +12,7 @@ from status.conf import conf
 from status.logs import FailureLog
 from status.providers import git
 from status.providers.base import Answer, Provider
-from status.providers.code import Code, read_code, running_code
+from status.providers.code import NO_DIRECTORY, Code, read_code, running_code
 from status.report import failure
 
 #: Checkouts whose facts are remembered at a time; a project has one.
@@ -62,7 +62,7 @@ class CodeFacts(Provider):
         try:
             directory = os.path.abspath(conf.project_path if path is None else path)
         except FileNotFoundError:
-            return Answer(facts, {"scm": "the working directory does not exist any more"})
+            return Answer(facts, {"scm": NO_DIRECTORY})
         key = directory, is_project, parents
         told = self._remembered.get(key)
         try:
