@@ -113,14 +113,14 @@ class Check:
 
     def try_to_load(self) -> None:
         """Import the provider, or keep the reason why that fails in ``load_error``."""
-        self.load_error = None
         try:
             self.load()
         except Unavailable as error:
             self.load_error = error
         except BaseException as error:  # a module may raise anything, or call sys.exit()
-            self.load_error = Unavailable(f"{self.source} cannot be imported: it raised {type(error).__name__}.")
-            self.load_error.__cause__ = error
+            told = Unavailable(f"{self.source} cannot be imported: it raised {type(error).__name__}.")
+            told.__cause__ = error
+            self.load_error = told
 
     def may_block(self) -> bool:
         """Return whether the next run may wait for anything, an import included."""

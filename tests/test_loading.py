@@ -142,6 +142,33 @@ class LoadingTests(LoadingTestCase):
         self.assertEqual(result.error, "raising.check cannot be imported: it raised SystemExit.")
         self.assertEqual(self.ask(check)[0].answer, True)
 
+    def test_module_that_raises_disturbs_nobody_who_asks_at_the_same_time(self) -> None:
+        """Each question loads it anew, also while others have their answer to tell."""
+        checks = Check("health", "absent", "no_such_module.check"), self.module("beside")
+        expected = ("no_such_module cannot be imported. Check the dotted path in the settings.", None)
+        told: set[Any] = set()
+
+        def ask() -> None:
+            for _ in range(100):
+                told.add(tuple(result.error for result in self.ask(*checks)))
+                told.add(tuple(result.error for result in self.ask(*checks, patience=10)))
+
+        async def ask_often() -> None:
+            for _ in range(50):
+                told.add(tuple(result.error for result in await self.engine.arun(checks)))
+
+        async def ask_together() -> None:
+            await asyncio.wait_for(asyncio.gather(*(ask_often() for _ in range(8))), 60)
+
+        with self.assertLogs("status", "DEBUG"):
+            askers = [threading.Thread(target=ask) for _ in range(8)]
+            for asker in askers:
+                asker.start()
+            for asker in askers:
+                asker.join()
+            asyncio.run(ask_together())
+        self.assertEqual(told, {expected})
+
     def test_failing_load_of_a_provider_is_no_failure_of_its_check(self) -> None:
         class Careless(Provider):
             def load(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
@@ -184,9 +184,11 @@ class Engine:
         """
         checks, asked = tuple(checks), monotonic()
         give_up = math.inf if patience is None else asked + patience
-        for load in self._begin_to_load(checks):
+        loads = self._begin_to_load(checks)
+        for load in loads.values():
             wait(load, None if patience is None else max(0.0, give_up - monotonic()))
-        started = self._start(checks, asked, timeout, lambda check: not check.may_block())
+        loading = {check for check, load in loads.items() if not load.done()}
+        started = self._start(checks, asked, timeout, loading, lambda check: not check.may_block())
         for one in started:
             for execution in one.executions.values():
                 if left := execution.left(give_up):
@@ -201,10 +203,10 @@ class Engine:
 
             return await sync_to_async(self.run)(checks, timeout)
         checks, asked = tuple(checks), monotonic()
-        for load in self._begin_to_load(checks):
+        for load in self._begin_to_load(checks).values():
             await await_future(load, None)
         # Django refuses database work on the loop's own thread, so only what promises to do none runs there.
-        started = self._start(checks, asked, timeout, lambda check: not getattr(check.provider, "blocking", True))
+        started = self._start(checks, asked, timeout, (), lambda check: not getattr(check.provider, "blocking", True))
         for one in started:
             for execution in one.executions.values():
                 if left := execution.left(math.inf):
@@ -214,30 +216,38 @@ class Engine:
     def load(self, checks: Iterable[Check]) -> bool:
         """Load the code of ``checks`` and wait until it is there, or overstays. Return whether all is there."""
         checks = tuple(checks)
-        for load in self._begin_to_load(checks):
+        for load in self._begin_to_load(checks).values():
             wait(load, None)
         return all(check.provider is not None for check in checks)
 
-    def _begin_to_load(self, checks: Iterable[Check]) -> list[Future[None]]:
-        """Return what to wait for before the code of ``checks`` is there."""
+    def _begin_to_load(self, checks: Iterable[Check]) -> dict[Check, Future[None]]:
+        """Return what to wait for before the code of ``checks`` is there: those that are not, each with its future."""
         missing = [check for check in checks if check.provider is None]
         if conf.synchronous:
             for check in missing:
                 check.try_to_load()
-            return []
-        return [self._state.get().loader.load(check) for check in missing]
+            return {}
+        return {check: self._state.get().loader.load(check) for check in missing}
 
     def _start(
-        self, checks: Iterable[Check], asked: float, timeout: float | None, in_place: Callable[[Check | Part], bool]
+        self,
+        checks: Iterable[Check],
+        asked: float,
+        timeout: float | None,
+        loading: Collection[Check],
+        in_place: Callable[[Check | Part], bool],
     ) -> list[Asked]:
-        """Start what is not under way or reusable: in threads, or in this one where ``in_place`` says so."""
+        """Start what is not under way or reusable: in threads, or in this one where ``in_place`` says so.
+
+        loading: those for whose code the caller would not wait.
+        """
         new: list[Task] = []
         here: list[Task] = []
         started: list[Asked] = []
         synchronous = conf.synchronous
         try:
             for check in checks:
-                started.append(self._join(check, asked, timeout, new))
+                started.append(self._join(check, asked, timeout, loading, new))
             for number, task in enumerate(new, 1):
                 if synchronous or in_place(task.one):
                     here.append(task)
@@ -262,12 +272,13 @@ class Engine:
             raise
         return started
 
-    def _join(self, check: Check, asked: float, timeout: float | None, new: list[Task]) -> Asked:
+    def _join(
+        self, check: Check, asked: float, timeout: float | None, loading: Collection[Check], new: list[Task]
+    ) -> Asked:
         """Return ``check`` with what answers it, and append to ``new`` what the caller has to start for that."""
         state = self._state.get()
         if check.provider is None:
-            loading = state.loader.is_loading(check)
-            return Asked(check, {None: Execution(math.inf) if loading else unloaded(check)})
+            return Asked(check, {None: Execution(math.inf) if check in loading else unloaded(check)})
         limit, max_age, parts = timeout or check.timeout, check.max_age, check.parts()
         targets = {None: check} if parts is None else {part.name: part for part in parts}
         executions: dict[str | None, Execution] = {}

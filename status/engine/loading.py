@@ -49,11 +49,6 @@ class Loader:
                 self._loads[check] = load
             return load
 
-    def is_loading(self, check: Check) -> bool:
-        """Return whether ``check`` is being loaded, and has not overstayed."""
-        load = self._loads.get(check)
-        return load is not None and not load.done()
-
     def stop(self) -> threading.Thread | None:
         """End the thread after what it loads. Return it where that is nothing."""
         with self._lock:
