@@ -109,6 +109,13 @@ class LoadingTests(LoadingTestCase):
             self.release.set()
             self.assertTrue(eventually(lambda: self.ask(stuck)[0].answer is True))
 
+    def test_imports_that_hang_add_up_to_little(self) -> None:
+        with mock.patch.object(Loader, "limit", 0.4), mock.patch.object(Loader, "limit_beside", 0.02):
+            stuck = [self.module(f"stuck{number}", self.hang) for number in range(5)]
+            started = time.monotonic()
+            self.assertEqual({result.error for result in self.ask(*stuck)}, {"still loading its code"})
+            self.assertLess(time.monotonic() - started, 0.8)
+
     def test_who_would_not_wait_is_told_that_it_runs_not_that_it_fails(self) -> None:
         check = self.module("patient", self.hang)
         (result,) = self.ask(check, patience=0.02)

@@ -22,9 +22,11 @@ class Loader:
     """Loads checks in the order in which they are first asked for.
 
     limit: seconds one check may take; one that takes longer goes on beside the others.
+    limit_beside: the same while another one goes on so, for which everybody has waited already.
     """
 
     limit = 10.0
+    limit_beside = 1.0
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,10 +58,11 @@ class Loader:
             return thread if all(load.done() for load in self._loads.values()) else None
 
     def _load(self, check: Check, load: Future[None]) -> None:
+        hangs = any(not call.done() for call in self._calls.values())
         try:
             call = start_call(check.try_to_load, f"status-load-{check.resource}-{check.name}")
             self._calls[check] = call
-            wait(call, self.limit)
+            wait(call, self.limit_beside if hangs else self.limit)
         except RuntimeError:
             check.load_error = Unavailable(NO_THREAD)
         finally:
