@@ -32,7 +32,8 @@ def ask(name: str | None = None, *, timeout: float | None = None) -> Report:
     """Run checks and return the report. What fails is in the report, and raises nothing.
 
     name: a resource (``"health"``, ``"ready"``) or one check (``"health/databases"``); None asks everything.
-    timeout: seconds that each check may take instead of its own.
+    timeout: seconds that each check may take instead of its own. One that takes longer has failed in this report, and
+        for nobody else who asks.
 
     Code in the process may see everything, so the results are whole. A check may ask for other checks.
 

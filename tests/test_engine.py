@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest import mock
 
@@ -192,8 +193,9 @@ class DeadlineTests(EngineTestCase):
             self.calls.append("run")
             return len(self.calls) > 1 or self.release.wait(30)
 
-        check = self.check(stuck_once, timeout=10)
-        self.ask(check, timeout=0.02)
+        check = self.check(stuck_once, timeout=0.02)
+        self.ask(check)
+        check.options["timeout"] = 10
         with mock.patch.object(SingleFlight, "replace_after", 0.0):
             self.assertEqual(self.ask(check)[0].answer, True)
         self.assertEqual(self.ask(check)[0].answer, True)
@@ -201,6 +203,31 @@ class DeadlineTests(EngineTestCase):
     def test_the_questions_own_timeout_goes_before_that_of_the_check(self) -> None:
         (result,) = self.ask(self.check(self.hang, timeout=20), timeout=0.05)
         self.assertEqual(result.error, "timed out after 0.05 s")
+
+    def test_who_gives_less_time_fails_nobody_elses_question(self) -> None:
+        told: list[tuple[str, str | None]] = []
+        self.engine.observers.append(lambda check, result: told.append((result.name, result.error)))
+        checks = self.check(self.hang, "whole", timeout=20), self.check(Pair(a=self.hang, b=lambda: True), "pair")
+        checks[1].options["timeout"] = 20
+        late = "timed out after 0.05 s"
+        with ThreadPoolExecutor(1) as pool:
+            for _ in range(2):  # who starts a run, and who joins it
+                began = time.monotonic()
+                whole, pair = self.ask(*checks, timeout=0.05)
+                self.assertLess(time.monotonic() - began, 5)
+                self.assertEqual((whole.state, whole.error), ("fail", late))
+                self.assertEqual(
+                    (pair.state, pair.answer, pair.reasons), ("fail", {"a": False, "b": True}, {"a": late})
+                )
+            patient = pool.submit(self.ask, *checks)
+            self.assertEqual(told, [])
+            self.release.set()
+            self.assertEqual([result.state for result in patient.result(30)], ["pass", "pass"])
+        self.assertEqual(set(told), {("pair", None), ("whole", None)})
+
+    def test_who_gives_more_time_gives_it_to_what_he_starts(self) -> None:
+        check = self.check(lambda: time.sleep(0.1) or True, timeout=0.02)
+        self.assertEqual(self.ask(check, timeout=20)[0].answer, True)
 
     @override_settings(STATUS_TIMEOUT=0.05)
     def test_deadline_comes_from_the_settings_where_nothing_else_says(self) -> None:
@@ -627,8 +654,9 @@ class ReuseTests(EngineTestCase):
                 return "old"
             return "new"
 
-        check = self.check(old_then_new, timeout=10, max_age=60)
-        self.ask(check, timeout=0.02)
+        check = self.check(old_then_new, timeout=0.02, max_age=60)
+        self.ask(check)
+        check.options["timeout"] = 10
         with mock.patch.object(SingleFlight, "replace_after", 0.0):
             self.assertEqual(self.ask(check)[0].answer, "new")
         self.release.set()

@@ -179,21 +179,21 @@ class Engine:
     ) -> tuple[Result, ...]:
         """Run ``checks`` side by side and return their results in the same order.
 
-        timeout: seconds, instead of each check's own.
+        timeout: seconds that this caller gives each check instead of its own. What he starts may take as long as the
+            check allows as well, as others may join it.
         patience: seconds this caller waits; what takes longer is answered as running, and goes on.
         """
-        checks, asked = tuple(checks), monotonic()
-        give_up = math.inf if patience is None else asked + patience
+        checks = tuple(checks)
+        give_up = math.inf if patience is None else monotonic() + patience
         loads = self._begin_to_load(checks)
         for load in loads.values():
             wait(load, None if patience is None else max(0.0, give_up - monotonic()))
         loading = {check for check, load in loads.items() if not load.done()}
-        started = self._start(checks, asked, timeout, loading, lambda check: not check.may_block())
+        started = self._start(checks, timeout, loading, lambda check: not check.may_block())
         for one in started:
-            for execution in one.executions.values():
-                if left := execution.left(give_up):
-                    wait(execution.future, left)
-        return tuple(self._note(one, asked) for one in started)
+            for future, left in one.waits(give_up):
+                wait(future, left)
+        return tuple(map(self._note, started))
 
     async def arun(self, checks: Iterable[Check], timeout: float | None = None) -> tuple[Result, ...]:
         """Do the same as ``run`` on an event loop, without blocking it: callers wait without a thread each."""
@@ -202,16 +202,15 @@ class Engine:
             from asgiref.sync import sync_to_async
 
             return await sync_to_async(self.run)(checks, timeout)
-        checks, asked = tuple(checks), monotonic()
+        checks = tuple(checks)
         for load in self._begin_to_load(checks).values():
             await await_future(load, None)
         # Django refuses database work on the loop's own thread, so only what promises to do none runs there.
-        started = self._start(checks, asked, timeout, (), lambda check: not getattr(check.provider, "blocking", True))
+        started = self._start(checks, timeout, (), lambda check: not getattr(check.provider, "blocking", True))
         for one in started:
-            for execution in one.executions.values():
-                if left := execution.left(math.inf):
-                    await await_future(execution.future, left)
-        return tuple(self._note(one, asked) for one in started)
+            for future, left in one.waits(math.inf):
+                await await_future(future, left)
+        return tuple(map(self._note, started))
 
     def load(self, checks: Iterable[Check]) -> bool:
         """Load the code of ``checks`` and wait until it is there, or overstays. Return whether all is there."""
@@ -232,7 +231,6 @@ class Engine:
     def _start(
         self,
         checks: Iterable[Check],
-        asked: float,
         timeout: float | None,
         loading: Collection[Check],
         in_place: Callable[[Check | Part], bool],
@@ -244,10 +242,12 @@ class Engine:
         new: list[Task] = []
         here: list[Task] = []
         started: list[Asked] = []
-        synchronous = conf.synchronous
+        synchronous, asked = conf.synchronous, monotonic()
         try:
             for check in checks:
-                started.append(self._join(check, asked, timeout, loading, new))
+                started.append(
+                    Asked(check, self._join(check, asked, timeout, loading, new), asked, timeout or math.inf)
+                )
             for number, task in enumerate(new, 1):
                 if synchronous or in_place(task.one):
                     here.append(task)
@@ -274,12 +274,12 @@ class Engine:
 
     def _join(
         self, check: Check, asked: float, timeout: float | None, loading: Collection[Check], new: list[Task]
-    ) -> Asked:
-        """Return ``check`` with what answers it, and append to ``new`` what the caller has to start for that."""
+    ) -> dict[str | None, Execution]:
+        """Return what answers ``check``, and append to ``new`` what the caller has to start for that."""
         state = self._state.get()
         if check.provider is None:
-            return Asked(check, {None: Execution(math.inf) if check in loading else unloaded(check)})
-        limit, max_age, parts = timeout or check.timeout, check.max_age, check.parts()
+            return {None: Execution(math.inf) if check in loading else unloaded(check)}
+        limit, max_age, parts = max(timeout or 0, check.timeout), check.max_age, check.parts()
         targets = {None: check} if parts is None else {part.name: part for part in parts}
         executions: dict[str | None, Execution] = {}
         for name, one in targets.items():
@@ -288,7 +288,7 @@ class Engine:
             executions[name] = task.flight.join(task.execution, asked, max_age)
             if executions[name] is not task.execution:
                 new.pop()
-        return Asked(check, executions)
+        return executions
 
     def _work(self, task: Task, call: Call) -> None:
         """Execute in a worker thread. Its database connections live by Django's rules for a request."""
@@ -313,12 +313,13 @@ class Engine:
     def _returned(self, task: Task) -> None:
         """Tell the observers, as perhaps nobody waits any more. What has parts is told as a whole, by who asks."""
         if task.one is task.check:
-            self._note(Asked(task.check, {None: task.execution}), task.execution.started)
+            self._note(Asked(task.check, {None: task.execution}, task.execution.started))
 
-    def _note(self, one: Asked, asked: float) -> Result:
+    def _note(self, one: Asked) -> Result:
         """Return the result, after the observers were told of it, once for each run."""
-        result = one.result(asked)
-        if not result.running and self._state.get().flight(one.check).is_news(one.executions.values()):
+        is_over = one.is_over()
+        result = one.result()
+        if is_over and self._state.get().flight(one.check).is_news(one.executions.values()):
             for observer in self.observers:
                 call_safely(observer, one.check, result)
         return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from inspect import isawaitable
@@ -70,29 +70,11 @@ class Execution:
         with suppress(InvalidStateError):
             self.future.set_result(None)
 
-    def left(self, give_up: float) -> float:
-        """Return the seconds to wait: until the deadline or ``give_up`` (monotonic); 0 when it has returned."""
-        return 0.0 if self.outcome is not None else max(0.0, min(self.deadline, give_up) - monotonic())
-
     def seconds(self, now: float) -> float | None:
         """Return how long it took, or has taken so far; None where it never began."""
         if not self.begun:
             return None
         return (now if self.outcome is None else self.finished) - self.started
-
-    def reason(self, asked: float) -> str | None:
-        """Return why there is no answer for a caller who asked then, as a safe sentence; None where there is one."""
-        if self.outcome is not None:
-            return self.outcome.error
-        late = timed_out(self.timeout)
-        return late if asked < self.deadline else f"{late}, still running since {iso(self.trouble_since)}"
-
-    def finding(self, asked: float) -> Finding:
-        """Return what a part's execution contributes to the composed answer."""
-        reason = self.reason(asked)
-        if self.outcome is None or reason:
-            return Finding(reason=reason)
-        return Finding.of(self.outcome.answer, self.outcome.reasons, self.outcome.warnings)
 
 
 def timed_out(timeout: float) -> str:
@@ -176,13 +158,32 @@ class Asked(NamedTuple):
     """A check of one question, with what answers it.
 
     executions: that of the check under None or, where its answer is composed, that of each part under its name.
+    asked: when the question was asked (monotonic).
+    timeout: seconds that the caller gives it. What takes longer has failed for this caller, and for nobody else.
     """
 
     check: Check
     executions: Mapping[str | None, Execution]
+    asked: float
+    timeout: float = math.inf
 
-    def result(self, since: float) -> Result:
-        """Return what a caller who asked at ``since`` (monotonic) is told now."""
+    def waits(self, give_up: float) -> Iterator[tuple[Future[None], float]]:
+        """Yield each future to wait for, and how many seconds: until a deadline or ``give_up`` (monotonic)."""
+        for one in self.executions.values():
+            left = min(self._deadline(one), give_up) - monotonic()
+            if one.outcome is None and left > 0:
+                yield one.future, left
+
+    def is_over(self) -> bool:
+        """Return whether each execution has returned or missed its own deadline, and not only that of this caller."""
+        now = monotonic()
+        return all(
+            one.outcome is not None or (one.deadline <= now and one.deadline <= self._deadline(one))
+            for one in self.executions.values()
+        )
+
+    def result(self) -> Result:
+        """Return what the caller is told now."""
         now = monotonic()
         running, age, started_at = False, 0.0, math.inf
         durations: dict[str | None, float] = {}  # of what was run
@@ -191,10 +192,10 @@ class Asked(NamedTuple):
             if (seconds := one.seconds(now)) is not None:
                 durations[name] = seconds
             if one.outcome is None:
-                running = running or now < one.deadline
-            elif one.finished < since:  # it was over before the caller asked: its answer is reused
+                running = running or now < self._deadline(one)
+            elif one.finished < self.asked:  # it was over before the caller asked: its answer is reused
                 age = max(age, now - one.finished)
-        outcome = UNKNOWN if running else self._outcome(since)
+        outcome = UNKNOWN if running else self._outcome()
         return Result(
             resource=self.check.resource,
             name=self.check.name,
@@ -217,10 +218,27 @@ class Asked(NamedTuple):
             running=running,
         )
 
-    def _outcome(self, since: float) -> Outcome:
+    def _deadline(self, one: Execution) -> float:
+        return min(one.deadline, self.asked + self.timeout)
+
+    def _outcome(self) -> Outcome:
         whole = self.executions.get(None)
         if whole is not None:
-            return whole.outcome or Outcome.failed(str(whole.reason(since)))
+            return whole.outcome or Outcome.failed(self._late(whole))
         check, provider = self.check, self.check.provider
-        findings = {str(name): one.finding(since) for name, one in self.executions.items()}
+        findings = {str(name): self._finding(one) for name, one in self.executions.items()}
         return contain(check, lambda: outcome_of(check, provider.compose(findings)))  # type: ignore[union-attr]
+
+    def _finding(self, one: Execution) -> Finding:
+        """Return what a part contributes to the composed answer."""
+        if one.outcome is None:
+            return Finding(reason=self._late(one))
+        if one.outcome.error:
+            return Finding(reason=one.outcome.error)
+        return Finding.of(one.outcome.answer, one.outcome.reasons, one.outcome.warnings)
+
+    def _late(self, one: Execution) -> str:
+        """Return why there is no answer yet, as a safe sentence."""
+        if self.asked >= one.deadline:
+            return f"{timed_out(one.timeout)}, still running since {iso(one.trouble_since)}"
+        return timed_out(one.timeout if one.deadline <= self._deadline(one) else self.timeout)
