@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, TypeGuard
 from status import counters
 from status.conf import ROLES, conf
 from status.entries import Check
-from status.heartbeats import CLOCKS_DIFFER, NO_STORE, in_words, run_at_exit
+from status.heartbeats import CLOCKS_DIFFER, NO_STORE, in_words
 from status.limited_calls import LimitedCalls
 from status.logs import call_safely, log_once
 from status.providers.code import running_code
@@ -33,7 +33,7 @@ from status.registry import registry
 from status.report import MAX_NAMED, Result, iso, one_line
 from status.serialization import JSON
 from status.store import OpenStore, Store, StoreFailed, close_kept_clients, decode_all, key_of
-from status.threads import PerProcess, call_natively, is_testing, start_call, wait
+from status.threads import PerProcess, call_natively, is_testing, run_at_exit, start_call, wait
 
 #: Seconds after which a member is forgotten that is not heard of any more.
 FORGOTTEN_AFTER = 24 * 3600.0
@@ -303,8 +303,6 @@ class Reporter:
 
     def end(self) -> None:
         """Say goodbye, and wait a moment until that is said."""
-        if self.pid != os.getpid():
-            return  # a fork, which has inherited what is to be done at exit
         self.ending.set()
         if self.ended is not None and not self.hangs:
             wait(self.ended, self.goodbye_seconds)

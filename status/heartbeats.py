@@ -6,11 +6,9 @@ the newest beat of each name is kept. A process that ends waits for its last one
 
 from __future__ import annotations
 
-import atexit
 import inspect
 import math
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -28,7 +26,17 @@ from status.logs import log_once
 from status.providers.base import Answer, Unavailable
 from status.serialization import JSON
 from status.store import Store, StoreFailed, key_of
-from status.threads import Call, PerProcess, Worker, call_here, close_old_connections, running_future, settle, wait
+from status.threads import (
+    Call,
+    PerProcess,
+    Worker,
+    call_here,
+    close_old_connections,
+    run_at_exit,
+    running_future,
+    settle,
+    wait,
+)
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -172,17 +180,8 @@ class Writer:
 writers = PerProcess(Writer)
 
 
-def run_at_exit(function: Callable[[], object]) -> None:
-    """Call ``function`` when this process ends by itself, also where it is a child of a process pool."""
-    atexit.register(function)
-    if "multiprocessing.util" in sys.modules:  # whose processes end without ``atexit``
-        sys.modules["multiprocessing.util"].Finalize(None, function, exitpriority=10)
-    if "celery.signals" in sys.modules:  # whose processes end without either
-        sys.modules["celery.signals"].worker_process_shutdown.connect(lambda **_: function(), weak=False)
-
-
 def submit(name: str, kind: str = BEAT, **facts: JSON) -> Future[str | None]:
-    """Have a beat written, and return the future that is done when it is, or holds ``StoreFailed``.
+    """Have a beat written, and return its future: done when it is written, or with a sentence that says why not.
 
     kind: ``BEAT`` or ``START``.
     facts: what else to keep of it: ``at``, ``ok``, ``took``.

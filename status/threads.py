@@ -6,6 +6,7 @@ process from ending.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
@@ -55,6 +56,21 @@ class PerProcess(Generic[T]):
             return self._values[pid]
         except KeyError:
             return self._values.setdefault(pid, self._make())
+
+
+def run_at_exit(function: Callable[[], object]) -> None:
+    """Call ``function`` when this process ends by itself, also where it is a child of a process pool."""
+    pid = os.getpid()
+
+    def run(**kwargs: object) -> None:
+        if os.getpid() == pid:  # and not in a fork, which inherits what is to be done
+            function()
+
+    atexit.register(run)
+    if "multiprocessing.util" in sys.modules:  # whose processes end without ``atexit``
+        sys.modules["multiprocessing.util"].Finalize(None, run, exitpriority=10)
+    if "celery.signals" in sys.modules:  # whose processes end without either
+        sys.modules["celery.signals"].worker_process_shutdown.connect(run, weak=False)
 
 
 class Worker:

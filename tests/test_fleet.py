@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from typing import Any
@@ -22,9 +25,11 @@ from status.engine import engine
 from status.fleet import CLOCKS_DIFFER, SERVE, SHARD_KEYS, Reporter, member_key, reporters, shard_of
 from status.providers import Answer, Unavailable
 from status.store import Store, encode
+from tests import services
 from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
 from tests.commandline import ask, bare, command
 from tests.components import Held, eventually
+from tests.processes import environment
 from tests.test_schemas import validate
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "fleet"}
@@ -468,11 +473,25 @@ class ReporterTests(FleetTestCase):
         self.assertEqual((self.threads(), self.reported()), ([], {}))
 
     def test_a_fork_leaves_the_goodbye_to_its_parent(self):
-        self.get("/status/api/health")
-        reporter = reporters.get()
-        with mock.patch.object(fleet.os, "getpid", return_value=-1):
-            reporter.end()
-        self.assertFalse(reporter.ending.is_set())
+        files = {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": str(services.directory())}
+        code = f"""
+            import django, os, sys
+            from django.conf import settings
+            settings.configure(
+                SECRET_KEY="x" * 50, CACHES={{"default": {files}}}, STATUS_STORE="default", INSTALLED_APPS=["status"]
+            )
+            django.setup()
+            from status.fleet import Reporter, join
+            Reporter.goodbye_seconds = 3600  # a child would wait for a thread that it does not have
+            join("web")
+            child = os.fork()
+            if not child:
+                sys.exit()
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        """
+        command = [sys.executable, "-c", textwrap.dedent(code)]
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=30)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "0\n", ""))
 
     def test_none_where_nothing_is_to_be_reported(self):
         for settings in ({"STATUS_STORE": None}, {"STATUS_SYNCHRONOUS": True}):

@@ -480,6 +480,21 @@ class EndTests(SimpleTestCase):
         """
         self.assertTrue(self.run_script(code))
 
+    def test_a_fork_waits_for_no_beat_of_its_parent(self):
+        code = """
+            import os, threading
+            from status.store import Store
+            keep, ended = Store.keep, threading.Event()
+            Store.keep = lambda *args: ended.wait(30) and keep(*args)
+            heartbeat("script")
+            child = os.fork()
+            if not child:
+                sys.exit()
+            os.waitpid(child, 0)
+            ended.set()
+        """
+        self.assertTrue(self.run_script(code))
+
     def test_a_script_that_tells_nothing_writes_nothing(self):
         self.assertFalse(self.run_script("@heartbeat('script')\ndef job(): ..."))
 
