@@ -48,8 +48,8 @@ MAX_NOTED = 2_000
 MAX_ID = 32
 #: Seconds after which a member notes itself in the index again.
 NOTE_EVERY = 3600.0
-#: Checks of a member that are reported, and of those that fail, how many with the reason.
-MAX_CHECKS, MAX_REASONS = 500, 100
+#: Checks of a member that are reported, and of those that fail, how many with the reason: what fits into a value.
+MAX_CHECKS, MAX_REASONS = 500, 50
 #: Members whose facts are remembered as they were parsed.
 MAX_PARSED = 4_096
 #: States of checks that are counted, the worst first.
@@ -105,7 +105,8 @@ class Member(NamedTuple):
     def told(self) -> JSON:
         """Return what is kept in the store: facts that rarely change, as a text that is parsed once, and the times."""
         facts = {name: field for name, field in self._asdict().items() if name not in ("seen", "asked", "lost")}
-        return [json.dumps(facts, separators=(",", ":")), self.seen, self.asked]
+        # The store escapes what is not ASCII, and twice is too long.
+        return [json.dumps(facts, separators=(",", ":"), ensure_ascii=False), self.seen, self.asked]
 
     @classmethod
     def of(cls, value: JSON) -> Member | None:

@@ -472,8 +472,19 @@ class ReporterTests(FleetTestCase):
         reporters.get().end()
         self.assertEqual((self.threads(), self.reported()), ([], {}))
 
+    def test_a_member_with_much_to_tell_is_not_lost(self):
+        """What is kept of a member fits into a value of the store, in any script."""
+
+        def fail() -> None:
+            raise Unavailable("\N{CYRILLIC SMALL LETTER ZHE}" * 500)
+
+        with override_settings(STATUS_PROVIDERS={"health": [(f"check{number}", fail) for number in range(400)]}):
+            self.assertEqual(self.client.get("/status/api/health").status_code, 503)
+            self.assertTrue(eventually(lambda: [member for member in self.reported().values() if member.failing]))
+
     def test_a_fork_leaves_the_goodbye_to_its_parent(self):
-        files = {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": str(services.directory())}
+        backend = "django.core.cache.backends.filebased.FileBasedCache"
+        files = {"BACKEND": backend, "LOCATION": str(services.directory())}
         code = f"""
             import django, os, sys
             from django.conf import settings
