@@ -217,11 +217,14 @@ class Place(NamedTuple):
         return issubclass(getattr(self.view, "view_class", object), ReportView)
 
     def depends_on_user(self, request: HttpRequest) -> bool:
-        """Return whether the answer depends on who is logged in: not to a ping, nor where a token or a place decides.
+        """Return whether the answer depends on who is logged in.
 
+        Not that to a ping, nor a style sheet, nor where a token or a place decides.
         A request with a body is not sent on: a detour that hangs might read from the connection when it is over.
         """
         if not carries_user(request) or request.method not in ("GET", "HEAD", "OPTIONS"):
+            return False
+        if not getattr(getattr(self.view, "view_class", None), "asks_who", True):
             return False
         if request.META.get("CONTENT_LENGTH") not in (None, "", "0") or not has_allowed_host(request):
             return False

@@ -218,6 +218,8 @@ class AssetView(StatusView):
     A page that reports an outage must not need the project's static file host, nor that ``collectstatic`` ever ran.
     """
 
+    asks_who = False
+
     def get(self, request: HttpRequest, version_asked: str, name: str, **mounted: object) -> HttpResponse:
         """Return the file; to be kept for ever, unless the address is that of another release."""
         content = assets().get(name)

@@ -43,7 +43,7 @@ from status.formats import FORMATS, Format
 from status.http import exempt
 from status.middleware import StatusMiddleware, place_of
 from status.mounts import mounts_of
-from status.views import PageView
+from status.views import PageView, asset_version
 
 DOOR = "status.middleware.StatusMiddleware"
 BEHIND = [
@@ -543,6 +543,12 @@ class CookieTests(DoorTestCase):
 
     def test_ping_is_answered_without_asking_who_it_is(self):
         self.assertEqual(self.get("/status/api/health/ping", "unreachable").json(), {"pong": True})
+
+    def test_what_a_page_needs_is_answered_without_asking_who_it_is(self):
+        """Where sessions hang, a page that says so has its style sheet at once."""
+        with self.assertNoLogs("status"):
+            response = self.get(f"/status/assets/{asset_version()}/status.css", "unreachable")
+        self.assertEqual((response["Content-Type"], response.get("Vary")), ("text/css; charset=utf-8", None))
 
     def test_login_page_in_the_way_makes_a_stranger_of_everyone(self):
         for address in ("/status/", "/status/api/health"):

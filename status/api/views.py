@@ -122,6 +122,8 @@ class StatusView(View):
     """A view that needs no login, no CSRF token and no transaction, and that the middleware answers."""
 
     http_method_names = METHODS
+    #: Whether the answer depends on who asks.
+    asks_who = True
     #: Whether it tells of the fleet, in which this process then is without a store as well.
     shows_fleet = False
 
