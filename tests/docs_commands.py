@@ -114,7 +114,8 @@ Options
 -------
 
 In brackets: which sub-commands have it. Questions are those that name a resource, a provider or nothing; the last five
-go with all.
+go with all, ``-s`` not with ``manage.py``. ``fleet`` and ``--list`` print as human or json, and ``fleet`` waits two
+seconds at most for its own store, whatever ``-t`` says for ``--url``.
 
 {options}
 

@@ -255,7 +255,7 @@ def _fleet(target: Target, options: Options) -> str:
         raise CannotAsk("fleet takes no name")
     if options.format not in (HUMAN, "json"):
         raise CannotAsk(f"fleet prints {HUMAN} or json; its metrics are at /status/api/fleet?format=prometheus")
-    document = target.fleet(options)
+    document = target.fleet()
     if options.quiet and not document.get("warnings") and "error" not in document:
         return ""
     return json.dumps(document) if options.format == "json" else fleet_text(document)

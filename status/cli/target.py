@@ -18,7 +18,7 @@ from status.conf import conf
 from status.engine import engine
 from status.entries import Check
 from status.formats import FORMATS, Format
-from status.registry import PRESETS, Selection, UnknownName, registry
+from status.registry import PRESETS, UnknownName, registry
 from status.report import Report, Result, State, overall
 from status.serialization import JSON
 
@@ -51,7 +51,11 @@ class Local:
 
     def report(self, options: Options, patience: float | None = None) -> Report:
         """Run what the options choose. After ``patience`` seconds the rest is reported as running. Raises CannotAsk."""
-        selection = self._select(options.name, options.check, options.skip)
+        named = resolve(options.name, registry, registry.presets())
+        try:
+            selection = registry.select(*named, only=options.check, skip=options.skip)
+        except UnknownName as error:
+            raise no_such(error.kind, error.name, error.known) from error
         if not selection.checks:
             raise CannotAsk("nothing is left to ask")
         pending = self.pending = [f"{check.resource}/{check.name}" for check in selection.checks]
@@ -88,7 +92,7 @@ class Local:
         except StoreFailed as error:
             raise CannotAsk(f"the heartbeat is lost: {error}", down=conf.store is not None) from error
 
-    def fleet(self, options: Options) -> dict[str, JSON]:
+    def fleet(self) -> dict[str, JSON]:
         """Return what the processes of this project report. Raises CannotAsk where nobody can tell."""
         if not conf.in_django:
             raise CannotAsk("fleet needs the settings of a Django project, or --url")
@@ -99,12 +103,6 @@ class Local:
         if found.error is not None:
             raise CannotAsk(found.error, down=conf.store is not None)
         return found.document(True)
-
-    def _select(self, name: str | None, check: Collection[str] = (), skip: Collection[str] = ()) -> Selection:
-        try:
-            return registry.select(*resolve(name, registry, registry.presets()), only=check, skip=skip)
-        except UnknownName as error:
-            raise no_such(error.kind, error.name, error.known) from error
 
 
 class Instance:
@@ -193,7 +191,7 @@ class Instance:
         if response.status != 204:
             raise self._refusal(response)
 
-    def fleet(self, options: Options) -> dict[str, JSON]:
+    def fleet(self) -> dict[str, JSON]:
         """Return what the instance answers about the fleet, as far as the caller may see it. Raises CannotAsk."""
         self._deadline = monotonic() + self.timeout
         response = self._send("GET", path_of("fleet"))
