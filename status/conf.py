@@ -136,6 +136,15 @@ def is_timeout(value: Any) -> bool:
     return is_number(value) and 0 < value <= threading.TIMEOUT_MAX
 
 
+#: What ``is_short_name`` expects.
+SHORT_NAME = "a name of 1 to 100 printable characters without a slash"
+
+
+def is_short_name(value: Any) -> bool:
+    """Return whether ``value`` can be the name of a heartbeat or a loop."""
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= 100 and "/" not in value
+
+
 def is_number(value: Any) -> bool:
     """Return whether ``value`` is a finite number, 0 or more."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
@@ -239,7 +248,7 @@ class Conf:
         None,
         "a list of resource names",
         lambda value: value is None or is_names(value),
-        'Name the resources that strangers may ask for, for example ("health",); () closes all but ping.',
+        'Name the resources that strangers may ask for, for example ("health",); () closes all but ping and live.',
     )
     show_details = Setting(
         "STATUS_SHOW_DETAILS",
@@ -337,10 +346,9 @@ class Conf:
         """Return name -> seconds of ``STATUS_HEARTBEATS``, and name -> the mistake of entries that cannot be used."""
         periods, problems = {}, {}
         for number, (name, seconds) in enumerate(self.heartbeats.items()):
-            if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 100 or "/" in name:
-                expected, hint = "a name of 1 to 100 printable characters without a slash", "Rename the heartbeat."
-                problem = Problem(f"STATUS_HEARTBEATS key {number}", expected, shown(name), hint)
-                problems[f"invalid-{number}"] = problem
+            if not is_short_name(name):
+                where = f"STATUS_HEARTBEATS key {number}"
+                problems[f"invalid-{number}"] = Problem(where, SHORT_NAME, shown(name), "Rename the heartbeat.")
             elif not is_timeout(seconds):
                 hint = "Give the seconds within which it comes again."
                 problem = Problem(f'STATUS_HEARTBEATS["{name}"]', "a positive number of seconds", found(seconds), hint)
@@ -351,7 +359,7 @@ class Conf:
 
     def serve_problems(self) -> list[Problem]:
         """Return the mistakes in entries of ``STATUS_SERVE``."""
-        problems, seen = [], dict[Any, str]()
+        problems, seen = [], set[Any]()
         for role, address in self.serve.items():
             if role not in ROLES:
                 hint = "These are the processes of Celery; others call status.serve()."
@@ -364,7 +372,7 @@ class Conf:
             elif parsed in seen:
                 hint = "Both may run on one host. Give each a port of its own."
                 problems.append(Problem(where, "another address than that of the other role", "the same", hint))
-            seen[parsed] = role
+            seen.add(parsed)
         return problems
 
     @property

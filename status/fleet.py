@@ -320,7 +320,7 @@ class Reporter:
             return
         if not wait(report, self.hangs_after):
             self.hangs = True
-            log_once(f'{store.setting} "{store.alias}" does not answer; this process is lost to the fleet meanwhile.')
+            log_once(f"{store} does not answer; this process is lost to the fleet meanwhile.")
             if not wait(report, self.replace_after - self.hangs_after):
                 self.left_behind.append(report)
                 return
@@ -340,7 +340,7 @@ class Reporter:
         counters.add_up(store)
         self.dropped = 0 if before in (None, found) else self.dropped + 1
         if self.dropped > 1:
-            what = f'{store.setting} "{store.alias}" does not keep what this process reports'
+            what = f"{store} does not keep what this process reports"
             log_once(f"{what}: it is full, cannot be written to, or is emptied again and again.")
 
     def _write(self, told: JSON, opened: OpenStore) -> JSON:
@@ -424,7 +424,7 @@ def fleet() -> Fleet:
         return Fleet(tuple(own.values()), None if own else NO_STORE)
     looked = reporter.looked
     if looked is None or looked.store != store or time.monotonic() - looked.at >= reporter.look_every:
-        silent = Looked(store, f'{store.setting} "{store.alias}" did not answer within {reads.timeout:g} s')
+        silent = Looked(store, f"{store} did not answer within {reads.timeout:g} s")
         looked = look(store) if conf.synchronous else reads.call(partial(look, store), silent)
     members = {**looked.members, **own}.values()
     return Fleet(tuple(sorted(members, key=lambda member: (member.role, member.host, member.pid))), looked.error)

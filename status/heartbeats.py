@@ -111,7 +111,7 @@ class Writer:
                     self.scheduled = False
                     raise
         if hangs:
-            log_once(f'{store.setting} "{store.alias}" does not answer; heartbeats are lost meanwhile.')
+            log_once(f"{store} does not answer; heartbeats are lost meanwhile.")
         return written
 
     def _leave_behind_what_hangs(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -88,6 +88,11 @@ def since(slots: Iterable[Slot]) -> float | None:
     return start
 
 
+def began_in(slots: Sequence[Slot], state: str) -> float | None:
+    """Return when ``state`` began; None where the last slot, if there is one, is of another."""
+    return since(slots) if slots and slots[-1].state == state else None
+
+
 class Memory:
     """What one process remembers, and its exchange with the shared cache.
 
@@ -150,10 +155,8 @@ class History:
 
     def began(self, result: Result) -> float:
         """Return when the state of a result began, seconds since the epoch, as far as this process has seen."""
-        slots = self.of(result.resource, result.name)
         # The observers may not have been told of this run yet.
-        known = since(slots) if slots and slots[-1].state == result.state else None
-        return known or result.started_at
+        return began_in(self.of(result.resource, result.name), result.state) or result.started_at
 
     def share(self, keys: Iterable[Key]) -> None:
         """Begin an exchange with the shared cache if one is configured and it is time. Does not wait for its end."""

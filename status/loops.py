@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from status.conf import found, is_timeout, shown
+from status.conf import SHORT_NAME, found, is_short_name, is_timeout, shown
 from status.logs import call_safely, log_once
 from status.threads import PerProcess
 
@@ -29,9 +29,8 @@ def touch(name: str = "loop", every: float | None = 30) -> None:
     every: seconds within which it comes again; None where the loop has ended, and is expected no more.
     """
     loops = _loops.get()
-    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 100 or "/" in name:
-        expected = "a name of 1 to 100 printable characters without a slash"
-        log_once(f"touch() should get {expected}, not {shown(name)}.")
+    if not is_short_name(name):
+        log_once(f"touch() should get {SHORT_NAME}, not {shown(name)}.")
     elif every is None:
         loops.pop(name, None)
     elif not is_timeout(every):

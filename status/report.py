@@ -251,7 +251,7 @@ def summary(report: Report) -> str:
         checks = "check" if len(among) == 1 else "checks"
         names = [one_line(f"{result.resource}/{result.name}") for result in among if result.state == state]
         if names:
-            shown = ", ".join([*names[:5], "..."] if len(names) > 5 else names)
+            shown = ", ".join([*names[:MAX_NAMED], "..."] if len(names) > MAX_NAMED else names)
             parts.append(f"{len(names)} of {len(among)} {checks} {word}: {shown}")
     if parts or not judged:
         return "; ".join(parts) or "nothing is judged here"

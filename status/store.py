@@ -74,6 +74,9 @@ class Store(NamedTuple):
     setting: str
     alias: str
 
+    def __str__(self) -> str:
+        return f'{self.setting} "{self.alias}"'
+
     @classmethod
     def configured(cls) -> Store | None:
         """Return the store that ``STATUS_STORE`` names."""
@@ -108,7 +111,7 @@ class Store(NamedTuple):
         with self._failures():
             values = decode_all(texts)
         if len(values) < len(texts):
-            what = f'{self.setting} "{self.alias}" holds values that are not from this app and SECRET_KEY'
+            what = f"{self} holds values that are not from this app and SECRET_KEY"
             log_once(f"{what}; they are ignored.")
         return values
 
@@ -120,7 +123,7 @@ class Store(NamedTuple):
 
         def keep(opened: OpenStore) -> None:
             if not opened.keep(values):  # raised here, lest a client be kept that takes the server for down
-                raise StoreFailed(f'{self.setting} "{self.alias}" does not keep what is written to it')
+                raise StoreFailed(f"{self} does not keep what is written to it")
 
         self.use(keep)
 
@@ -139,7 +142,7 @@ class Store(NamedTuple):
         time.sleep(SETTLING if added else 0)
         found = self.read([key])
         if key not in found:
-            raise StoreFailed(f'{self.setting} "{self.alias}" does not keep what is written to it')
+            raise StoreFailed(f"{self} does not keep what is written to it")
         return found[key] == mine
 
     @contextmanager
@@ -150,7 +153,7 @@ class Store(NamedTuple):
         except StoreFailed:
             raise
         except Exception as error:  # of any client library
-            raise StoreFailed(f'{self.setting} "{self.alias}" cannot be used ({type(error).__name__})') from error
+            raise StoreFailed(f"{self} cannot be used ({type(error).__name__})") from error
 
 
 class Client(NamedTuple):

@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Warning
 from django.db import connections
 
 from status.classic import NEW_NAMES
-from status.conf import DJANGO_PROVIDERS, LOWER_IN_CLASSIC, conf
+from status.conf import LOWER_IN_CLASSIC, conf
 from status.providers.base import Unavailable
 from status.providers.celery.queues import QueueCheck
 from status.providers.celery.workers import WorkerCheck
@@ -55,7 +55,7 @@ def provider_warnings() -> Iterator[CheckMessage]:
             expected = f"should end within {LONG_TIMEOUT} seconds, not within {check.timeout:g}."
             hint = "Whoever probes has given up by then. Lower STATUS_TIMEOUT or the option timeout of the entry."
             yield Warning(f"{check.resource}/{check.name} {expected}", hint, id="status.W006")
-    asked = any(check.source == dict(DJANGO_PROVIDERS["stats"])["code"] for check in checks)
+    asked = any(check.source == "status.providers.stats.code" for check in checks)
     if asked and _has_checkout() and not shutil.which("git"):
         yield Warning(
             "The provider code should find a git program, and there is none on the PATH.",

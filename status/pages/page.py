@@ -13,7 +13,7 @@ from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy, ngettext, ngettext_lazy
 
-from status.history import Slot, since
+from status.history import Slot, began_in
 from status.pages import charts, units
 from status.pages.tree import leaf, leaves, tree
 from status.report import Report, Result, components, iso
@@ -95,7 +95,7 @@ class Card:
         self.duration = units.duration(result.duration if details and not result.running else None)
         self.age = units.duration(result.age) if result.age >= 0.001 else ""
         #: When the present state began. Unknown while the last outcome that is remembered is another one.
-        self.began = since(slots) if slots and slots[-1].state == result.state else None
+        self.began = began_in(slots, result.state)
         self.since_iso = self.since_clock = self.lasting = ""
         if self.began is not None:
             self.since_iso, self.since_clock = iso(self.began), units.clock(self.began)
@@ -209,7 +209,7 @@ class Group:
 class Page:
     """What one page shows.
 
-    kind: ``overview``, ``health`` or ``stats``.
+    kind: ``overview``, ``health``, ``stats`` or ``fleet``.
     details: whether the reader may see reasons and durations.
     remembered: ``remembered(resource, name)`` returns the last outcomes of a provider, the oldest first.
     root: the address of the overview, with its slash.

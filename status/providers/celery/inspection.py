@@ -8,7 +8,7 @@ from time import monotonic
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from status.conf import conf
+from status.conf import conf, is_names
 from status.logs import FailureLog
 from status.providers.base import Answer, Provider, Unavailable, seconds_left
 from status.threads import PerProcess
@@ -114,7 +114,7 @@ class Inspection(BrokerProvider):
 
     def check(self, workers: Any = None) -> Any:
         names = conf.celery_workers if workers is None else workers
-        if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in names):
+        if not is_names(names):
             raise Unavailable(f"workers should be a list of Celery node names, not a {type(names).__name__}.")
         if not names:
             return {}
