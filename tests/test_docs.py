@@ -21,6 +21,7 @@ from status import serialization
 from status.access import PERMISSION
 from status.conf import Conf, Setting
 from status.engine.engine import SingleFlight
+from status.formats.metrics import FAMILIES
 from status.threads import Worker
 from tests import every_check
 from tests.documents import DOCUMENTS, README, TOP, blocks, commands, page, section
@@ -168,6 +169,12 @@ class FactTests(SimpleTestCase):
                 given = {name: repr(ast.literal_eval(default)) for name, default in rows if default}
                 self.assertEqual(given, defaults)
                 self.assertEqual({name for name, _ in rows}, {one.name for one in parameters})
+
+    def test_every_sample_is_told(self):
+        text = (ROOT / "docs" / "prometheus.rst").read_text()
+        for name, (kind, help) in FAMILIES.items():
+            suffix = {"info": "_info", "counter": "_total"}.get(kind, "")
+            self.assertRegex(text, rf"\n``django_status_{name}{suffix}`` +{kind} +{re.escape(help)}\n")
 
     def test_every_check_of_the_screenshots_is_there_with_its_arguments(self):
         to_add = page("checks").partition("Checks to add\n---")[2]
