@@ -110,7 +110,7 @@ numbers of its answer, or of its components, as ``django_status_check_value``. F
 
 {nagios}
 
-Every answer in every format carries the durations for the browser's own tools, for callers who may see details:
+Reports in every format carry the durations for the browser's own tools, for callers who may see details:
 
 {server_timing}
 """
