@@ -1,4 +1,4 @@
-"""Headers and exemptions that all responses and views of this app share."""
+"""What all responses and views share: headers, exemptions, and how far a request with a cookie has come."""
 
 from __future__ import annotations
 

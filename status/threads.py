@@ -211,7 +211,7 @@ def is_testing() -> bool:
 
 
 def close_connections() -> None:
-    """Close this thread's database connections: it ends."""
+    """Close this thread's database connections: it ends, or waits for long."""
     _each_connection(_close)
 
 

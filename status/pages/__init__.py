@@ -1,1 +1,1 @@
-"""The three pages: the words and order of a report, its values and drawings as HTML, and the rendering of templates."""
+"""The pages: the words and order of a report, its values and drawings as HTML, and the rendering of templates."""

@@ -1,1 +1,1 @@
-"""Celery workers, asked by name."""
+"""Celery workers and queues."""
