@@ -6,13 +6,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from django import VERSION
 from django.urls import include, path
 
 from status.providers import Provider
-from status.providers.base import Answer, Unavailable
+from status.providers.base import Answer, Composite, Finding, Part, Unavailable
 from tests.base_settings import *  # noqa: F403
 from tests.base_settings import STATUS_MIDDLEWARE
 
@@ -220,6 +221,24 @@ class Late(Provider):
         return Answer({f"late {TOLD[1]}": False}, {f"late {TOLD[1]}": everything()})
 
 
+class Parts(Composite):
+    """Components, and heartbeats, that are called like secrets."""
+
+    label = "parts"
+    impact = everything()
+
+    def parts(self) -> list[Part]:
+        return [self.part(f"part {value}") for value in TOLD[:5]]
+
+    def ask(self, name: str) -> Any:
+        if name.endswith(TOLD[0]):
+            raise Told
+        return True
+
+    def compose(self, findings: Mapping[str, Finding]) -> Answer:
+        return super().compose(findings)._replace(ages={everything(): 1.0})
+
+
 TELLING = [
     (function.__name__, f"{__name__}.{function.__name__}")
     for function in (
@@ -231,6 +250,7 @@ TELLING = [
         raises_later,
         FailsInPublic,
         Late,
+        Parts,
     )
 ]
 STATUS_PROVIDERS = {

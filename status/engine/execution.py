@@ -10,13 +10,15 @@ from contextlib import suppress
 from inspect import isawaitable
 from time import monotonic
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from status.entries import Check
 from status.providers.base import Answer, Finding, Part, Unavailable, running_until
 from status.report import Result, failure, iso
 from status.serialization import JSON, NotPlain, to_plain
 from status.threads import Call, call_here, running_future
+
+T = TypeVar("T")
 
 
 class Outcome(NamedTuple):
@@ -140,18 +142,16 @@ def outcome_of(check: Check | Part, value: Any) -> Outcome:
         answer=plain.value,
         public_answer=plain.value if public is plain.value else to_plain(public).value,
         sound=plain.sound,
-        reasons=_sentences(answer.reasons),
-        warnings=_sentences(answer.warnings),
-        ages={str(name): float(seconds) for name, seconds in answer.ages.items()},
+        reasons=_by_component({name: str(text) for name, text in answer.reasons.items()}),
+        warnings=_by_component({name: str(text) for name, text in answer.warnings.items()}),
+        ages=_by_component({name: float(seconds) for name, seconds in answer.ages.items()}),
         cut=plain.cut,
     )
 
 
-def _sentences(by_component: Mapping[Any, Any]) -> Mapping[str, str]:
-    """Return component -> sentence as plain text, without secrets and within the limits of an answer."""
-    if not by_component:
-        return {}
-    return to_plain({str(name): str(text) for name, text in by_component.items()}).value  # type: ignore[return-value]
+def _by_component(told: Mapping[Any, T]) -> Mapping[str, T]:
+    """Return sentences or numbers by component, as plain JSON: without secrets, and within the limits of an answer."""
+    return to_plain({str(name): each for name, each in told.items()}).value if told else {}  # type: ignore[return-value]
 
 
 class Asked(NamedTuple):
@@ -209,12 +209,12 @@ class Asked(NamedTuple):
             warnings=outcome.warnings,
             ages={name: seconds + age for name, seconds in outcome.ages.items()},
             duration=max(durations.values(), default=None),
-            durations={name: seconds for name, seconds in durations.items() if name is not None},
+            durations=_by_component({name: seconds for name, seconds in durations.items() if name is not None}),
             started_at=started_at if self.executions else time.time(),
             age=age,
             cut=outcome.cut,
             metrics=self.check.metrics,
-            impact=self.check.impact,
+            impact=str(to_plain(self.check.impact).value) if self.check.impact else "",
             running=running,
         )
 
