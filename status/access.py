@@ -106,7 +106,7 @@ def settled_access(request: HttpRequest) -> Access | None:
         return anonymous
     # A page of a stranger can send the browser of somebody near here, by a name that leads to this server (DNS
     # rebinding), but not by an address. Probes ask by address.
-    if not has_allowed_host(request) and parse_address(request.META.get("HTTP_HOST", "")) is None:
+    if not has_allowed_host(request) and parse_address(host_asked(request)) is None:
         return anonymous
     return access_of(True) if near else None
 
@@ -136,7 +136,7 @@ def settled_change(request: HttpRequest) -> bool | None:
     if admits(has_token, request):
         return True
     is_ours = has_allowed_host(request)
-    host = request.get_host() if is_ours else request.META.get("HTTP_HOST", "")
+    host = request.get_host() if is_ours else host_asked(request)
     page = request.META.get("HTTP_ORIGIN")  # browsers send it with every POST, scripts do not
     if not (is_ours or parse_address(host)) or (page is not None and page.partition("//")[2] != host):
         return False
@@ -168,6 +168,12 @@ def has_allowed_host(request: HttpRequest) -> bool:
     except DisallowedHost:
         return False
     return True
+
+
+def host_asked(request: HttpRequest) -> str:
+    """Return the host that was asked for, as Django reads it, and whether it is one of the site or not."""
+    forwarded = request.META.get("HTTP_X_FORWARDED_HOST") if settings.USE_X_FORWARDED_HOST else None
+    return str(request.META.get("HTTP_HOST", "") if forwarded is None else forwarded)
 
 
 def admits(rule: Callable[[HttpRequest], bool], request: HttpRequest) -> bool:

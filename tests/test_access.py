@@ -28,6 +28,7 @@ from status.access import (
     digests,
     has_token,
     is_near,
+    may_change,
     networks,
     parse_address,
     user_lookups,
@@ -562,6 +563,13 @@ class RuleTests(QuietTestCase):
                 # Nobody's page can make a browser write an address: probes do.
                 for host in ("10.1.2.3:8000", "[2001:db8::1]:8000"):
                     self.assertTrue(access_for(ask(HTTP_HOST=host)).details, host)
+
+    @override_settings(USE_X_FORWARDED_HOST=True, STATUS_NETWORKS=["127.0.0.1"])
+    def test_unknown_host_is_the_one_that_a_proxy_was_asked_for(self):
+        """Apache asks by its own address, and says in a header by which host it was asked."""
+        for asked, details in (("evil.example", False), ("10.1.2.3:8000", True), ("testserver", True)):
+            request = ask(HTTP_HOST="10.9.9.9:8000", HTTP_X_FORWARDED_HOST=asked)
+            self.assertEqual((access_for(request).details, may_change(request)), (details, details), asked)
 
     def test_debug_gives_everyone_authority(self):
         with override_settings(DEBUG=True, STATUS_PUBLIC=()):
