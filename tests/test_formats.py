@@ -142,6 +142,12 @@ class HealthJsonTests(SimpleTestCase):
         self.assertNotIn("output", self.document(asked)["checks"]["databases:default"][0])
         self.assertNotIn("output", self.document(asked))
 
+    def test_a_reason_of_what_only_warns_is_no_failure(self):
+        """An answer without false may give reasons for what it does not hold; then it is as well as it says."""
+        asked = report(result(answer={"db": True}, reasons={"note": "slow"}, warnings={"db": "full"}))
+        states = [entry["status"] for entries in self.document(asked)["checks"].values() for entry in entries]
+        self.assertEqual((self.document(asked)["status"], set(states)), ("warn", {"warn"}))
+
     def test_a_failure_is_summed_up_for_everyone(self):
         self.assertEqual(self.document(details=False)["output"], SUMMARY)
 
