@@ -27,7 +27,7 @@ from status.asking import import_late
 from status.conf import ADDRESS, host_and_port, shown
 from status.fleet import SERVE, join
 from status.logs import call_safely, logger
-from status.middleware import place_in
+from status.middleware import complete, place_in
 from status.threads import PerProcess, close_connections
 
 #: What the header Server says.
@@ -47,6 +47,9 @@ class Handler(WSGIRequestHandler):
     def parse_request(self) -> bool:
         """Read the headers, after which the client keeps nobody waiting."""
         parsed = super().parse_request()
+        # WSGI knows no difference between "_" and "-", and a proxy does: it lets the first pass, and sets the second.
+        for name in [name for name in getattr(self, "headers", ()) if "_" in name]:
+            del self.headers[name]
         server: Any = self.server
         server.has_read(self.connection)
         return parsed
@@ -138,7 +141,7 @@ def application_at(root: str) -> Callable[[dict[str, Any], Callable[..., Any]], 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         request = WSGIRequest(environ)
         place = place_in(resolver, request.path_info)
-        response = place.answer(request) if place else problem(404, error=absent)
+        response = place.answer(request) if place else complete(problem(404, error=absent))
         status = f"{response.status_code} {response.reason_phrase}"
         start_response(status, [("Server", SOFTWARE), *((name, str(value)) for name, value in response.items())])
         return [] if request.method == "HEAD" else [response.content]

@@ -98,6 +98,17 @@ class AddressTests(ServeTestCase):
             self.assertIn("Server-Timing", headers)
             self.assertEqual(headers.get_all("Server"), ["django-status"])  # and no version of Python
 
+    @override_settings(STATUS_PUBLIC=(), STATUS_NETWORKS=["10.0.0.0/8"], STATUS_TRUSTED_PROXIES=["127.0.0.1"])
+    def test_a_header_that_only_looks_like_that_of_the_proxy_is_dropped(self):
+        """WSGI knows no difference between them, and a proxy passes on the one that it does not set."""
+        self.serve()
+        for headers, code in (
+            ({"X-Forwarded-For": "10.1.2.3"}, 200),
+            ({"X_Forwarded_For": "10.1.2.3"}, 403),
+            ({"X-Forwarded-For": "192.0.2.1", "X_Forwarded_For": "10.1.2.3"}, 403),
+        ):
+            self.assertEqual(self.ask("/status/api/health", Host="localhost", **headers)[0], code, headers)
+
     def test_another_path_and_none(self):
         self.assertTrue(self.serve("/worker"))
         self.assertEqual(self.ask("/worker/api/live")[0], 200)
