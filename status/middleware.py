@@ -33,6 +33,8 @@ from status.registry import registry
 from status.threads import running_future, settle, start_call
 
 FAILED = "What stands behind the middleware failed, so whoever is logged in is anonymous here"
+#: HTTP statuses of responses that have no body, and so no length of one (RFC 9110, 8.6).
+WITHOUT_BODY = (204, 304)
 HANGS = "What stands behind the middleware does not answer, so whoever is logged in is anonymous here"
 
 
@@ -64,7 +66,7 @@ class StatusMiddleware:
             return cast("HttpResponseBase", self.get_response(request))
         if not place.depends_on_user(request):
             return place.answer(request)
-        detour = Detour(request)
+        detour = Detour(request, place)
         wait_for_each(detour.steps(self.start))
         return detour.response or place.answer(detour.stranger)
 
@@ -74,7 +76,7 @@ class StatusMiddleware:
             return cast("HttpResponseBase", await self.get_response(request))
         if not place.depends_on_user(request):
             return await place.aanswer(request)
-        detour = Detour(request)
+        detour = Detour(request, place)
         await await_each(detour.steps(self.start_task))
         return detour.response or await place.aanswer(detour.stranger)
 
@@ -113,13 +115,17 @@ class Detour:
     stranger: the same request, as an anonymous caller's, to be answered where ``response`` stays None.
     """
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, request: HttpRequest, place: Place) -> None:
         self.request = request
         self.lookup = UserLookup()
         # ``copy.copy`` leaves things out. Not the user, whom a middleware in front may have put there: where the stack
         # redirects to a login, staff have no rights here.
         self.stranger: HttpRequest = object.__new__(type(request))
         vars(self.stranger).update({name: value for name, value in vars(request).items() if name != "user"})
+        self.stranger.META = dict(request.META)  # in which the stack may write another address, for example
+        # The stack would redirect the path that only lacks its slash.
+        request.path_info += place.missing
+        request.path += place.missing
         self.response: HttpResponseBase | None = None
 
     def steps(self, start: Callable[[HttpRequest], Future[Any]]) -> Steps[None]:
@@ -178,7 +184,7 @@ class Detour:
         answered = self.response
         if ended.done() and (error := ended.exception()):
             log_once(FAILED, error)
-        elif ended.done() and answered is not None and ended.result().status_code == answered.status_code:
+        elif ended.done() and answered and getattr(ended.result(), "status_code", 0) == answered.status_code:
             self.response = ended.result()
 
 
@@ -195,7 +201,8 @@ def complete(response: HttpResponse) -> HttpResponse:
 
     With a length, as ``CommonMiddleware`` adds it, a connection can be used again without chunks.
     """
-    response.setdefault("Content-Length", str(len(response.content)))
+    if response.status_code not in WITHOUT_BODY:
+        response.setdefault("Content-Length", str(len(response.content)))
     if response.get("Content-Type", "").startswith("text/html"):
         response.setdefault("Content-Security-Policy", PAGE_POLICY)
     return response
@@ -205,11 +212,13 @@ class Place(NamedTuple):
     """A view of the app that a path leads to.
 
     language: the one that the path names, where the app is mounted below a language prefix.
+    missing: the slash without which the path was asked, as far as the project's stack needs it.
     """
 
     view: Any
     kwargs: Mapping[str, Any]
     language: str | None
+    missing: str = ""
 
     @property
     def is_report(self) -> bool:
@@ -295,6 +304,7 @@ def place_of(resolver: URLResolver, path: str) -> Place:
 
 def _resolve(resolver: URLResolver, mounts: tuple[Mount, ...], path: str, language: str | None) -> Place:
     """Resolve ``path``, after a cheap look at whether it can be the app's."""
+    missing = ""
     if any(mount.leads_to(path) for mount in mounts):
         match = resolver.resolve(path)
     # The mount point itself answers without its slash too, which no pattern below it can see.
@@ -302,9 +312,10 @@ def _resolve(resolver: URLResolver, mounts: tuple[Mount, ...], path: str, langua
         try:
             match = resolver.resolve(path)
         except Resolver404:
+            missing = "/"
             match = resolver.resolve(f"{path}/")
     else:
         raise Resolver404
     if not is_for_middleware(match.func):
         raise Resolver404
-    return Place(match.func, match.kwargs, language)
+    return Place(match.func, match.kwargs, language, missing)
