@@ -240,6 +240,10 @@ class AssetView(StatusView):
     # Without this Django adds a method that refers to the view, see ``ReportView``.
     head = get
 
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Return what may be asked."""
+        return allow(StatusResponse(""))
+
 
 @lru_cache(maxsize=1)
 def assets() -> dict[str, bytes]:

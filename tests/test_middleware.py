@@ -159,6 +159,23 @@ def way_back_that_hangs(get_response: Callable[..., Any]) -> Callable[..., Any]:
     return save
 
 
+def real_address(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    """Believe a header, as many projects do, and then want a login."""
+
+    def believe(request: HttpRequest) -> HttpResponse:
+        request.META["REMOTE_ADDR"] = request.META["HTTP_X_FORWARDED_FOR"]
+        return HttpResponseRedirect("/login/")
+
+    return believe
+
+
+def nothing_in_the_end(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    def forget(request: HttpRequest) -> None:
+        get_response(request)
+
+    return forget
+
+
 def zone(get_response: Callable[..., Any]) -> Callable[..., Any]:
     def activate(request: HttpRequest) -> HttpResponse:
         if "sessionid" in request.COOKIES:
@@ -324,6 +341,7 @@ class MountTests(DoorTestCase):
             path("fine", ReportView.as_view(), {"resource": "health", "provider": "fine"}),
             path("livez", ReportView.as_view(resource="health", provider="ping")),
             path("text", TextView.as_view(resource="health")),
+            path("probe/health", ReportView.as_view(resource="health")),
             path("<str:resource>/only/", ReportView.as_view(provider="fine")),
             path("everything", ReportView.as_view()),
         )
@@ -338,6 +356,9 @@ class MountTests(DoorTestCase):
             everything = "http://testserver/everything"
             addresses = {name: f"http://testserver/healthz?check={name}" for name in ("ping", "fine")}
             self.assertEqual(self.client.options("/healthz").json(), addresses)
+            # The path only looks like one of the API.
+            probe = self.client.options("/probe/health").json()
+            self.assertEqual(probe, {name: f"http://testserver/probe/health?check={name}" for name in addresses})
             self.assertEqual(self.client.options("/everything").json()["health"]["ping"], f"{everything}?check=ping")
             self.assertEqual(self.assertAnswers(f"{everything}?check=ping").json()["health"], {"ping": {"pong": True}})
             for name, address in addresses.items():
@@ -550,13 +571,37 @@ class CookieTests(DoorTestCase):
             response = self.get(f"/status/assets/{asset_version()}/status.css", "unreachable")
         self.assertEqual((response["Content-Type"], response.get("Vary")), ("text/css; charset=utf-8", None))
 
+    def test_what_has_no_body_has_no_length(self):
+        """RFC 9110, 8.6"""
+        style_sheet = f"/status/assets/{asset_version()}/status.css"
+        response = self.client.get(style_sheet, HTTP_IF_NONE_MATCH=self.assertAnswers(style_sheet)["ETag"])
+        self.assertEqual((response.status_code, response.get("Content-Length")), (304, None))
+        self.assertEqual(self.client.options(style_sheet)["Cache-Control"], "no-store")
+
     def test_login_page_in_the_way_makes_a_stranger_of_everyone(self):
         for address in ("/status/", "/status/api/health"):
             self.assertNotIn("Server-Timing", self.get(address, "login_page"))
 
+    @override_settings(STATUS_PUBLIC=(), STATUS_NETWORKS=["10.0.0.0/8"])
+    def test_what_the_stack_believes_gives_a_stranger_no_rights(self):
+        self.get(
+            "/status/api/health", "real_address", code=403, HTTP_X_FORWARDED_FOR="10.1.1.1", REMOTE_ADDR="192.0.2.1"
+        )
+
+    def test_staff_need_no_slash(self):
+        stack = [DOOR, "django.middleware.common.CommonMiddleware", f"{__name__}.staff"]
+        for address in ("/status", "/status/", "/status/health", "/status/api"):
+            with override_settings(STATUS_PUBLIC=(), MIDDLEWARE=stack):
+                self.assertAnswers(address, HTTP_COOKIE="sessionid=x")
+
     def test_error_behind_the_door_makes_a_stranger_of_everyone(self):
         with self.assertNoLogs("django"), self.assertLogs("status", "WARNING"):
             self.assertNotIn("Server-Timing", self.get("/status/api/health", "unreachable"))
+
+    def test_response_that_gets_lost_on_the_way_back_costs_no_answer(self):
+        self.assertEqual(
+            self.get("/status/api/health", "nothing_in_the_end").json(), {"ping": {"pong": True}, "fine": True}
+        )
 
     def test_session_that_cannot_be_saved_costs_no_answer(self):
         with self.assertNoLogs("django"), self.assertLogs("status", "WARNING"):

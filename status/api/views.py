@@ -169,7 +169,7 @@ class ReportView(StatusView):
     with besides, such as a tenant in the path, is in ``self.kwargs``.
 
     resource, provider: what to ask where the path does not say it. Extra arguments of ``path`` say the same.
-    is_root: whether the addresses of resources begin with this one, as at the root of the API.
+    is_root: whether the addresses of resources and providers are below those of the API, which this is one of.
     """
 
     resource: str | None = None
@@ -291,10 +291,10 @@ class ReportView(StatusView):
         """Return ``{resource: {provider: address}}``, or ``{provider: address}`` below one resource."""
         # The API's root, wherever and however often it is mounted, is found in the path that was asked. A view at
         # another path has none, and its checks are chosen in the query.
-        path = url_path(request).rstrip("/")
+        path = url_path(request)
         asked = "".join(f"/{name}" for name in (resource, provider) if name is not None)
-        root = origin(request) + escape_uri_path(path.removesuffix(asked))
-        mounted = path.endswith(asked) if asked else self.is_root
+        mounted = self.is_root and path.rstrip("/").endswith(asked)
+        root = origin(request) + escape_uri_path(path.rstrip("/").removesuffix(asked) if mounted else path)
         selection = self.get_selection(request, access, resource, provider)
         addresses: dict[str, dict[str, str]] = {name: {} for name in selection.resources}
         for check in selection.checks:
@@ -313,13 +313,13 @@ class BeatView(StatusView):
 
     def dispatch(self, request: HttpRequest, name: str, **mounted: Any) -> HttpResponse:
         if "beat" in registry:  # a resource of the project's
-            return ReportView.as_view()(request, resource="beat", provider=name, **mounted)
+            return ReportView.as_view(is_root=True)(request, resource="beat", provider=name, **mounted)
         return cast("HttpResponse", super().dispatch(request, name=name, **mounted))
 
     async def adispatch(self, request: HttpRequest, name: str, **mounted: Any) -> HttpResponse:
         """Do the same on an event loop, without blocking it. The middleware calls it under ASGI."""
         if "beat" in registry:
-            view = ReportView()
+            view = ReportView(is_root=True)
             view.setup(request, resource="beat", provider=name, **mounted)
             return await view.adispatch(request, resource="beat", provider=name, **mounted)
         if request.method != "POST":
