@@ -84,7 +84,7 @@ class Check:
         self.load_error: Unavailable | None = None
         self.failures = FailureLog(resource, name)
         if isinstance(source, Provider) and type(source).load is Provider.load:
-            self.load()
+            self.try_to_load()
 
     def __repr__(self) -> str:
         return f"<Check {self.resource}/{self.name}>"
@@ -154,7 +154,9 @@ class Check:
         """Return the parts of which the answer is composed; None where the provider is asked as a whole."""
         if isinstance(self.provider, Composite) and self.mistake is None:
             with suppress(Exception):  # whatever it is, it happens again in the run, which reports it
-                return self.provider.parts(*self.args, **self.kwargs)
+                parts = list(self.provider.parts(*self.args, **self.kwargs))
+                if len({part.name for part in parts if isinstance(part, Part)}) == len(parts):
+                    return parts
         return None
 
     def public(self, value: Any) -> Any:
@@ -271,7 +273,7 @@ def bind(where: str, resource: str, entry: Any) -> Check:
             raise Mistake(Problem(f'{where}[4]["{option}"]', expected, found(value), hint), name)
     try:
         provider = source if isinstance(source, str) and DOTTED.fullmatch(source) else as_provider(source)
-    except Exception as error:
+    except BaseException as error:  # a class may do anything when it is called, sys.exit() included
         hint = 'Name the provider by its dotted path, for example "status.providers.health.ping".'
         problem = Problem(f"{where}[1]", "a dotted path, a callable or a Provider", shown(source), hint)
         raise Mistake(problem, name) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import ChainMap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from threading import Lock
 from typing import Any, NamedTuple
 
 from status.conf import DJANGO_PROVIDERS, STANDALONE_PROVIDERS, Conf, Problem, conf, found, shown
@@ -13,6 +14,7 @@ from status.exceptions import StatusError
 from status.loops import touched
 from status.providers.base import Provider
 from status.providers.health import Drain, Loops, Ping
+from status.threads import PerProcess
 
 #: Resources that are there without configuration, and no part of the whole: whether the process answers, whether what
 #: is under ``health`` is well, and whether the databases are as the code wants them. The settings may have resources of
@@ -63,6 +65,7 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         self.conf = conf
         #: Checks that stand in for configured ones of their resource and name, the latest last. For ``status.test``.
         self.stand_ins: tuple[dict[tuple[str, str], Check], ...] = ()
+        self._lock = PerProcess(Lock)
         self._seen: Any = None
         self._configured: Configured
 
@@ -101,15 +104,23 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         conf = self.conf
         defaults = DJANGO_PROVIDERS if conf.in_django else STANDALONE_PROVIDERS
         providers, added = conf.read("STATUS_PROVIDERS", defaults), conf.read("STATUS_CHECK_PROVIDERS", {})
-        settings = (providers, added, conf.celery_workers, bool(conf.heartbeats), bool(touched()))
+        settings = (providers, added, conf.celery_workers, bool(conf.heartbeats))
+        if not self._is_seen(settings):
+            with self._lock.get():  # who asks at the same time gets the same checks
+                if not self._is_seen(settings):
+                    self._configured = Configured(*settings, defaults)
+                    self._seen = _snapshot(settings)
+        configured = self._configured
+        if touched():
+            configured = configured.with_loops()
+        return configured.replaced(ChainMap(*self.stand_ins[::-1])) if self.stand_ins else configured
+
+    def _is_seen(self, settings: tuple[Any, ...]) -> bool:
+        """Return whether these are the settings that were seen last."""
         try:
-            unchanged = bool(settings == self._seen)
+            return bool(settings == self._seen)
         except Exception:  # an argument that cannot be compared, as arrays cannot
-            unchanged = False
-        if not unchanged:
-            self._configured = Configured(*settings, defaults)
-            self._seen = tuple(map(_snapshot, settings))
-        return self._configured.replaced(ChainMap(*self.stand_ins[::-1])) if self.stand_ins else self._configured
+            return False
 
     def _open(self, resource: str | None, among: Collection[str] | None) -> dict[str, Mapping[str, Check]]:
         """Return the resources that a question for ``resource`` may choose from. ``ready`` is ``health``, with more."""
@@ -171,11 +182,11 @@ class Configured:
     problems: what cannot be used, and fails. remarks: what is accepted, as 2.x did, and hardly meant so.
     clashes: entries that are called like a check that the app adds, each with that check.
     drain: part of ``ready`` besides what is under ``health``; asked where ``STATUS_DRAIN_FILE`` is set.
+    loops: part of ``health`` besides, where a loop of this process calls ``touch()``.
 
     providers, added: ``STATUS_PROVIDERS`` and ``STATUS_CHECK_PROVIDERS`` as they are written.
     workers: ``STATUS_CELERY_WORKERS``.
     heartbeats: whether there are any in ``STATUS_HEARTBEATS``.
-    loops: whether any loop of this process calls ``touch()``.
     defaults: the set in force where ``providers`` cannot be used.
     """
 
@@ -185,7 +196,6 @@ class Configured:
         added: Any,
         workers: Sequence[str],
         heartbeats: bool,
-        loops: bool,
         defaults: Mapping[str, Any],
     ) -> None:
         self.resources: dict[str, dict[str, Check]] = {}
@@ -213,10 +223,15 @@ class Configured:
             asked = self.resources.setdefault(check.resource, {}).setdefault(check.name, check)
             if asked is not check:
                 self.clashes.append((asked, check))
-        check = self._beside("health", "loops", Loops())
-        if loops:
-            self.resources.setdefault("health", {})[check.name] = check
+        self.loops = self._beside("health", "loops", Loops())
         self.drain = self._beside(READY, "drain", Drain())
+
+    def with_loops(self) -> Configured:
+        """Return the same with the check of the loops, which are there as soon as one calls ``touch()``."""
+        configured = copy.copy(self)
+        health = {**self.resources.get("health", {}), self.loops.name: self.loops}
+        configured.resources = {**self.resources, "health": health}
+        return configured
 
     def replaced(self, stand_ins: Mapping[tuple[str, str], Check]) -> Configured:
         """Return the same with other checks in the place of those of their resource and name."""
@@ -285,11 +300,21 @@ def _in_order(entries: Collection[Any]) -> Collection[Any]:
 
 
 def _snapshot(value: Any) -> Any:
-    """Return a copy, which differs when the user's own containers are changed in place. Leaves are shared."""
+    """Return a copy, which differs when the user's own containers are changed in place. Leaves are shared.
+
+    None for what holds itself, or is nested too deep to be copied: that counts as changed at each look.
+    """
+    try:
+        return _copy(value)
+    except RecursionError:
+        return None
+
+
+def _copy(value: Any) -> Any:
     if type(value) is dict:
-        return {key: _snapshot(item) for key, item in value.items()}
+        return {key: _copy(item) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(map(_snapshot, value))
+        return type(value)(map(_copy, value))
     if type(value) is set:
         return set(value)
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from types import SimpleNamespace
 from typing import Any, ClassVar
 from unittest import mock
@@ -268,6 +269,26 @@ class ChangeTests(SimpleTestCase):
         registry = ResourceRegistry()
         self.assertIs(registry["health"]["ping"], registry["health"]["ping"])
 
+    def test_who_looks_first_at_the_same_time_gets_the_same_checks(self) -> None:
+        """Else a check would run several times at once."""
+        barrier, found = threading.Barrier(8), []
+
+        def look(registry: ResourceRegistry) -> None:
+            barrier.wait()
+            found.append(registry["health"]["first"])
+
+        with override_settings(
+            STATUS_PROVIDERS={"health": [(f"number{n}", len) for n in range(300)] + [("first", len)]}
+        ):
+            for _ in range(10):
+                found.clear()
+                lookers = [threading.Thread(target=look, args=[registry]) for registry in [ResourceRegistry()] * 8]
+                for looker in lookers:
+                    looker.start()
+                for looker in lookers:
+                    looker.join()
+                self.assertEqual(len(set(map(id, found))), 1)
+
     def test_overridden_settings_count_at_once_and_no_longer_than_that(self) -> None:
         registry = ResourceRegistry()
         with override_settings(STATUS_PROVIDERS={"mine": [("ping", PING)]}):
@@ -378,6 +399,30 @@ class ArgumentsTests(SimpleTestCase):
         self.assertEqual([reply.json() for reply in alone], list(together.json().values()))
         self.assertEqual(max(reply.status_code for reply in alone), together.status_code)
         return together
+
+    def test_entries_that_raise_anything_fail_alone(self) -> None:
+        class Exits(Provider):
+            def __init__(self) -> None:
+                sys.exit(3)
+
+        class Odd(Provider):
+            arguments: Any = ("path",)
+
+        class Refuses(Provider):
+            def accept(self, *args: Any) -> Any:
+                raise ValueError("hunter2")
+
+        own: list[Any] = []
+        own.append(own)
+        deep: list[Any] = []
+        for _ in range(5000):
+            deep = [deep]
+        for entry in (Exits, Refuses(), (Odd(), [1])):
+            provider, args = entry if isinstance(entry, tuple) else (entry, ())
+            reply = self.answers(("bad", provider, args), ("fine", bool, [1])).json()
+            self.assertEqual((reply["fine"], reply["bad"]["ok"]), (True, False), entry)
+        for argument in (own, deep):
+            self.assertEqual(self.answers(("list", len, [argument]), ("fine", bool, [1])).json()["fine"], True)
 
     def test_classic_providers_ignore_what_they_do_not_know(self) -> None:
         """P12. In a group, alone, and as plain functions."""

@@ -22,6 +22,7 @@ from django.urls import include, path
 
 from status import logs, loops, serve, touch
 from status.engine import engine
+from status.registry import registry
 from status.serving import ThreadedServer, servers
 from tests import services
 from tests.components import EnteringTestCase, eventually
@@ -264,6 +265,15 @@ class LoopTests(ServeTestCase):
     def get(self, resource: str) -> tuple[int, Any]:
         response = Client().get(f"/status/api/{resource}")
         return response.status_code, response.json()
+
+    def test_loops_that_come_and_go_leave_the_other_checks_as_they_are(self):
+        """What runs stays theirs, and so does an answer that can be reused."""
+        before = registry["health"]["ping"]
+        touch("orders")
+        self.assertIn("loops", registry["health"])
+        self.assertIs(registry["health"]["ping"], before)
+        touch("orders", every=None)
+        self.assertIs(registry["health"]["ping"], before)
 
     def test_a_loop_that_hangs_is_seen(self):
         ping = {"ping": {"pong": True}}
