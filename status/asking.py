@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from copy import deepcopy
 from importlib import import_module
 
 from django.urls import Resolver404
@@ -68,8 +69,15 @@ def _select(name: str | None, timeout: float | None) -> Selection:
 
 
 def _with_since(report: Report) -> Report:
-    """Return the report, in which each result tells when its state began, as far as this process has seen."""
-    return report._replace(results=tuple(result._replace(since=history.began(result)) for result in report.results))
+    """Return the report, in which each result tells when its state began, as far as this process has seen.
+
+    The answers are copies: others may get the same ones, and the project's code may change what it gets.
+    """
+    results = []
+    for result in report.results:
+        answer, public = deepcopy((result.answer, result.public_answer))
+        results.append(result._replace(answer=answer, public_answer=public, since=history.began(result)))
+    return report._replace(results=tuple(results))
 
 
 def preload() -> bool:
