@@ -243,6 +243,43 @@ def running_future() -> Future[Any]:
     return future
 
 
+class Latch:
+    """Something that happens once, and that others wait for.
+
+    An alarm may strike who waits for it. The locks of ``threading.Event`` and of a ``Future`` are Python code, and
+    would stay taken for ever.
+    """
+
+    def __init__(self) -> None:
+        self._is_open = False
+        self._calls: list[Callable[[], object]] = []
+
+    def open(self) -> None:
+        """Let everybody go on. May be called again where it was interrupted."""
+        self._is_open = True
+        with suppress(IndexError):
+            while True:
+                self._calls.pop()()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it is open, for ``seconds`` at most."""
+        gate = threading.Lock()
+        gate.acquire()
+        self._call(gate.release)
+        gate.acquire(timeout=seconds)
+
+    def future(self) -> Future[None]:
+        """Return a future that is done when it is open."""
+        future: Future[None] = running_future()
+        self._call(partial(future.set_result, None))
+        return future
+
+    def _call(self, function: Callable[[], object]) -> None:
+        self._calls.append(function)
+        if self._is_open:
+            self.open()
+
+
 def settle(future: Future[T], function: Callable[[], T]) -> None:
     """Call ``function`` here, and have ``future`` hold what it answers or raises."""
     try:

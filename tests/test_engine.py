@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from unittest import mock
 
@@ -224,6 +224,53 @@ class DeadlineTests(EngineTestCase):
             self.release.set()
             self.assertEqual([result.state for result in patient.result(30)], ["pass", "pass"])
         self.assertEqual(set(told), {("pair", None), ("whole", None)})
+
+    def test_late_answer_is_not_reused(self) -> None:
+        """The log, the pages and the metrics know of the deadline that was missed."""
+        check = self.check(self.hang, timeout=0.02, max_age=600)
+        self.ask(check)
+        self.release.set()
+        self.settle()
+        check.options["timeout"] = 10
+        self.assertEqual((self.ask(check)[0].age, self.calls), (0.0, ["hang", "hang"]))
+
+    def test_what_was_not_run_is_not_reused(self) -> None:
+        check = self.check(lambda: True, max_age=600)
+        with mock.patch.object(SingleFlight, "submit", side_effect=RuntimeError):
+            self.assertEqual(self.ask(check)[0].error, "no thread could be started to run it")
+        self.assertEqual(self.ask(check)[0].answer, True)
+
+    def test_provider_that_cannot_say_what_it_is_fails_and_is_asked_again(self) -> None:
+        class Odd(Provider):
+            raises = True
+
+            @property
+            def native(self) -> bool:
+                if self.raises:
+                    raise ConnectionError
+                return False
+
+            def check(self) -> bool:
+                return True
+
+        check = self.check(Odd())
+        for _ in range(5):
+            self.assertEqual(self.ask(check)[0].error, "raised ConnectionError")
+        Odd.raises = False
+        self.assertEqual(self.ask(check)[0].answer, True)
+
+    def test_who_waits_for_a_run_takes_no_lock_that_an_alarm_could_leave_taken(self) -> None:
+        """Those of ``Condition`` and ``Future`` are Python code, in which an alarm may strike."""
+        check = self.check(lambda: time.sleep(0.02) or True)
+        self.ask(check)  # its thread is there
+        entered: list[type] = []
+        sys.setprofile(lambda frame, event, argument: entered.append(type(frame.f_locals.get("self"))))
+        try:
+            (result,) = self.ask(check)
+        finally:
+            sys.setprofile(None)
+        self.assertEqual(result.answer, True)
+        self.assertFalse({threading.Condition, Future} & set(entered))
 
     def test_who_gives_more_time_gives_it_to_what_he_starts(self) -> None:
         check = self.check(lambda: time.sleep(0.1) or True, timeout=0.02)
@@ -791,6 +838,22 @@ class IsolationTests(EngineTestCase):
         self.engine.close()
 
 
+class Odd(Composite):
+    """Whose parts are what the test says."""
+
+    label = "odd"
+
+    def __init__(self, parts: Any) -> None:
+        super().__init__()
+        self.say = parts
+
+    def parts(self) -> Any:
+        return self.say(self)
+
+    def ask(self, name: str, **options: Any) -> Any:
+        return True
+
+
 class Pair(Composite):
     """Of the components ``a`` and ``b``, which do what the test says."""
 
@@ -818,6 +881,53 @@ class ComponentsTests(EngineTestCase):
                 return Answer({"sum": sum(finding.value["n"] for finding in findings.values())})
 
         self.assertEqual(self.ask_one(Sum(a=lambda: {"n": 1}, b=lambda: {"n": 2})).answer, {"sum": 3})
+
+    def test_parts_that_are_none_fail_their_check_alone(self) -> None:
+        def late(odd: Any) -> Any:
+            yield odd.part("a")
+            raise ConnectionError("hunter2")
+
+        for parts in (late, lambda odd: ["a"], lambda odd: 7, lambda odd: [odd.part("a", n=1), odd.part("a", n=2)]):
+            beside, odd = self.ask(self.check(lambda: True, "beside"), self.check(Odd(parts), "odd"))
+            self.assertEqual((beside.answer, odd.state), (True, "fail"))
+            self.assertNotIn("hunter2", str(odd))
+        (result,) = self.ask(self.check(Odd(lambda odd: (odd.part(name) for name in "ab"))))
+        self.assertEqual(result.answer, {"a": True, "b": True})
+
+    def test_check_without_parts_is_told_when_it_has_some_again(self) -> None:
+        told: list[str] = []
+        self.engine.observers.append(lambda check, result: told.append(result.state))
+        names: list[str] = []
+        components: dict[str, Any] = {"a": lambda: False}
+
+        class Growing(Pair):
+            def parts(self) -> list[Part]:
+                return [self.part(name) for name in names]
+
+        check = self.check(Growing(**components))
+        self.ask(check)
+        names.append("a")
+        self.ask(check)
+        self.assertEqual(told, ["pass", "fail"])
+
+    def test_what_a_provider_does_to_a_finding_ends_there(self) -> None:
+        class Taking(Pair):
+            def compose(self, findings: Any) -> Answer:
+                return Answer({name: finding.value.pop("n") for name, finding in findings.items()})
+
+        check = self.check(Taking(a=lambda: {"n": 1}), max_age=60)
+        self.assertEqual([self.ask(check)[0].answer for _ in range(2)], [{"a": 1}, {"a": 1}])
+
+    def test_alarm_while_an_answer_is_composed_is_the_caller_s(self) -> None:
+        class Struck(Pair):
+            def compose(self, findings: Any) -> Answer:
+                raise Limit
+
+        told: list[Any] = []
+        self.engine.observers.append(lambda check, result: told.append(result))
+        with self.assertRaises(Limit):
+            self.ask_one(Struck(a=lambda: True))
+        self.assertEqual(told, [])
 
     def test_called_like_a_function_no_component_hides_the_others(self) -> None:
         pair = Pair(absent=absent, broken=lambda: 1 / 0, fine=lambda: True)

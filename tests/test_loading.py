@@ -149,6 +149,26 @@ class LoadingTests(LoadingTestCase):
         self.assertEqual(result.error, "raising.check cannot be imported: it raised SystemExit.")
         self.assertEqual(self.ask(check)[0].answer, True)
 
+    def test_module_that_takes_long_to_raise_is_waited_for_once(self) -> None:
+        attempts: list[int] = []
+
+        def act() -> None:
+            attempts.append(1)
+            if len(attempts) == 2:
+                self.hang()
+            if len(attempts) < 3:
+                raise OSError
+
+        check, beside = self.module("raising_late", act), self.module("beside_it")
+        error = "raising_late.check cannot be imported: it raised OSError."
+        with self.assertLogs("status", "DEBUG"):
+            for question in ({}, {}, {"patience": 20}):
+                self.assertEqual([result.error for result in self.ask(check, beside, **question)], [error, None])
+            self.assertEqual(asyncio.run(self.engine.arun([check]))[0].error, error)
+        self.assertEqual(len(attempts), 2)
+        self.release.set()
+        self.assertTrue(eventually(lambda: self.ask(check)[0].answer is True))
+
     def test_module_that_raises_disturbs_nobody_who_asks_at_the_same_time(self) -> None:
         """Each question loads it anew, also while others have their answer to tell."""
         checks = Check("health", "absent", "no_such_module.check"), self.module("beside")

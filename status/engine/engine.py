@@ -25,6 +25,8 @@ from status.threads import Call, Job, PerProcess, Worker, await_future, call_her
 #: Threads that are woken before they get to run. One that waits for the interpreter wakes up every 5 ms to ask for it:
 #: a thousand that wait together cost twice as much a piece, and more, as a hundred.
 CROWD = 25
+#: Seconds to wait for code that could not be loaded before. What is still being loaded then is told as before.
+RELOAD_SECONDS = 0.1
 
 Observer = Callable[[Check, Result], None]
 
@@ -59,8 +61,9 @@ class SingleFlight:
         The caller then starts it, and ends it in any case.
         """
         with self.lock:
-            if self.last is not None and max_age and asked - self.last.finished <= max_age:
-                return self.last
+            last = self.last
+            if last is not None and max_age and asked - last.finished <= max_age and last.finished <= last.deadline:
+                return last
             newest = self.newest
             if newest is not None and newest.outcome is None:
                 given_up = asked >= newest.deadline and asked - newest.started >= self.replace_after
@@ -94,19 +97,27 @@ class SingleFlight:
             begun, execution.begun = execution.begun, True
         return not begun
 
-    def end(self, execution: Execution, outcome: Outcome) -> None:
-        """Publish the outcome of an execution that returned, unless that is done."""
+    def end(self, execution: Execution, outcome: Outcome, reusable: bool = True) -> None:
+        """Publish the outcome of an execution that returned, unless that is done.
+
+        reusable: False for one that was not run.
+        """
         with self.lock:
             if execution not in self.unfinished:
                 return
-            if self.last is None or execution.started >= self.last.started:
+            if reusable and (self.last is None or execution.started >= self.last.started):
                 self.last = execution  # and not an abandoned one that comes in after its successor
             execution.finish(outcome)
             self.unfinished.remove(execution)
 
     def is_news(self, executions: Iterable[Execution]) -> bool:
-        """Return whether the observers do not know of these, and count them as known from now on."""
-        started = max((one.started for one in executions), default=math.inf)
+        """Return whether the observers do not know of these, and count them as known from now on.
+
+        Where there is nothing to execute, the answer is always news.
+        """
+        started = max((one.started for one in executions), default=None)
+        if started is None:
+            return True
         with self.lock:
             news = started > self.noted
             self.noted = max(started, self.noted)
@@ -186,13 +197,14 @@ class Engine:
         checks = tuple(checks)
         give_up = math.inf if patience is None else monotonic() + patience
         loads = self._begin_to_load(checks)
-        for load in loads.values():
-            wait(load, None if patience is None else max(0.0, give_up - monotonic()))
-        loading = {check for check, load in loads.items() if not load.done()}
+        for check, load in loads.items():
+            left = None if patience is None else max(0.0, give_up - monotonic())
+            wait(load, left if check.load_error is None else RELOAD_SECONDS)
+        loading = {check for check, load in loads.items() if not load.done() and check.load_error is None}
         started = self._start(checks, timeout, loading, lambda check: not check.may_block())
         for one in started:
-            for future, left in one.waits(give_up):
-                wait(future, left)
+            for returned, left in one.waits(give_up):
+                returned.wait(left)
         return tuple(map(self._note, started))
 
     async def arun(self, checks: Iterable[Check], timeout: float | None = None) -> tuple[Result, ...]:
@@ -203,13 +215,13 @@ class Engine:
 
             return await sync_to_async(self.run)(checks, timeout)
         checks = tuple(checks)
-        for load in self._begin_to_load(checks).values():
-            await await_future(load, None)
+        for check, load in self._begin_to_load(checks).items():
+            await await_future(load, None if check.load_error is None else RELOAD_SECONDS)
         # Django refuses database work on the loop's own thread, so only what promises to do none runs there.
         started = self._start(checks, timeout, (), lambda check: not getattr(check.provider, "blocking", True))
         for one in started:
-            for future, left in one.waits(math.inf):
-                await await_future(future, left)
+            for returned, left in one.waits(math.inf):
+                await await_future(returned.future(), left)
         return tuple(map(self._note, started))
 
     def load(self, checks: Iterable[Check]) -> bool:
@@ -261,14 +273,14 @@ class Engine:
                 try:
                     task.flight.submit(task.execution, partial(self._work, task), at_end)
                 except RuntimeError:
-                    task.flight.end(task.execution, Outcome.failed(NO_THREAD))
+                    task.flight.end(task.execution, Outcome.failed(NO_THREAD), reusable=False)
             for task in here:
                 self._work_here(task)
         except BaseException:
             # What is raised into this thread is meant for the caller. Nobody else ends what no worker has begun.
             for task in new:
                 if task.flight.begin(task.execution) or task in here:
-                    task.flight.end(task.execution, Outcome.failed("was interrupted"))
+                    task.flight.end(task.execution, Outcome.failed("was interrupted"), reusable=False)
             raise
         return started
 
@@ -293,16 +305,20 @@ class Engine:
     def _work(self, task: Task, call: Call) -> None:
         """Execute in a worker thread. Its database connections live by Django's rules for a request."""
         if task.flight.begin(task.execution):
-            renew = partial(call if task.one.native else call_here, close_old_connections)
-            renew()
-            outcome = execute(task.one, task.execution, call=call)
-            renew()
+            try:
+                renew = partial(call if task.one.native else call_here, close_old_connections)
+                renew()
+                outcome = execute(task.one, task.execution, call=call)
+                renew()
+            except BaseException as error:  # of what the provider says of itself, which may be code as well
+                outcome = Outcome.failed(f"raised {type(error).__name__}")
             task.flight.end(task.execution, outcome)
             self._returned(task)
 
     def _work_here(self, task: Task) -> None:
         """Execute in the caller's thread: what the check sets in its context (language, tracing) ends with it."""
         task.flight.begin(task.execution)
+        task.execution.start()
         # An alarm or a server's own limit is meant for the caller.
         outcome = copy_context().run(execute, task.one, task.execution, contained=(Exception, SystemExit))
         task.flight.end(task.execution, outcome)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from inspect import isawaitable
 from time import monotonic
@@ -16,7 +16,7 @@ from status.entries import Check
 from status.providers.base import Answer, Finding, Part, Unavailable, running_until
 from status.report import Result, failure, iso
 from status.serialization import JSON, NotPlain, to_plain
-from status.threads import Call, call_here, running_future
+from status.threads import Call, Latch, call_here
 
 T = TypeVar("T")
 
@@ -53,24 +53,26 @@ class Execution:
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
-        self.started = monotonic()
-        self.started_at = time.time()
+        self.start()
         #: When the oldest execution of the check began that has not returned, seconds since the epoch.
         self.trouble_since = self.started_at
-        self.deadline = self.started + timeout
         self.finished = 0.0
         self.begun = False
         #: What came of it; None until it returns.
         self.outcome: Outcome | None = None
-        #: Done when it returns.
-        self.future: Future[None] = running_future()
+        #: Open when it has returned.
+        self.returned = Latch()
+
+    def start(self) -> None:
+        """Begin to count the time, anew where it has waited for others in the same thread."""
+        self.started, self.started_at = monotonic(), time.time()
+        self.deadline = self.started + self.timeout
 
     def finish(self, outcome: Outcome) -> None:
         """Publish the outcome to everyone who waits. May be called again where it was interrupted."""
         self.finished = self.finished or monotonic()
         self.outcome = self.outcome or outcome
-        with suppress(InvalidStateError):
-            self.future.set_result(None)
+        self.returned.open()
 
     def seconds(self, now: float) -> float | None:
         """Return how long it took, or has taken so far; None where it never began."""
@@ -167,12 +169,12 @@ class Asked(NamedTuple):
     asked: float
     timeout: float = math.inf
 
-    def waits(self, give_up: float) -> Iterator[tuple[Future[None], float]]:
-        """Yield each future to wait for, and how many seconds: until a deadline or ``give_up`` (monotonic)."""
+    def waits(self, give_up: float) -> Iterator[tuple[Latch, float]]:
+        """Yield what to wait for, and how many seconds: until a deadline or ``give_up`` (monotonic)."""
         for one in self.executions.values():
             left = min(self._deadline(one), give_up) - monotonic()
             if one.outcome is None and left > 0:
-                yield one.future, left
+                yield one.returned, left
 
     def is_over(self) -> bool:
         """Return whether each execution has returned or missed its own deadline, and not only that of this caller."""
@@ -227,7 +229,8 @@ class Asked(NamedTuple):
             return whole.outcome or Outcome.failed(self._late(whole))
         check, provider = self.check, self.check.provider
         findings = {str(name): self._finding(one) for name, one in self.executions.items()}
-        return contain(check, lambda: outcome_of(check, provider.compose(findings)))  # type: ignore[union-attr]
+        # An alarm is meant for the caller.
+        return contain(check, lambda: outcome_of(check, provider.compose(findings)), (Exception, SystemExit))  # type: ignore[union-attr]
 
     def _finding(self, one: Execution) -> Finding:
         """Return what a part contributes to the composed answer."""
@@ -235,7 +238,8 @@ class Asked(NamedTuple):
             return Finding(reason=self._late(one))
         if one.outcome.error:
             return Finding(reason=one.outcome.error)
-        return Finding.of(one.outcome.answer, one.outcome.reasons, one.outcome.warnings)
+        # A copy, as others may get the same answer, and a provider may change what it gets.
+        return Finding.of(copy.deepcopy(one.outcome.answer), one.outcome.reasons, one.outcome.warnings)
 
     def _late(self, one: Execution) -> str:
         """Return why there is no answer yet, as a safe sentence."""

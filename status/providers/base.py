@@ -263,6 +263,8 @@ class Composite(Provider):
         """Ask one component after the other, in the caller's thread: for direct calls."""
         findings = {}
         for part in self.parts(*args, **kwargs):
+            if part.name in findings:
+                raise Unavailable(f"two of its parts are called {part.name}")
             try:
                 value = part.run()
                 answer = value if isinstance(value, Answer) else Answer(value)
