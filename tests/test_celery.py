@@ -486,6 +486,7 @@ class LimitTests(CeleryTestCase):
         ours = broker.limited_connection(app, 1.0).transport_options
         self.assertEqual(ours["visibility_timeout"], 60)
         self.assertEqual(ours["socket_timeout"], broker.CONNECT_PART)
+        self.assertIsNotNone(ours["sentinel_kwargs"].pop("retry"))
         self.assertEqual(
             ours["sentinel_kwargs"],
             {"db": 1, "socket_timeout": ours["socket_timeout"], "socket_connect_timeout": ours["socket_timeout"]},

@@ -12,12 +12,13 @@ from unittest import mock
 from celery import _state
 from kombu import Exchange, Queue
 
-from status.engine import engine
+from status.engine import Engine, engine
 from status.entries import Check
 from status.providers.base import running_until
 from status.providers.celery import inspection
 from status.providers.celery.health import queues, workers
 from tests import services
+from tests.processes import refused_port
 from tests.test_celery import PONG, CeleryTestCase, Deaf, FakeWorker, pong
 
 
@@ -142,6 +143,18 @@ class RedisQueueTests(QueueTests):
     test_an_error_of_the_channel_that_says_something_else_is_no_missing_queue = None  # type: ignore[assignment]
     test_a_broker_that_takes_too_long_for_many_queues = None  # type: ignore[assignment]
     test_the_connection_is_shared_with_the_questions_to_workers = None  # type: ignore[assignment]
+
+
+class SentinelTests(CeleryTestCase):
+    def test_sentinel_that_is_down_leaves_the_next_one_its_time(self) -> None:
+        sentinel = self.enter(services.redis_sentinel(services.redis()))
+        url = f"sentinel://127.0.0.1:{refused_port()};sentinel://127.0.0.1:{sentinel.port}"
+        self.use(url, broker_transport_options={"master_name": "shop"})
+        check = Check("health", "queues", "status.providers.celery.health.queues", kwargs={"queues": ["celery"]})
+        engine = Engine()
+        self.addCleanup(engine.close)
+        (result,) = engine.run([check])
+        self.assertEqual((result.state, dict(result.reasons)), ("pass", {}))
 
 
 class WorkerTests(CeleryTestCase):

@@ -293,8 +293,9 @@ def limited_connection(app: Any, seconds: float) -> Any:
         limits = {"socket_timeout": limit, "socket_connect_timeout": limit}
         # Without emulated acknowledgements kombu does not put back, from here, tasks that workers are busy with.
         options = {**limits, "retry_on_timeout": False, "ack_emulation": False}
-        if sentinel := configured.get("sentinel_kwargs"):
-            options["sentinel_kwargs"] = {**sentinel, **limits}
+        # The client of a sentinel that is down tries again and again, while the next one could tell.
+        once = import_module("redis.retry").Retry(import_module("redis.backoff").NoBackoff(), 0)
+        options["sentinel_kwargs"] = {**(configured.get("sentinel_kwargs") or {}), **limits, "retry": once}
     elif driver == "memory":
         options = {"polling_interval": POLLING_INTERVAL}
     return app.connection_for_write(connect_timeout=limit, transport_options=options)
