@@ -27,7 +27,7 @@ from status.report import Result
 from tests import services
 from tests.components import eventually
 from tests.measuring import MeasuringTestCase
-from tests.processes import refused_port
+from tests.processes import free_port, refused_port
 from tests.web_servers import authority_file, certified, replies, says_nothing, self_signed, serving
 
 AMOUNT = "a number, 0 or more, or None"
@@ -74,6 +74,18 @@ class TcpTests(NetworkTestCase):
             connection, _ = listener.accept()
             with connection:
                 self.assertEqual(connection.recv(1), b"")
+
+    def test_connection_to_itself_is_none(self):
+        """Linux connects a socket to its own port, where nobody listens and the port is one that it hands out."""
+        port = free_port()
+        connect = socket.socket.connect
+
+        def from_there(connection: socket.socket, address: Any) -> None:
+            connection.bind(("127.0.0.1", port))
+            connect(connection, address)
+
+        with mock.patch("socket.socket.connect", from_there):
+            self.assertFails(self.ask(host="127.0.0.1", port=port), f"127.0.0.1:{port}", "refuses the connection")
 
     def test_port_that_refuses(self):
         port = refused_port()
@@ -219,6 +231,10 @@ class TlsTests(NetworkTestCase):
         ends = datetime.fromisoformat(answer["expires"].replace("Z", "+00:00")).timestamp()
         self.assertAlmostEqual(ends, time.time() + 90 * 86400, delta=600)
 
+    def test_full_name_may_end_with_its_dot(self):
+        port = self.server(certified(days=90))
+        self.assertPasses(self.asked(port, server_name="localhost."))
+
     def test_certificate_that_ends_tomorrow_warns_or_fails(self):
         port = self.server(certified(days=1.05))
         told = "1 day left of its certificate, less than 14 days"
@@ -318,6 +334,16 @@ class HttpTests(NetworkTestCase):
         self.assertEqual(lines[0], "GET /health?deep=1 HTTP/1.1")
         self.assertIn(f"host: 127.0.0.1:{server.port}", lines)
         self.assertIn("accept-encoding: identity", lines)
+
+    def test_path_of_two_slashes_is_asked_for_as_it_is_written(self):
+        server = self.serve(replies())
+        self.assertPasses(self.ask(url=f"{server.url}//health?a=1"))
+        self.assertEqual(server.requests[0].splitlines()[0], "GET //health?a=1 HTTP/1.1")
+
+    def test_address_of_ipv6_however_it_is_written(self):
+        server = self.serve(replies())
+        for address in ("::ffff:127.0.0.1", "::ffff:7f00:1"):
+            self.assertPasses(self.ask(url=f"http://[{address}]:{server.port}/"))
 
     def test_status_that_is_not_expected(self):
         server = self.serve(replies("500 Internal Server Error"))

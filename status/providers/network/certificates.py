@@ -64,7 +64,7 @@ class CertificateCheck(Measurement):
             context = context_of(ca_file)
             with closing(connect(host, port, until)) as plain:
                 plain.settimeout(left(until))
-                with context.wrap_socket(plain, server_hostname=server_name or host) as connection:
+                with context.wrap_socket(plain, server_hostname=(server_name or host).removesuffix(".")) as connection:
                     expires = ssl.cert_time_to_seconds(str((connection.getpeercert() or {})["notAfter"]))
         except NETWORK_ERRORS as error:
             return failed(target, words_of(error))

@@ -148,6 +148,9 @@ def connect_to(told: Any, timeout: float) -> socket.socket:
     try:
         connection.settimeout(timeout)
         connection.connect(address)
+        # A port that the system hands out for connections may have been handed out to this one.
+        if connection.getsockname() == connection.getpeername():
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "it is connected to itself")
     except BaseException:
         connection.close()
         raise

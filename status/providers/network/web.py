@@ -125,13 +125,14 @@ def fetch(url: str, request: Request) -> tuple[int, bool]:
     for _ in range(MAX_HOPS + 1):
         parts = urlsplit(url)
         with closing(open_connection(parts, request)) as opened:
-            connection = HTTPConnection(str(parts.hostname))
+            connection = HTTPConnection(str(parts.hostname), port_of(parts))
             connection.response_class = FinalResponse
             connection.sock = Limited(opened, request.until)
-            place = parts._replace(scheme="", netloc="", fragment="", path=parts.path or "/")
+            # By hand: ``geturl()`` writes a path of two slashes with four, depending on the version of Python.
+            place = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             if request.proxy is not None and parts.scheme == "http":
-                place = place._replace(scheme=parts.scheme, netloc=host_of(parts))
-            connection.request("GET", place.geturl(), headers=headers_for(parts, request))
+                place = f"{parts.scheme}://{host_of(parts)}{place}"
+            connection.request("GET", place, headers=headers_for(parts, request))
             with connection.getresponse() as response:
                 location = response.getheader("Location")
                 if response.status in request.expected or response.status not in REDIRECTS or not location:
@@ -151,7 +152,7 @@ def open_connection(parts: SplitResult, request: Request) -> socket.socket:
             if proxy is not None:
                 open_tunnel(connection, endpoint(host, port), proxy, until)
             connection.settimeout(left(until))
-            connection = context_of(request.ca_file).wrap_socket(connection, server_hostname=host)
+            connection = context_of(request.ca_file).wrap_socket(connection, server_hostname=host.removesuffix("."))
     except BaseException:
         connection.close()
         raise
