@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import logging
@@ -303,6 +304,25 @@ class FakeMailers:
 
 
 @tag("fault")
+class SlowTests(MailTestCase):
+    def test_a_server_that_takes_its_time_for_each_reply_is_well(self) -> None:
+        class Slow(Recorder):
+            async def handle_EHLO(self, server: Any, session: Any, envelope: Any, name: str, lines: Any) -> Any:
+                session.host_name = name
+                await asyncio.sleep(0.45)
+                return lines
+
+            async def handle_RSET(self, *args: Any) -> str:
+                await asyncio.sleep(0.45)
+                return "250 OK"
+
+        controller = Controller(Slow(), hostname="127.0.0.1", port=services.free_port())
+        controller.start()
+        self.addCleanup(controller.stop)
+        self.use(host="127.0.0.1", port=controller.port)
+        self.assertPasses()
+
+
 class FrozenTests(MailTestCase):
     def test_a_frozen_server_is_told_within_the_deadline_and_recovers(self) -> None:
         command = [sys.executable, "-m", "aiosmtpd", "-n", "-l", "127.0.0.1:{port}", "-c", "aiosmtpd.handlers.Sink"]

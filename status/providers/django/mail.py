@@ -10,7 +10,6 @@ import socket
 import ssl
 from collections.abc import Collection
 from contextlib import suppress
-from time import monotonic
 from typing import Any
 
 from django.conf import settings
@@ -21,7 +20,7 @@ from django.utils.module_loading import import_string
 
 from status.providers.base import Answer, Unavailable, seconds_left
 from status.providers.django.aliases import AliasCheck, backends_of, class_of
-from status.providers.network.ports import LimitedFile
+from status.providers.network.ports import LimitedFile, give_up, left
 
 #: The part of the time left that one wait for a server may take. After one in vain, QUIT is sent and waited for.
 WAIT_PART = 0.4
@@ -110,16 +109,17 @@ class LimitedConnection(smtplib.SMTP):
 
 
 class LimitedReplies(LimitedFile):
-    """What comes by a socket, up to ``MAX_REPLY_BYTES`` and within the timeout of the socket in all."""
+    """What comes by a socket, up to ``MAX_REPLY_BYTES``: each read within the timeout of the socket, all in time."""
 
     def __init__(self, connection: socket.socket) -> None:
-        super().__init__(connection, monotonic() + min(connection.gettimeout() or math.inf, seconds_left()))
-        self.bytes_left = MAX_REPLY_BYTES
+        super().__init__(connection, give_up())
+        self.bytes_left, self.timeout = MAX_REPLY_BYTES, connection.gettimeout() or math.inf
 
     def readinto(self, buffer: Any) -> int:
         if self.bytes_left <= 0:
             raise Unavailable(f"says more than {MAX_REPLY_BYTES:,} bytes before it is asked for anything")
-        read = super().readinto(buffer)
+        self.connection.settimeout(min(self.timeout, left(self.until)))
+        read = self.connection.recv_into(buffer)
         self.bytes_left -= read
         return read
 
