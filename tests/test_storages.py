@@ -232,6 +232,7 @@ class S3Tests(S3TestCase):
     def test_a_bucket_that_is_not_there_is_told_by_the_code_of_s3(self) -> None:
         self.bucket("nope")
         self.assertFails("cannot be written to: NoSuchBucket")
+        self.assertFails("cannot be listed: NoSuchBucket", read_only=True)
 
 
 @tag("fault")
