@@ -378,6 +378,13 @@ class PoolTests(PostgresTestCase):
         self.assertTrue(eventually(lambda: run(entry).answer == {"pg": True}, 1.0))
         self.assertTrue(eventually(lambda: self.pool.get_stats()["pool_available"] == 2))
 
+    def test_server_that_is_down_is_not_taken_for_a_pool_that_is_full(self) -> None:
+        port = services.refused_port()
+        self.use(down={**self.server.settings(OPTIONS={"pool": {"min_size": 2, "timeout": 5}}), "PORT": port})
+        self.addCleanup(lambda: connections.create_connection("down").close_pool())
+        with self.assertLogs("psycopg.pool", "WARNING"):
+            self.assertEqual(run(check("down")).reasons, {"down": "no connection could be opened within 2 s"})
+
     def test_stale_connections_of_the_pool_are_renewed(self) -> None:
         self.assertEqual(run(check("pg")).answer, {"pg": True})
         self.pool.wait()

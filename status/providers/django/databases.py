@@ -141,12 +141,22 @@ def _await_pool(connection: Any) -> None:
     pool: Any = getattr(connection, "pool", None)
     if not hasattr(pool, "getconn"):
         return
-    seconds = seconds_left()
+    seconds, failed = seconds_left(), _failed_connections(pool)
     try:
         pool.open()
         pool.putconn(pool.getconn(timeout=seconds * POOL_PART))
     except connection.Database.OperationalError as error:
-        raise Unavailable(f"no free connection in the pool within {round(seconds, 1):g} s") from error
+        opened = _failed_connections(pool) == failed  # those that the pool tried to open meanwhile, if any
+        what = "no free connection in the pool" if opened else "no connection could be opened"
+        raise Unavailable(f"{what} within {round(seconds, 1):g} s") from error
+
+
+def _failed_connections(pool: Any) -> int:
+    """Return how many connections a pool of psycopg could not open so far."""
+    try:
+        return int(pool.get_stats().get("connections_errors", 0))
+    except Exception:  # it is of another kind
+        return 0
 
 
 def _check_file(name: str) -> None:
