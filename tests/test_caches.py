@@ -12,12 +12,13 @@ from typing import Any
 from unittest import mock
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.cache import caches as cache_handler
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.db import BaseDatabaseCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.management import call_command
-from django.db import OperationalError, connections
+from django.db import OperationalError, connections, transaction
 from django.test import override_settings
 
 from status.engine import engine
@@ -214,6 +215,14 @@ class CachesTests(ComponentsTestCase):
         self.enter(override_settings(DATABASE_ROUTERS=[f"{__name__}.Router"]))
         self.addCleanup(lambda: connections["tables"].close())
         return {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache_table"}
+
+    def test_table_that_is_missing_breaks_no_transaction_of_the_caller(self) -> None:
+        """PostgreSQL refuses what comes after an error in the same transaction."""
+        self.enter(override_settings(STATUS_SYNCHRONOUS=True))
+        self.use(table={"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "no_such_table"})
+        with transaction.atomic():
+            self.assertEqual(self.run_check("table").answer, {"table": False})
+            self.assertEqual(User.objects.count(), 0)
 
     def test_full_cache_loses_nothing_to_a_run(self) -> None:
         """FAULTS P5: the backends make room by deleting a third of what is there, or all of it."""

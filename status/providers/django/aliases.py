@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from django.db import connections
+from django.db import connections, transaction
 
 from status.conf import conf, found
 from status.providers.base import Composite, Kind, Part, Unavailable, deadline
@@ -116,6 +116,16 @@ def backends_of(setting: str, entries: Any, default: str | None = None) -> dict[
             raise Unavailable(f'{setting}["{str(alias)[:40]}"] should be {expected}.')
         paths[alias] = path
     return paths
+
+
+@contextmanager
+def savepoints() -> Iterator[None]:
+    """Have what fails on the caller's connections break no transaction that is open there."""
+    with ExitStack() as stack:
+        for connection in () if in_worker() else connections.all(initialized_only=True):
+            if connection.in_atomic_block:
+                stack.enter_context(transaction.atomic(using=connection.alias))
+        yield
 
 
 def in_worker() -> bool:

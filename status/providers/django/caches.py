@@ -7,7 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib import import_module
 from typing import Any
 
@@ -23,7 +23,7 @@ from django.db import close_old_connections
 from django.utils.module_loading import import_string
 
 from status.providers.base import Unavailable
-from status.providers.django.aliases import CLASSIC_ARGUMENTS, AliasCheck, class_of, in_worker, is_made
+from status.providers.django.aliases import CLASSIC_ARGUMENTS, AliasCheck, class_of, in_worker, is_made, savepoints
 from status.store import close_cache
 
 #: Caches in this process's memory: asking one waits for nothing.
@@ -74,7 +74,8 @@ class CacheCheck(AliasCheck):
         if issubclass(backend, CULLING_CACHES):
             cache = CacheHandler({alias: {**entry, "max_entries": sys.maxsize}}).create_connection(alias)
             try:
-                _round_trip(cache, pauses)
+                with savepoints() if issubclass(backend, BaseDatabaseCache) else nullcontext():
+                    _round_trip(cache, pauses)
             except Exception:
                 if not issubclass(backend, BaseDatabaseCache) or not in_worker():
                     raise

@@ -12,7 +12,7 @@ from django.db import close_old_connections
 from django.utils.module_loading import import_string
 
 from status.providers.base import Answer, Unavailable
-from status.providers.django.aliases import AliasCheck, backends_of, in_worker
+from status.providers.django.aliases import AliasCheck, backends_of, in_worker, savepoints
 
 #: Django's own from Django 6.0 on, and its backport.
 MODULES = ("django.tasks", "django_tasks")
@@ -45,7 +45,8 @@ class TaskCheck(AliasCheck):
         if not backend.supports_get_result:
             return Answer(True, warnings={alias: f"{_backends()[alias]} keeps no results: nothing was asked"})
         try:
-            _look_up(backend)
+            with savepoints():
+                _look_up(backend)
         except Exception:
             if not in_worker():
                 raise
