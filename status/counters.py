@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import random
 import threading
 import time
 from collections.abc import Mapping
@@ -69,21 +70,22 @@ def observe(check: Check, result: Result) -> None:
     tallies.get().add({(check.resource, check.name): Counts(1, int(not result.sound), passed_at)})
 
 
-def add_up(store: Store) -> None:
-    """Add what this process has counted to the sums. What cannot be added now is for the next time.
+def add_up(store: Store) -> bool:
+    """Add what this process has counted to the sums. Return whether that is done; else it is for the next time.
 
     Raises ``StoreFailed``.
     """
     tally = tallies.get()
     counts = tally.take()
     if not counts:
-        return
+        return True
     done = False
     try:
         done = call_natively(partial(store.use, partial(_change_sums, counts)))
     finally:
         if not done:
             tally.add(counts)
+    return done
 
 
 def _change_sums(counts: Mapping[Key, Counts], opened: OpenStore) -> bool:
@@ -91,7 +93,7 @@ def _change_sums(counts: Mapping[Key, Counts], opened: OpenStore) -> bool:
     for _ in range(TRIES):
         if opened.change(SUMS, partial(_sum, counts)):
             return True
-        time.sleep(PAUSE)
+        time.sleep(random.uniform(0, 2 * PAUSE))  # those that end together try at different times
     return False
 
 

@@ -50,6 +50,8 @@ MAX_ID = 32
 NOTE_EVERY = 3600.0
 #: Checks of a member that are reported, and of those that fail, how many with the reason: what fits into a value.
 MAX_CHECKS, MAX_REASONS = 500, 50
+#: Characters of all that as the store keeps it. Where there are more, half of them are left out.
+MAX_TOLD = 90_000
 #: Members whose facts are remembered as they were parsed.
 MAX_PARSED = 4_096
 #: States of checks that are counted, the worst first.
@@ -106,7 +108,12 @@ class Member(NamedTuple):
         """Return what is kept in the store: facts that rarely change, as a text that is parsed once, and the times."""
         facts = {name: field for name, field in self._asdict().items() if name not in ("seen", "asked", "lost")}
         # The store escapes what is not ASCII, and twice is too long.
-        return [json.dumps(facts, separators=(",", ":"), ensure_ascii=False), self.seen, self.asked]
+        text = json.dumps(facts, separators=(",", ":"), ensure_ascii=False)
+        if len(json.dumps(text)) > MAX_TOLD and self.checks:  # those that fail come first
+            checks, failing = list(self.checks.items()), list(self.failing.items())
+            half = self._replace(checks=dict(checks[: len(checks) // 2]), failing=dict(failing[: len(failing) // 2]))
+            return half.told()
+        return [text, self.seen, self.asked]
 
     @classmethod
     def of(cls, value: JSON) -> Member | None:
@@ -358,8 +365,10 @@ class Reporter:
 
     def say_goodbye(self, store: Store) -> None:
         """Take the member out of the index and the store. Raises ``StoreFailed``."""
+        until = time.monotonic() + self.goodbye_seconds
         call_natively(partial(store.use, self._delete))
-        counters.add_up(store)
+        while not counters.add_up(store) and time.monotonic() < until:  # others end as well
+            pass
 
     def _delete(self, opened: OpenStore) -> None:
         shard = shard_of(self.id)

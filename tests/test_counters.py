@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
+import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +13,7 @@ from unittest import mock
 
 from django.core.cache import caches
 from django.core.cache.backends.filebased import FileBasedCache
-from django.test import override_settings
+from django.test import SimpleTestCase, override_settings
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
 
@@ -20,8 +23,10 @@ from status.engine import engine
 from status.fleet import Reporter
 from status.report import Counts
 from status.store import Store, StoreFailed, key_of
+from tests import services
 from tests.commandline import ask
 from tests.components import EnteringTestCase, Held
+from tests.processes import environment
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "counters"}
 STORE = Store("STATUS_STORE", "default")
@@ -94,6 +99,44 @@ class CountersTestCase(EnteringTestCase):
     def counted(self) -> tuple[float | None, float | None]:
         samples = self.samples()
         return samples.get(RUNS), samples.get(FAILURES)
+
+
+class GoodbyeTests(SimpleTestCase):
+    def test_processes_that_end_together_lose_no_run(self):
+        """As those of a server do that is reloaded."""
+        cache = {
+            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "LOCATION": str(services.directory()),
+        }
+        code = f"""
+            import django, multiprocessing, threading
+            from django.conf import settings
+            settings.configure(
+                SECRET_KEY="x" * 50, CACHES={{"default": {cache}}}, STATUS_STORE="default", INSTALLED_APPS=["status"]
+            )
+            django.setup()
+            from status.counters import Counts, SUMS, counts_in, tallies
+            from status.fleet import Reporter
+            from status.store import Store
+            store = Store.configured()
+
+            def end(barrier):
+                tallies.get().add({{("shop", "db"): Counts(5, 0, 0.0)}})
+                barrier.wait()
+                Reporter().say_goodbye(store)
+
+            forks = multiprocessing.get_context("fork")
+            barrier = forks.Barrier(8)
+            children = [forks.Process(target=end, args=[barrier]) for _ in range(8)]
+            for child in children:
+                child.start()
+            for child in children:
+                child.join()
+            print(sum(one.runs for one in counts_in(store.read([SUMS])[SUMS]).values()))
+        """
+        command = [sys.executable, "-c", textwrap.dedent(code)]
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=30)
+        self.assertEqual((done.stdout, done.stderr), ("40\n", ""))
 
 
 class SumTests(CountersTestCase):

@@ -478,9 +478,11 @@ class ReporterTests(FleetTestCase):
         def fail() -> None:
             raise Unavailable("\N{CYRILLIC SMALL LETTER ZHE}" * 500)
 
-        with override_settings(STATUS_PROVIDERS={"health": [(f"check{number}", fail) for number in range(400)]}):
-            self.assertEqual(self.client.get("/status/api/health").status_code, 503)
-            self.assertTrue(eventually(lambda: [member for member in self.reported().values() if member.failing]))
+        for name in ("check", "\N{CJK UNIFIED IDEOGRAPH-6545}" * 20):
+            with override_settings(STATUS_PROVIDERS={"health": [(f"{name}{number}", fail) for number in range(400)]}):
+                self.assertEqual(self.client.get("/status/api/health").status_code, 503)
+                named = f"health/{name}0"
+                self.assertTrue(eventually(lambda: [one for one in self.reported().values() if named in one.failing]))  # noqa: B023
 
     def test_a_fork_leaves_the_goodbye_to_its_parent(self):
         backend = "django.core.cache.backends.filebased.FileBasedCache"
