@@ -283,11 +283,22 @@ class ExitCodeTests(SimpleTestCase):
                 self.assertTrue(asked.out.startswith(f"STATUS {word} - "), asked.out)
 
     def test_nagios_says_unknown_on_standard_output_where_it_cannot_ask(self):
-        for words in (["nope", "-f", "nagios"], ["-fnagios", "--nope"], ["--format=nagios", "--format", "x"]):
+        for words in (
+            ["nope", "-f", "nagios"],
+            ["nope", "-ef", "nagios"],
+            ["nope", "--form", "nagios"],
+            ["nope", "--output_f=nagios"],
+            ["-fnagios", "--nope"],
+            ["-qf", "nagios", "--nope"],
+            ["--format=nagios", "--format", "x"],
+        ):
             with self.subTest(words):
                 code, out, err = ask(*words)
                 self.assertEqual((code, err), (3, ""))
                 self.assertTrue(out.startswith("STATUS UNKNOWN - "), out)
+
+    def test_help_for_a_name_with_a_percent_sign(self):
+        self.assertIn("Ask %(prog)d%.", ask("%(prog)d%", "-h").out)
 
     @override_settings(STATUS_PROVIDERS=answers(a=hanging), STATUS_TIMEOUT=60)
     def test_timeout_bounds_every_provider(self):
@@ -846,6 +857,7 @@ class SettingsTests(SimpleTestCase):
         self.write("no_such_things", "import no_such_thing")
         self.write("slip", "STATUS_TIMEOUT = = 2")
         self.write("secret", "raise ValueError('hunter2')")
+        self.write("leaves", "import sys\nsys.exit(0)")
         self.write("unset", "INSTALLED_APPS = ['no_such_app']")
         for name, line in (
             ("nope", "-s names 'nope': there is no such module"),
@@ -855,6 +867,7 @@ class SettingsTests(SimpleTestCase):
             ("no_such_things", "-s names 'no_such_things': it needs no_such_thing, which is not installed"),
             ("slip", "-s names 'slip': SyntaxError at {folder}/slip.py:1"),
             ("secret", "-s names 'secret', which cannot be loaded: ValueError at {folder}/secret.py:1"),
+            ("leaves", "-s names 'leaves', which cannot be loaded: SystemExit at {folder}/leaves.py:2"),
             ("unset", "-s names 'unset': it needs no_such_app, which is not installed"),
         ):
             with self.subTest(name):

@@ -209,6 +209,8 @@ def help_text(options: Options, prog: str, in_django: bool, resources: Mapping[s
         asked = [f"  {typed_name(resource):<20} {', '.join(resources[resource])}" for resource in resources]
         verbs = [f"  {word:<20} {purpose}" for word, purpose in VERBS.items()]
         epilog = "\n".join(["resources:", *asked, "", "other sub-commands:", *verbs, "", EXIT_CODES])
+    if "%(prog)" in about:  # which argparse would fill in
+        about = about.replace("%", "%%")
     parser = argparse.ArgumentParser(
         prog, None, about, epilog, formatter_class=argparse.RawDescriptionHelpFormatter, add_help=False
     )

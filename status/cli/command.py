@@ -47,6 +47,7 @@ def answer_and_exit(argv: Sequence[str], prog: str, in_django: bool) -> NoReturn
 
 def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) -> int:
     """Return the exit code for ``argv``, after the answer or the one line that says why there is none."""
+    options = None
     try:
         options = parse_arguments(argv, prog, in_django)
         if options.help:
@@ -69,12 +70,19 @@ def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Te
         with redirect_stdout(terminal.err), no_logging_to_console(), traceback:
             return run(options, terminal)
     except CannotAsk as error:
-        if re.search(rf"(-f ?|--[\w-]*format[ =]){NAGIOS}", " ".join(argv)):  # also where the rest cannot be understood
+        if is_for_nagios(options, argv):
             code = nagios.CRITICAL if error.down else nagios.UNKNOWN
             terminal.write(nagios.no_answer(code, str(error)))
             return code
         terminal.remark(f"{prog}: {error}")
         return error.exit_code
+
+
+def is_for_nagios(options: Options | None, argv: Sequence[str]) -> bool:
+    """Return whether Nagios asks. Where the arguments cannot be understood, so that there are no options, by a look."""
+    if options is not None:
+        return options.format == NAGIOS
+    return re.search(rf"(^| )(-[A-Za-z]*f ?|--[fo][\w-]*[ =]){NAGIOS}\b", " ".join(argv)) is not None
 
 
 def run(options: Options, terminal: Terminal) -> int:

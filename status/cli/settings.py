@@ -104,7 +104,7 @@ def loading(origin: str, name: str) -> Iterator[None]:
         raise CannotAsk(f"{origin} names {name!r}: {what}") from error
     except SyntaxError as error:
         raise CannotAsk(f"{origin} names {name!r}: SyntaxError at {error.filename}:{error.lineno}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # settings that refuse to be loaded may call sys.exit()
         place = extract_tb(error.__traceback__)[-1]
         what = f"which cannot be loaded: {type(error).__name__} at {place.filename}:{place.lineno}"
         raise CannotAsk(f"{origin} names {name!r}, {what}") from error
