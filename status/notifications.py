@@ -15,7 +15,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from threading import Condition
+from queue import Empty, SimpleQueue
+from threading import Lock
 from time import monotonic
 from typing import NamedTuple
 
@@ -60,7 +61,9 @@ class Teller:
         self.tell = tell
         self.is_heard = is_heard
         self._leases = Leases(way)
-        self._changed = Condition()
+        # Not a ``Condition``: an alarm may strike who sees a result, and leave its lock taken.
+        self._lock = Lock()
+        self._changes: SimpleQueue[None] = SimpleQueue()
         self._told: dict[tuple[str, str], Told] = defaultdict(Told)
         #: The newest results that differ from what was told, or are to be confirmed, in the order in which they came.
         self._untold: dict[tuple[str, str], Result] = {}
@@ -70,7 +73,7 @@ class Teller:
     def see(self, result: Result) -> None:
         """Notice the state of a check. Passing at first is no change, failing is."""
         key = (result.resource, result.name)
-        with self._changed:
+        with self._lock:
             told = self._told[key]
             same = result.state == told.state and not self._is_to_confirm(told)
             if same and key not in self._untold:
@@ -86,7 +89,8 @@ class Teller:
             if self._untold and self._thread is None:
                 with suppress(RuntimeError):  # no thread can be had: the next observation tries again
                     self._thread = start_call(self._run, "status-notifications")
-            self._changed.notify()
+            if self._thread is not None:
+                self._changes.put(None)
 
     def _is_to_confirm(self, told: Told) -> bool:
         """Return whether it is time to confirm in the store what was told without it, or is still not well."""
@@ -96,16 +100,17 @@ class Teller:
     def _run(self) -> None:
         """Tell each change as soon as it may be told, until there is none."""
         while True:
-            with self._changed:
+            with self._lock:
                 if not self._untold:
                     self._thread = None
                     return
                 key = min(self._untold, key=lambda key: self._told[key].due)
                 told, result = self._told[key], self._untold[key]
-                left = told.due - monotonic()
-                if left > 0:
-                    self._changed.wait(left)
-                    continue
+            left = told.due - monotonic()
+            if left > 0:
+                with suppress(Empty):
+                    self._changes.get(timeout=left)
+                continue
             self._take_turn(key, told, result)
             close_connections()
 
@@ -113,7 +118,7 @@ class Teller:
         """Tell a change, unless another process tells it, or did. It stays untold where that is not known yet."""
         turn = self._leases.ask(key, told.state, result.state, told.marked, self.interval)
         now = monotonic()
-        with self._changed:
+        with self._lock:
             if turn.do == "wait":
                 self._told[key] = self._told[key]._replace(due=now + self.interval / 12)
                 return
@@ -125,7 +130,7 @@ class Teller:
         if turn.do == "tell":
             call_safely(self.tell, turn.last, result)
             marked = self._leases.mark(key, result.state, self.interval)
-            with self._changed:
+            with self._lock:
                 self._told[key] = self._told[key]._replace(marked=marked)
 
 

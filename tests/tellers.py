@@ -16,7 +16,7 @@ def flush(teller: Any, timeout: float) -> bool:
 
 def forget(teller: Any) -> None:
     """Have it know no state any more, and leave untold what was not told yet."""
-    with teller._changed:
+    with teller._lock:
         teller._told.clear()
         teller._untold.clear()
-        teller._changed.notify()
+        teller._changes.put(None)

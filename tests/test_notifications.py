@@ -378,7 +378,7 @@ class SignalTests(ChangesTestCase):
         self.see_at_once(result(name="parent", answer=False), result(name="waits", answer=False))
         self.assertTrue(started.wait(5))
         log, signal = notifications.tellers.get()
-        with log._changed, signal._changed, warnings.catch_warnings():  # as another thread may hold them at that moment
+        with log._lock, signal._lock, warnings.catch_warnings():  # as another thread may hold them at that moment
             # Python 3.12 warns of threads, which are the point here.
             warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
