@@ -40,6 +40,8 @@ from status.threads import (
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
+#: Seconds that a process which ends waits for its last beat.
+END_SECONDS = 2.0
 #: Seconds by which the clocks of two hosts may differ.
 CLOCKS_DIFFER = 60.0
 #: What is kept for each name: its last beat, the last start of a job, and when it was first expected.
@@ -89,7 +91,9 @@ class Writer:
         #: When the write began that somebody has waited for in vain, and when one has failed slowly (monotonic).
         self.in_vain: float | None = None
         self.failed_slowly = -math.inf
-        run_at_exit(partial(self.flush, 2.0))
+        #: Whether the process is ending, and nobody waits any more for what is submitted.
+        self.is_ending = False
+        run_at_exit(self.end)
 
     def submit(self, store: Store, values: Mapping[str, JSON]) -> Future[str | None]:
         """Have the values written soon, and return the future of that.
@@ -149,9 +153,13 @@ class Writer:
             began = self.began = time.monotonic()
             self.scheduled = False
 
+        def is_old(told: JSON, found: JSON) -> bool:
+            """While the store hung, another thread has written a later beat."""
+            return time.monotonic() - began >= self.hangs_after and _is_later(found, told)
+
         def keep() -> str | None:
             try:
-                call(store.keep, values)
+                call(store.keep, values, is_old)
             except StoreFailed as error:
                 if time.monotonic() - began >= self.slow_after:
                     self.failed_slowly = time.monotonic()
@@ -168,6 +176,11 @@ class Writer:
             if self.began == began:
                 self.began = None
             self.left_behind.discard(began)
+
+    def end(self) -> None:
+        """Wait a moment until the last beat is written. Who beats later waits for that himself."""
+        self.is_ending = True
+        self.flush(END_SECONDS)
 
     def flush(self, timeout: float) -> bool:
         """Wait ``timeout`` seconds at most until the newest beat is written. Return whether it is."""
@@ -201,6 +214,12 @@ def record_now(**facts: JSON) -> JSON:
     return {"at": time.time(), "host": socket.gethostname(), "ok": True, **facts}
 
 
+def _is_later(one: JSON, other: JSON) -> bool:
+    """Return whether the first of two beats is the later one, by the same clock."""
+    first, second = Record.of(one), Record.of(other)
+    return first is not None and second is not None and first.host == second.host and first.at > second.at
+
+
 def send(name: str, timeout: float | None = None) -> None:
     """Have a beat written, and wait for that, for ``timeout`` seconds at most, or ``STATUS_TIMEOUT``.
 
@@ -229,7 +248,9 @@ def sending(name: str, timeout: float | None = None) -> Steps[None]:
 def tell(name: str, kind: str = BEAT, **facts: JSON) -> None:
     """Have a beat written. Raises nothing: what goes wrong is logged, once a minute."""
     try:
-        submit(name, kind, **facts)
+        written = submit(name, kind, **facts)
+        if writers.get().is_ending:
+            wait(written, END_SECONDS)
     except UnknownHeartbeat as error:
         log_once(f"A heartbeat is lost: {error}", example=f" Its name is {str(name)[:40]!a}.")
     except StoreFailed as error:
@@ -254,20 +275,21 @@ class heartbeat:
         if callable(name) or isinstance(name, (classmethod, property)):  # a bare ``@heartbeat``
             raise TypeError('heartbeat takes a name, which a decorator needs too: @heartbeat("backup")')
         self.name = name
-        self._began = 0.0
+        #: When each of the blocks began that are open, as one object may be entered again.
+        self._began: list[float] = []
         # A plain call beats as soon as nobody holds what it returned; a block or a function is about to tell more.
         self._call = finalize(self, tell, name, at=time.time())
 
     def __enter__(self) -> None:
         self._call.detach()
-        self._began = time.monotonic()
+        self._began.append(time.monotonic())
         tell(self.name, START)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        ok = error is None or (isinstance(error, SystemExit) and not error.code)
-        tell(self.name, ok=ok, took=time.monotonic() - self._began)
+        ok = error is None or (isinstance(error, SystemExit) and error.code in (None, 0))
+        tell(self.name, ok=ok, took=time.monotonic() - self._began.pop())
 
     def __call__(self, function: FunctionT) -> FunctionT:
         self._call.detach()
@@ -393,7 +415,7 @@ def trouble_of_silence(store: Store, name: str, expected: Record | None, period:
 
     When it was first expected is kept in the store, so that restarts do not begin anew. Raises ``StoreFailed``.
     """
-    if expected is None:
+    if expected is None or expected.at - time.time() > CLOCKS_DIFFER:  # by a clock that was ahead
         store.keep({key_of(EXPECTED, name): record_now()})
         return None
     silent = time.time() - expected.at

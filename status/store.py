@@ -115,14 +115,16 @@ class Store(NamedTuple):
             log_once(f"{what}; they are ignored.")
         return values
 
-    def keep(self, values: Mapping[str, JSON]) -> None:
+    def keep(self, values: Mapping[str, JSON], is_old: Callable[[JSON, JSON], bool] = lambda *_: False) -> None:
         """Write the values without a limit in time, and look whether they are there. Raises ``StoreFailed`` if not.
 
         What somebody else has written meanwhile is as good.
+
+        is_old: returns whether a value is older than the one that is there, and so is not written.
         """
 
         def keep(opened: OpenStore) -> None:
-            if not opened.keep(values):  # raised here, lest a client be kept that takes the server for down
+            if not opened.keep(values, is_old):  # raised here, lest a client be kept that takes the server for down
                 raise StoreFailed(f"{self} does not keep what is written to it")
 
         self.use(keep)
@@ -254,10 +256,12 @@ class OpenStore(NamedTuple):
         else:
             self.cache.set_many(texts, seconds)
 
-    def keep(self, values: Mapping[str, JSON]) -> bool:
+    def keep(self, values: Mapping[str, JSON], is_old: Callable[[JSON, JSON], bool]) -> bool:
         """Write the values without a limit in time. Return whether they, or others than before, are there then."""
-        texts = {key: encode(key, value) for key, value in values.items()}
-        before = self.texts(texts)
+        before = self.texts(values)
+        found = decode_all(before)
+        new = {key: value for key, value in values.items() if not is_old(value, found.get(key))}
+        texts = {key: encode(key, value) for key, value in new.items()}
         self.cache.set_many(texts, None)
         for pause in PAUSES:
             time.sleep(pause)

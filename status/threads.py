@@ -100,6 +100,7 @@ class Worker:
         with self._lock:
             # It is not alive where an exception, an alarm's for example, kept it from starting.
             if self._thread is None or not self._thread.is_alive():
+                refuse_threads_at_the_end()
                 self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
                 self._thread.start()
             self._jobs.put(job)
@@ -299,8 +300,15 @@ def start_call(function: Callable[[], T], name: str) -> Future[T]:
         settle(future, function)
         close_connections()
 
+    refuse_threads_at_the_end()
     threading.Thread(target=call, name=name, daemon=True).start()
     return future
+
+
+def refuse_threads_at_the_end() -> None:
+    """Raise RuntimeError where the interpreter ends. Up to Python 3.11, who starts a thread then waits for ever."""
+    if sys.is_finalizing():
+        raise RuntimeError("the interpreter ends")
 
 
 def wait(future: Future[Any], seconds: float | None) -> bool:

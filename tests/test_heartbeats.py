@@ -34,6 +34,7 @@ from status.heartbeats import BEAT, Writer, in_words, record_now, writers
 from status.history import history
 from status.providers.health import heartbeats as provider
 from status.store import Store, StoreFailed, encode, key_of
+from status.threads import call_here
 from tests import services
 from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
 from tests.commandline import ask
@@ -166,12 +167,22 @@ class TellingTests(HeartbeatTestCase):
         self.assertEqual(self.answer()["mails"], True)
 
     def test_a_script_that_ends_itself_well_did_not_fail(self):
-        for code, well in ((None, True), (0, True), (1, False), ("no disk", False)):
+        for code, well in ((None, True), (0, True), (1, False), ("no disk", False), ("", False)):
             with self.subTest(code=code):
                 with self.assertRaises(SystemExit), heartbeat("mails"):
                     sys.exit(code)
                 self.written()
                 self.assertEqual(self.answer()["mails"], well)
+
+    def test_a_block_may_be_entered_again(self):
+        beat = heartbeat("mails")
+        with mock.patch.object(heartbeats, "tell") as told, beat:
+            time.sleep(0.05)
+            with beat:
+                pass
+        inner, outer = (call.kwargs["took"] for call in told.call_args_list if "took" in call.kwargs)
+        self.assertLess(inner, 0.05)
+        self.assertGreaterEqual(outer, 0.05)
 
     def test_a_decorated_function_beats_when_it_has_run_and_not_when_it_is_defined(self):
         @heartbeat("mails")
@@ -447,7 +458,7 @@ class TroubleTests(HeartbeatTestCase):
 class EndTests(SimpleTestCase):
     """A process that ends has its last beat written: scripts, and the children of pools."""
 
-    def run_script(self, code: str) -> bool:
+    def run_script(self, code: str, says: str = "") -> bool:
         folder = services.directory()
         start = f"""
             import django, sys
@@ -461,8 +472,9 @@ class EndTests(SimpleTestCase):
             from status import heartbeat
         """
         code = textwrap.dedent(start) + textwrap.dedent(code)
-        done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
-        self.assertEqual(done.stderr, "")
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=30)
+        self.assertEqual(done.stderr, says)
         return any(folder.iterdir())
 
     def test_a_script(self):
@@ -477,6 +489,30 @@ class EndTests(SimpleTestCase):
             child = multiprocessing.get_context("fork").Process(target=heartbeat, args=["script"])
             child.start()
             child.join()
+        """
+        self.assertTrue(self.run_script(code))
+
+    def test_a_block_that_is_open_to_the_end(self):
+        """Its end is told while the interpreter ends, which starts no thread any more."""
+        code = """
+            def rows():
+                with heartbeat("script"):
+                    yield 1
+            held = rows()
+            next(held)
+        """
+        lost = "A heartbeat is lost: RuntimeError was raised.: RuntimeError (logged at most once in 60 s)\n"
+        self.assertTrue(self.run_script(code, says=lost))
+
+    def test_a_beat_after_the_last_one_was_waited_for(self):
+        code = """
+            import atexit
+            atexit.register(lambda: heartbeat("script"))  # which is called after what the first beat registers
+            heartbeat("script")
+            from status.heartbeats import writers
+            assert writers.get().flush(20)
+            import shutil
+            shutil.rmtree(settings.CACHES["default"]["LOCATION"])
         """
         self.assertTrue(self.run_script(code))
 
@@ -578,6 +614,24 @@ class AnswerTests(HeartbeatTestCase):
         self.assertIn(
             'STATUS_HEARTBEATS["backup"] should be a positive number of seconds, not a str.', reasons["backup"]
         )
+
+    def test_expectation_of_a_clock_that_was_ahead_is_renewed(self):
+        self.late = 365 * 86400
+        self.assertEqual(self.answer()["mails"], True)
+        engine.close()
+        self.late = 0
+        self.assertEqual(self.answer()["mails"], True)
+        self.late = 14 * 60
+        self.assertIn("never heard in 14 min", self.reasons()["mails"])
+
+    def test_beat_that_hung_does_not_hide_a_later_one(self):
+        """Its thread was left behind, and goes on when the store does."""
+        writer, now = writers.get(), time.time()
+        for at, ok in ((now, True), (now - 60, False)):
+            with mock.patch.object(Writer, "hangs_after", 0.0):
+                writer.waiting = {key_of(BEAT, "mails"): record_now(at=at, ok=ok)}
+                writer.write(Store("STATUS_STORE", "default"), call_here)
+        self.assertEqual(self.answer()["mails"], True)
 
     def test_values_of_another_version_or_from_somebody_else_are_ignored(self):
         key = key_of(BEAT, "mails")
