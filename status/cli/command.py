@@ -82,7 +82,7 @@ def is_for_nagios(options: Options | None, argv: Sequence[str]) -> bool:
     """Return whether Nagios asks. Where the arguments cannot be understood, so that there are no options, by a look."""
     if options is not None:
         return options.format == NAGIOS
-    return re.search(rf"(^| )(-[A-Za-z]*f ?|--[fo][\w-]*[ =]){NAGIOS}\b", " ".join(argv)) is not None
+    return re.search(rf"(^| )(-[A-Za-z]*f ?|--(f|o)[\w-]*[ =]){NAGIOS}\b", " ".join(argv)) is not None
 
 
 def run(options: Options, terminal: Terminal) -> int:
