@@ -717,6 +717,12 @@ class CallCommandTests(SimpleTestCase):
         call_command("status", "ping", format="json", stdout=out)
         self.assertEqual(out.getvalue(), '{"pong": true}\n')
 
+    def test_call_command_leaves_the_process_as_it_is(self):
+        """Alerts and history of a server or a worker go on when it has called a command."""
+        with mock.patch.object(engine, "observers", [print]):
+            call_command("status", "ping", format="json", stdout=io.StringIO())
+            self.assertEqual((engine.observers, engine.is_shared), ([print], True))
+
     @override_settings(STATUS_PROVIDERS=WARNING)
     def test_call_command_takes_the_verbosity_of_django(self):
         for verbosity, told in ((1, False), (2, True)):

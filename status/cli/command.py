@@ -62,12 +62,9 @@ def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Te
             apply_settings(options.settings)
             if names := conf.in_lower_case():
                 terminal.remark(f"{prog}: the settings should be in upper case: {', '.join(map(str.upper, names))}")
-        # Who typed this reads the answer. Notifications and history, which Django has connected by now, are for
-        # processes that stay.
-        engine.observers.clear()
         # What a check prints is no part of the answer, nor is what it logs.
         traceback = tracebacks_to(terminal.err) if options.traceback else nullcontext()
-        with redirect_stdout(terminal.err), no_logging_to_console(), traceback:
+        with engine_of_its_own(), redirect_stdout(terminal.err), no_logging_to_console(), traceback:
             return run(options, terminal)
     except CannotAsk as error:
         if is_for_nagios(options, argv):
@@ -76,6 +73,20 @@ def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Te
             return code
         terminal.remark(f"{prog}: {error}")
         return error.exit_code
+
+
+@contextmanager
+def engine_of_its_own() -> Iterator[None]:
+    """Have the engine tell nobody, and take the caller's time for that of the checks: who typed this reads the answer.
+
+    Notifications and history, which Django has connected by now, are for processes that stay. In one of those,
+    ``call_command()`` may have been called.
+    """
+    observers, engine.observers[:], engine.is_shared = engine.observers[:], [], False
+    try:
+        yield
+    finally:
+        engine.observers[:], engine.is_shared = observers, True
 
 
 def is_for_nagios(options: Options | None, argv: Sequence[str]) -> bool:
