@@ -89,7 +89,7 @@ class Teller:
             if self._untold and self._thread is None:
                 with suppress(RuntimeError):  # no thread can be had: the next observation tries again
                     self._thread = start_call(self._run, "status-notifications")
-            if self._thread is not None:
+            if self._thread is not None and self._changes.empty():
                 self._changes.put(None)
 
     def _is_to_confirm(self, told: Told) -> bool:
@@ -109,7 +109,7 @@ class Teller:
             left = told.due - monotonic()
             if left > 0:
                 with suppress(Empty):
-                    self._changes.get(timeout=left)
+                    self._changes.get(timeout=max(left, 0.01))  # see ``Loader`` of the engine
                 continue
             self._take_turn(key, told, result)
             close_connections()
