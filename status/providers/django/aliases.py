@@ -124,7 +124,8 @@ def savepoints() -> Iterator[None]:
     with ExitStack() as stack:
         for connection in () if in_worker() else connections.all(initialized_only=True):
             if connection.in_atomic_block:
-                stack.enter_context(transaction.atomic(using=connection.alias))
+                with suppress(Exception):  # the transaction is broken already
+                    stack.enter_context(transaction.atomic(using=connection.alias))
         yield
 
 
