@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import ChainMap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from threading import Lock
+from threading import RLock
 from typing import Any, NamedTuple
 
 from status.conf import DJANGO_PROVIDERS, STANDALONE_PROVIDERS, Conf, Problem, conf, found, shown
@@ -65,7 +65,7 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
         self.conf = conf
         #: Checks that stand in for configured ones of their resource and name, the latest last. For ``status.test``.
         self.stand_ins: tuple[dict[tuple[str, str], Check], ...] = ()
-        self._lock = PerProcess(Lock)
+        self._lock = PerProcess(RLock)  # a provider may look while it is made
         self._seen: Any = None
         self._configured: Configured
 
@@ -302,12 +302,12 @@ def _in_order(entries: Collection[Any]) -> Collection[Any]:
 def _snapshot(value: Any) -> Any:
     """Return a copy, which differs when the user's own containers are changed in place. Leaves are shared.
 
-    None for what holds itself, or is nested too deep to be copied: that counts as changed at each look.
+    The value itself where it holds itself, or is nested too deep to be copied.
     """
     try:
         return _copy(value)
     except RecursionError:
-        return None
+        return value
 
 
 def _copy(value: Any) -> Any:

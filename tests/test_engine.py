@@ -28,7 +28,7 @@ from status.engine.engine import SingleFlight
 from status.engine.execution import Execution, Outcome
 from status.entries import Check
 from status.logs import FailureLog
-from status.providers.base import Answer, Composite, Part, Provider, Unavailable, as_provider, deadline
+from status.providers.base import Answer, Composite, Part, Provider, Unavailable, as_provider, deadline, seconds_left
 from status.registry import registry
 from status.report import Result
 from status.threads import Worker, call_here, native_thread
@@ -224,6 +224,19 @@ class DeadlineTests(EngineTestCase):
             self.release.set()
             self.assertEqual([result.state for result in patient.result(30)], ["pass", "pass"])
         self.assertEqual(set(told), {("pair", None), ("whole", None)})
+
+    def test_deadline_that_both_set_is_told_to_the_observers(self) -> None:
+        for timeout in (0.05, 0.1):
+            told: list[str | None] = []
+            self.engine.observers[:] = [lambda check, result, told=told: told.append(result.error)]  # type: ignore[misc]
+            self.ask(self.check(self.hang, timeout=0.05), timeout=timeout)
+            self.assertEqual(told, [f"timed out after {timeout:g} s"])
+
+    def test_engine_of_one_caller_gives_the_checks_his_time(self) -> None:
+        """They can answer for those that came in time; nobody else is there to be told less."""
+        self.engine.is_shared = False
+        (result,) = self.ask(self.check(lambda: seconds_left(), timeout=20), timeout=3)
+        self.assertLess(result.answer, 3)  # type: ignore[arg-type]
 
     def test_late_answer_is_not_reused(self) -> None:
         """The log, the pages and the metrics know of the deadline that was missed."""
@@ -909,6 +922,17 @@ class ComponentsTests(EngineTestCase):
         names.append("a")
         self.ask(check)
         self.assertEqual(told, ["pass", "fail"])
+
+    def test_ages_and_parts_of_any_number_and_name_break_nothing(self) -> None:
+        class Aged(Provider):
+            def check(self) -> Answer:
+                return Answer(True, ages={f"beat {number}": 1.0 for number in range(11_000)})
+
+        odd = Pair(**{"\ud800": lambda: True, "?": lambda: True})
+        aged, odd_one, fine = self.ask(
+            self.check(Aged(), "aged"), self.check(odd, "odd"), self.check(lambda: True, "fine")
+        )
+        self.assertEqual((aged.state, len(aged.ages), odd_one.state, fine.state), ("pass", 11_000, "fail", "pass"))
 
     def test_what_a_provider_does_to_a_finding_ends_there(self) -> None:
         class Taking(Pair):

@@ -21,6 +21,7 @@ from status.entries import Check
 from status.providers.base import Provider
 from status.registry import registry
 from status.report import Result
+from status.threads import Worker
 from tests import services
 from tests.components import eventually
 from tests.processes import environment
@@ -168,6 +169,12 @@ class LoadingTests(LoadingTestCase):
         self.assertEqual(len(attempts), 2)
         self.release.set()
         self.assertTrue(eventually(lambda: self.ask(check)[0].answer is True))
+
+    def test_thread_that_could_not_be_had_is_no_code_that_could_not_be_loaded(self) -> None:
+        check = self.module("slow_at_last", lambda: time.sleep(0.3))
+        with mock.patch.object(Worker, "submit", side_effect=RuntimeError), self.assertLogs("status", "DEBUG"):
+            self.assertEqual(self.ask(check)[0].error, "no thread could be started to run it")
+        self.assertEqual(self.ask(check)[0].answer, True)
 
     def test_module_that_raises_disturbs_nobody_who_asks_at_the_same_time(self) -> None:
         """Each question loads it anew, also while others have their answer to tell."""

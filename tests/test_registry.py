@@ -15,7 +15,7 @@ from status.engine import Engine
 from status.entries import Check, import_provider
 from status.providers.base import FunctionProvider, Provider, Unavailable
 from status.providers.health import Ping, ping
-from status.registry import ResourceRegistry, UnknownName
+from status.registry import ResourceRegistry, UnknownName, registry
 from tests.processes import directory
 
 PING = "status.providers.health.ping"
@@ -399,6 +399,19 @@ class ArgumentsTests(SimpleTestCase):
         self.assertEqual([reply.json() for reply in alone], list(together.json().values()))
         self.assertEqual(max(reply.status_code for reply in alone), together.status_code)
         return together
+
+    def test_provider_may_look_at_the_registry_while_it_is_made(self) -> None:
+        class Curious(Provider):
+            def __init__(self) -> None:
+                self.seen = list(registry)
+
+            def check(self) -> bool:
+                return True
+
+        done = threading.Thread(target=lambda: self.answers(("curious", Curious)), daemon=True)
+        done.start()
+        done.join(20)
+        self.assertFalse(done.is_alive())
 
     def test_entries_that_raise_anything_fail_alone(self) -> None:
         class Exits(Provider):

@@ -169,10 +169,12 @@ class Engine:
 
     observers: called with a check and its result, once for each run, in whatever thread notices its end or its missed
         deadline. They must return fast.
+    is_shared: whether several callers ask, as in a server, so that the short time of one is not the deadline of a run.
     """
 
     def __init__(self) -> None:
         self.observers: list[Observer] = []
+        self.is_shared = True
         self._state = PerProcess(EngineState)
 
     def report(self, selection: Selection, timeout: float | None = None, patience: float | None = None) -> Report:
@@ -190,16 +192,15 @@ class Engine:
     ) -> tuple[Result, ...]:
         """Run ``checks`` side by side and return their results in the same order.
 
-        timeout: seconds that this caller gives each check instead of its own. What he starts may take as long as the
-            check allows as well, as others may join it.
+        timeout: seconds that this caller gives each check instead of its own. Where the engine is shared, what he
+            starts may take as long as the check allows as well: others may join it.
         patience: seconds this caller waits; what takes longer is answered as running, and goes on.
         """
-        checks = tuple(checks)
-        give_up = math.inf if patience is None else monotonic() + patience
+        checks, asked = tuple(checks), monotonic()
+        give_up = math.inf if patience is None else asked + patience
         loads = self._begin_to_load(checks)
         for check, load in loads.items():
-            left = None if patience is None else max(0.0, give_up - monotonic())
-            wait(load, left if check.load_error is None else RELOAD_SECONDS)
+            wait(load, _left_to_load(check, asked, give_up))
         loading = {check for check, load in loads.items() if not load.done() and check.load_error is None}
         started = self._start(checks, timeout, loading, lambda check: not check.may_block())
         for one in started:
@@ -214,9 +215,9 @@ class Engine:
             from asgiref.sync import sync_to_async
 
             return await sync_to_async(self.run)(checks, timeout)
-        checks = tuple(checks)
+        checks, asked = tuple(checks), monotonic()
         for check, load in self._begin_to_load(checks).items():
-            await await_future(load, None if check.load_error is None else RELOAD_SECONDS)
+            await await_future(load, _left_to_load(check, asked, math.inf))
         # Django refuses database work on the loop's own thread, so only what promises to do none runs there.
         started = self._start(checks, timeout, (), lambda check: not getattr(check.provider, "blocking", True))
         for one in started:
@@ -291,7 +292,9 @@ class Engine:
         state = self._state.get()
         if check.provider is None:
             return {None: Execution(math.inf) if check in loading else unloaded(check)}
-        limit, max_age, parts = max(timeout or 0, check.timeout), check.max_age, check.parts()
+        limit, max_age, parts = timeout or check.timeout, check.max_age, check.parts()
+        if self.is_shared:
+            limit = max(limit, check.timeout)
         targets = {None: check} if parts is None else {part.name: part for part in parts}
         executions: dict[str | None, Execution] = {}
         for name, one in targets.items():
@@ -352,6 +355,12 @@ class Engine:
         idle = [thread for one in workers if (thread := one.stop()) is not None]
         for thread in idle:
             thread.join()
+
+
+def _left_to_load(check: Check, asked: float, give_up: float) -> float | None:
+    """Return the seconds for which a caller who asked then waits for the code of ``check``; None means for ever."""
+    until = give_up if check.load_error is None else min(give_up, asked + RELOAD_SECONDS)
+    return None if until == math.inf else max(0.0, until - monotonic())
 
 
 def unloaded(check: Check) -> Execution:

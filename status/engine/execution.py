@@ -10,15 +10,13 @@ from contextlib import suppress
 from inspect import isawaitable
 from time import monotonic
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from status.entries import Check
 from status.providers.base import Answer, Finding, Part, Unavailable, running_until
 from status.report import Result, failure, iso
 from status.serialization import JSON, NotPlain, to_plain
 from status.threads import Call, Latch, call_here
-
-T = TypeVar("T")
 
 
 class Outcome(NamedTuple):
@@ -144,16 +142,28 @@ def outcome_of(check: Check | Part, value: Any) -> Outcome:
         answer=plain.value,
         public_answer=plain.value if public is plain.value else to_plain(public).value,
         sound=plain.sound,
-        reasons=_by_component({name: str(text) for name, text in answer.reasons.items()}),
-        warnings=_by_component({name: str(text) for name, text in answer.warnings.items()}),
-        ages=_by_component({name: float(seconds) for name, seconds in answer.ages.items()}),
+        reasons=_sentences(answer.reasons),
+        warnings=_sentences(answer.warnings),
+        ages=_numbers(answer.ages),
         cut=plain.cut,
     )
 
 
-def _by_component(told: Mapping[Any, T]) -> Mapping[str, T]:
-    """Return sentences or numbers by component, as plain JSON: without secrets, and within the limits of an answer."""
-    return to_plain({str(name): each for name, each in told.items()}).value if told else {}  # type: ignore[return-value]
+def _sentences(by_component: Mapping[Any, Any]) -> Mapping[str, str]:
+    """Return component -> sentence as plain text, without secrets and within the limits of an answer."""
+    if not by_component:
+        return {}
+    return to_plain({str(name): str(text) for name, text in by_component.items()}).value  # type: ignore[return-value]
+
+
+def _numbers(by_component: Mapping[Any, Any]) -> Mapping[str, float]:
+    """Return component -> number, without secrets in the names."""
+    if not by_component:
+        return {}
+    # Late, as in ``serialization``.
+    from status.redaction import redact
+
+    return {redact(str(name)): float(number) for name, number in by_component.items()}
 
 
 class Asked(NamedTuple):
@@ -172,15 +182,15 @@ class Asked(NamedTuple):
     def waits(self, give_up: float) -> Iterator[tuple[Latch, float]]:
         """Yield what to wait for, and how many seconds: until a deadline or ``give_up`` (monotonic)."""
         for one in self.executions.values():
-            left = min(self._deadline(one), give_up) - monotonic()
-            if one.outcome is None and left > 0:
+            # A deadline may move: see ``Execution.start``.
+            while one.outcome is None and (left := min(self._deadline(one), give_up) - monotonic()) > 0:
                 yield one.returned, left
 
     def is_over(self) -> bool:
         """Return whether each execution has returned or missed its own deadline, and not only that of this caller."""
         now = monotonic()
         return all(
-            one.outcome is not None or (one.deadline <= now and one.deadline <= self._deadline(one))
+            one.outcome is not None or (self._deadline(one) <= now and one.timeout <= self.timeout)
             for one in self.executions.values()
         )
 
@@ -211,7 +221,7 @@ class Asked(NamedTuple):
             warnings=outcome.warnings,
             ages={name: seconds + age for name, seconds in outcome.ages.items()},
             duration=max(durations.values(), default=None),
-            durations=_by_component({name: seconds for name, seconds in durations.items() if name is not None}),
+            durations=_numbers({name: seconds for name, seconds in durations.items() if name is not None}),
             started_at=started_at if self.executions else time.time(),
             age=age,
             cut=outcome.cut,

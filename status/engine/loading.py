@@ -42,6 +42,8 @@ class Loader:
             load, call = self._loads.get(check), self._calls.get(check)
             if load is None or (load.done() and (call is None or call.done())):
                 load = running_future()
+                if str(check.load_error) == NO_THREAD:  # which tells nothing of its code
+                    check.load_error = None
                 try:
                     self._worker.submit(lambda call: self._load(check, load))
                 except RuntimeError:
