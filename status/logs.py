@@ -21,6 +21,10 @@ def log_failure(resource: str, name: str, reason: str, error: BaseException) -> 
     At level DEBUG, as the change of its state is logged besides, and one outage may fail many components.
     """
     if logger.isEnabledFor(logging.DEBUG):
+        # Late, as in ``serialization``.
+        from status.redaction import redact
+
+        name = redact(name)  # that of a component may come from anywhere
         facts = {"resource": resource, "provider": name, "state": "fail"}
         logger.debug("%s/%s failed: %s\n%s", resource, name, reason, trace_of(error), extra=facts)
 
