@@ -296,6 +296,16 @@ class LostTests(FleetTestCase):
         self.late = 24 * 3600 + 10
         self.assertEqual(self.states(), ["unknown"])
 
+    def test_goodbye_adds_up_what_was_counted_though_others_end_as_well(self):
+        with mock.patch("status.counters.add_up", side_effect=[False, False, True]) as add_up:
+            Reporter().say_goodbye(STORE)
+        self.assertEqual(add_up.call_count, 3)
+        with (
+            mock.patch("status.counters.add_up", return_value=False),
+            mock.patch.object(Reporter, "goodbye_seconds", 0),
+        ):
+            Reporter().say_goodbye(STORE)
+
     def test_goodbye_is_no_loss(self):
         other = self.other()
         self.assertEqual(len(self.document()["members"]), 2)

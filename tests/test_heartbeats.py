@@ -34,7 +34,7 @@ from status.heartbeats import BEAT, Writer, in_words, record_now, writers
 from status.history import history
 from status.providers.health import heartbeats as provider
 from status.store import Store, StoreFailed, encode, key_of
-from status.threads import call_here
+from status.threads import Worker, call_here, start_call
 from tests import services
 from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
 from tests.commandline import ask
@@ -491,6 +491,13 @@ class EndTests(SimpleTestCase):
             child.join()
         """
         self.assertTrue(self.run_script(code))
+
+    def test_no_thread_is_started_while_the_interpreter_ends(self):
+        """Up to Python 3.11, who starts one then waits for it for ever."""
+        with mock.patch("sys.is_finalizing", return_value=True):
+            for start in (lambda: start_call(bool, "late"), lambda: Worker("late").submit(bool)):
+                with self.assertRaisesMessage(RuntimeError, "the interpreter ends"):
+                    start()
 
     def test_a_block_that_is_open_to_the_end(self):
         """Its end is told while the interpreter ends, which starts no thread any more."""
