@@ -31,7 +31,7 @@ from status.logs import FailureLog
 from status.providers.base import Answer, Composite, Part, Provider, Unavailable, as_provider, deadline, seconds_left
 from status.registry import registry
 from status.report import Result
-from status.threads import Worker, call_here, native_thread
+from status.threads import Latch, Worker, call_here, native_thread
 from tests import services
 from tests.components import eventually
 from tests.processes import environment
@@ -231,6 +231,12 @@ class DeadlineTests(EngineTestCase):
             self.engine.observers[:] = [lambda check, result, told=told: told.append(result.error)]  # type: ignore[misc]
             self.ask(self.check(self.hang, timeout=0.05), timeout=timeout)
             self.assertEqual(told, [f"timed out after {timeout:g} s"])
+
+    def test_who_waits_for_what_is_there_already_does_not_wait(self) -> None:
+        latch = Latch()
+        latch.open()
+        latch.wait(3600)
+        self.assertTrue(latch.future().done())
 
     def test_engine_of_one_caller_gives_the_checks_his_time(self) -> None:
         """They can answer for those that came in time; nobody else is there to be told less."""

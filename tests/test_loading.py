@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 from unittest import mock
 
@@ -116,6 +118,22 @@ class LoadingTests(LoadingTestCase):
             started = time.monotonic()
             self.assertEqual({result.error for result in self.ask(*stuck)}, {"still loading its code"})
             self.assertLess(time.monotonic() - started, 0.8)
+
+    def test_alarm_while_code_loads_is_the_caller_s(self) -> None:
+        """Also one that raises the exception by which a future tells that its time is over."""
+
+        def ring(number: int, frame: Any) -> None:
+            raise FutureTimeout("the caller's own")
+
+        check = self.module("awaited_with_an_alarm", self.hang)
+        before = signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        try:
+            with self.assertRaisesRegex(FutureTimeout, "the caller's own"):
+                self.ask(check)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
 
     def test_who_would_not_wait_is_told_that_it_runs_not_that_it_fails(self) -> None:
         check = self.module("patient", self.hang)
