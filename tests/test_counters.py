@@ -134,7 +134,7 @@ class GoodbyeTests(SimpleTestCase):
                 child.join()
             print(sum(one.runs for one in counts_in(store.read([SUMS])[SUMS]).values()))
         """
-        command = [sys.executable, "-c", textwrap.dedent(code)]
+        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(code)]  # of the forks
         done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=30)
         self.assertEqual((done.stdout, done.stderr), ("40\n", ""))
 

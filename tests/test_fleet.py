@@ -512,7 +512,7 @@ class ReporterTests(FleetTestCase):
                 sys.exit()
             print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         """
-        command = [sys.executable, "-c", textwrap.dedent(code)]
+        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(code)]  # of the fork
         done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=30)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "0\n", ""))
 
