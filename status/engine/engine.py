@@ -267,14 +267,7 @@ class Engine:
                     continue
                 if (number - len(here)) % CROWD == 0:
                     sleep(0)  # the others run
-                at_end: Callable[[], object] = task.provider.close
-                if task.one is not task.check:
-                    # A provider holds its parts, and a thread that holds it would keep both.
-                    at_end = partial(_close_provider, ref(task.provider))
-                try:
-                    task.flight.submit(task.execution, partial(self._work, task), at_end)
-                except RuntimeError:
-                    task.flight.end(task.execution, Outcome.failed(NO_THREAD), reusable=False)
+                self._submit(task)
             for task in here:
                 self._work_here(task)
         except BaseException:
@@ -304,6 +297,17 @@ class Engine:
             if executions[name] is not task.execution:
                 new.pop()
         return executions
+
+    def _submit(self, task: Task) -> None:
+        """Have a worker thread execute, as far as there is one to be had."""
+        at_end: Callable[[], object] = task.provider.close
+        if task.one is not task.check:
+            # A provider holds its parts, and a thread that holds it would keep both.
+            at_end = partial(_close_provider, ref(task.provider))
+        try:
+            task.flight.submit(task.execution, partial(self._work, task), at_end)
+        except RuntimeError:
+            task.flight.end(task.execution, Outcome.failed(NO_THREAD), reusable=False)
 
     def _work(self, task: Task, call: Call) -> None:
         """Execute in a worker thread. Its database connections live by Django's rules for a request."""
