@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -288,8 +289,8 @@ class StoreFaults(FleetFaultsTestCase):
     def assertLogged(self, reason: str) -> None:
         with self.assertLogs("status", "WARNING") as caught:
             logs._logged_at.clear()
-            self.eventually(lambda: bool(caught.output))
-        self.assertRegex(caught.output[0], reason)
+            # On a busy machine a slow answer may be told of before it.
+            self.eventually(lambda: any(re.search(reason, line) for line in caught.output))
 
 
 @tag("fault")
