@@ -144,7 +144,7 @@ def outcome_of(check: Check | Part, value: Any) -> Outcome:
         sound=plain.sound,
         reasons=_sentences(answer.reasons),
         warnings=_sentences(answer.warnings),
-        ages=_numbers(answer.ages),
+        ages=_seconds(answer.ages),
         cut=plain.cut,
     )
 
@@ -156,14 +156,15 @@ def _sentences(by_component: Mapping[Any, Any]) -> Mapping[str, str]:
     return to_plain({str(name): str(text) for name, text in by_component.items()}).value  # type: ignore[return-value]
 
 
-def _numbers(by_component: Mapping[Any, Any]) -> Mapping[str, float]:
-    """Return component -> number, without secrets in the names."""
+def _seconds(by_component: Mapping[Any, Any]) -> Mapping[str, float]:
+    """Return component -> seconds, without secrets in the names."""
     if not by_component:
         return {}
-    # Late, as in ``serialization``.
-    from status.redaction import redact
+    # Late, as in ``serialization``. One for all names: it reads the settings once.
+    from status.redaction import Redactor
 
-    return {redact(str(name)): float(number) for name, number in by_component.items()}
+    redact = Redactor().redact
+    return {redact(str(name)): float(seconds) for name, seconds in by_component.items()}
 
 
 class Asked(NamedTuple):
@@ -221,7 +222,7 @@ class Asked(NamedTuple):
             warnings=outcome.warnings,
             ages={name: seconds + age for name, seconds in outcome.ages.items()},
             duration=max(durations.values(), default=None),
-            durations=_numbers({name: seconds for name, seconds in durations.items() if name is not None}),
+            durations=_seconds({name: seconds for name, seconds in durations.items() if name is not None}),
             started_at=started_at if self.executions else time.time(),
             age=age,
             cut=outcome.cut,
