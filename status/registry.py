@@ -110,9 +110,7 @@ class ResourceRegistry(Mapping[str, Mapping[str, Check]]):
                 if not self._is_seen(settings):
                     self._configured = Configured(*settings, defaults)
                     self._seen = _snapshot(settings)
-        configured = self._configured
-        if touched():
-            configured = configured.with_loops()
+        configured = self._configured.with_loops if touched() else self._configured
         return configured.replaced(ChainMap(*self.stand_ins[::-1])) if self.stand_ins else configured
 
     def _is_seen(self, settings: tuple[Any, ...]) -> bool:
@@ -183,6 +181,7 @@ class Configured:
     clashes: entries that are called like a check that the app adds, each with that check.
     drain: part of ``ready`` besides what is under ``health``; asked where ``STATUS_DRAIN_FILE`` is set.
     loops: part of ``health`` besides, where a loop of this process calls ``touch()``.
+    with_loops: the same with that check, which others keep theirs beside as loops come and go.
 
     providers, added: ``STATUS_PROVIDERS`` and ``STATUS_CHECK_PROVIDERS`` as they are written.
     workers: ``STATUS_CELERY_WORKERS``.
@@ -225,13 +224,9 @@ class Configured:
                 self.clashes.append((asked, check))
         self.loops = self._beside("health", "loops", Loops())
         self.drain = self._beside(READY, "drain", Drain())
-
-    def with_loops(self) -> Configured:
-        """Return the same with the check of the loops, which are there as soon as one calls ``touch()``."""
-        configured = copy.copy(self)
+        self.with_loops = copy.copy(self)
         health = {**self.resources.get("health", {}), self.loops.name: self.loops}
-        configured.resources = {**self.resources, "health": health}
-        return configured
+        self.with_loops.resources = {**self.resources, "health": health}
 
     def replaced(self, stand_ins: Mapping[tuple[str, str], Check]) -> Configured:
         """Return the same with other checks in the place of those of their resource and name."""
