@@ -20,7 +20,7 @@ from django.utils.module_loading import import_string
 
 from status.providers.base import Answer, Unavailable, seconds_left
 from status.providers.django.aliases import AliasCheck, backends_of, class_of
-from status.providers.network.ports import LimitedFile, give_up, left
+from status.providers.network.ports import LimitedFile, give_up
 
 #: The part of the time left that one wait for a server may take. After one in vain, QUIT is sent and waited for.
 WAIT_PART = 0.4
@@ -112,14 +112,13 @@ class LimitedReplies(LimitedFile):
     """What comes by a socket, up to ``MAX_REPLY_BYTES``: each read within the timeout of the socket, all in time."""
 
     def __init__(self, connection: socket.socket) -> None:
-        super().__init__(connection, give_up())
-        self.bytes_left, self.timeout = MAX_REPLY_BYTES, connection.gettimeout() or math.inf
+        super().__init__(connection, give_up(), connection.gettimeout() or math.inf)
+        self.bytes_left = MAX_REPLY_BYTES
 
     def readinto(self, buffer: Any) -> int:
         if self.bytes_left <= 0:
             raise Unavailable(f"says more than {MAX_REPLY_BYTES:,} bytes before it is asked for anything")
-        self.connection.settimeout(min(self.timeout, left(self.until)))
-        read = self.connection.recv_into(buffer)
+        read = super().readinto(buffer)
         self.bytes_left -= read
         return read
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import math
 import socket
 import ssl
 from contextlib import suppress
@@ -105,19 +106,20 @@ def give_up() -> float:
 
 
 class LimitedFile(io.RawIOBase):
-    """What comes by a socket: all reads together have a limit in time, and not each its own.
+    """What comes by a socket: all reads together have a limit in time, and not only each its own.
 
     until: when to give up, on the clock of ``time.monotonic()``.
+    each: seconds that one read may take.
     """
 
-    def __init__(self, connection: socket.socket, until: float) -> None:
-        self.connection, self.until = connection, until
+    def __init__(self, connection: socket.socket, until: float, each: float = math.inf) -> None:
+        self.connection, self.until, self.each = connection, until, each
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self.connection.settimeout(left(self.until))
+        self.connection.settimeout(min(self.each, left(self.until)))
         return self.connection.recv_into(buffer)
 
 
