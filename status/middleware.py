@@ -33,9 +33,9 @@ from status.registry import registry
 from status.threads import running_future, settle, start_call
 
 FAILED = "What stands behind the middleware failed, so whoever is logged in is anonymous here"
+HANGS = "What stands behind the middleware does not answer, so whoever is logged in is anonymous here"
 #: HTTP statuses of responses that have no body, and so no length of one (RFC 9110, 8.6).
 WITHOUT_BODY = (204, 304)
-HANGS = "What stands behind the middleware does not answer, so whoever is logged in is anonymous here"
 
 
 class StatusMiddleware:
@@ -221,9 +221,9 @@ class Place(NamedTuple):
     missing: str = ""
 
     @property
-    def is_report(self) -> bool:
-        # By the class, which a monitoring agent's wrapper of the view passes on as well.
-        return issubclass(getattr(self.view, "view_class", object), ReportView)
+    def view_class(self) -> Any:
+        """Return the class of the view, which a monitoring agent's wrapper passes on; ``object`` for a function."""
+        return getattr(self.view, "view_class", object)
 
     def depends_on_user(self, request: HttpRequest) -> bool:
         """Return whether the answer depends on who is logged in.
@@ -233,12 +233,12 @@ class Place(NamedTuple):
         """
         if not carries_user(request) or request.method not in ("GET", "HEAD", "OPTIONS"):
             return False
-        if not getattr(getattr(self.view, "view_class", None), "asks_who", True):
+        if not getattr(self.view_class, "asks_who", True):
             return False
         if request.META.get("CONTENT_LENGTH") not in (None, "", "0") or not has_allowed_host(request):
             return False
-        if self.is_report:
-            own = {name: getattr(self.view.view_class, name) for name in ("resource", "provider")}
+        if issubclass(self.view_class, ReportView):
+            own = {name: getattr(self.view_class, name) for name in ("resource", "provider")}
             asked = {**own, **self.view.view_initkwargs, **self.kwargs}
             if registry.is_live(asked.get("resource")) or is_ping(request, **asked):
                 return False
@@ -251,16 +251,15 @@ class Place(NamedTuple):
         """
         if self.language is not None:
             request.LANGUAGE_CODE = self.language
-        if not getattr(getattr(self.view, "view_class", None), "writes_local_time", False):
+        if not getattr(self.view_class, "writes_local_time", False):
             return complete(self.view(request, **self.kwargs))
         with timezone.override(None):
             return complete(self.view(request, **self.kwargs))
 
     async def aanswer(self, request: HttpRequest) -> HttpResponse:
         """Do the same on an event loop. A page is rendered off it, on the thread that belongs to this request."""
-        view_class = getattr(self.view, "view_class", None)
-        if view_class is not None and hasattr(view_class, "adispatch"):
-            view = view_class(**self.view.view_initkwargs)
+        if hasattr(self.view_class, "adispatch"):
+            view = self.view_class(**self.view.view_initkwargs)
             view.setup(request, **self.kwargs)
             return complete(without_body_for_head(request, await view.adispatch(request, **self.kwargs)))
         # In the calling thread of a test; else in no thread in which the project's own code may hang.
