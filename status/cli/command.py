@@ -82,11 +82,12 @@ def engine_of_its_own() -> Iterator[None]:
     Notifications and history, which Django has connected by now, are for processes that stay. In one of those,
     ``call_command()`` may have been called.
     """
-    observers, engine.observers[:], engine.is_shared = engine.observers[:], [], False
+    before = engine.observers[:], engine.is_shared
+    engine.observers[:], engine.is_shared = [], False
     try:
         yield
     finally:
-        engine.observers[:], engine.is_shared = observers, True
+        engine.observers[:], engine.is_shared = before
 
 
 def is_for_nagios(options: Options | None, argv: Sequence[str]) -> bool:
