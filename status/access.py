@@ -171,7 +171,7 @@ def has_allowed_host(request: HttpRequest) -> bool:
 
 
 def host_asked(request: HttpRequest) -> str:
-    """Return the host that was asked for, as Django reads it, and whether it is one of the site or not."""
+    """Return the host that was asked for, where Django looks for it. It need not be one of the site."""
     forwarded = request.META.get("HTTP_X_FORWARDED_HOST") if settings.USE_X_FORWARDED_HOST else None
     return str(request.META.get("HTTP_HOST", "") if forwarded is None else forwarded)
 

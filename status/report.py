@@ -226,9 +226,8 @@ def components(result: Result, details: bool) -> Iterator[Component]:
     if hidden <= 0 and not explained:
         yield Component(result, None, answer, result.state, told)
     elif told:
-        yield Component(
-            result, None, None, result.state_if(result.sound or not unnamed.keys() & result.reasons.keys(), True), told
-        )
+        sound = result.sound or not unnamed.keys() & result.reasons.keys()
+        yield Component(result, None, None, result.state_if(sound, True), told)
 
 
 def overall(report: Report) -> Literal["pass", "warn", "fail"]:

@@ -72,12 +72,13 @@ class CacheCheck(AliasCheck):
             return None
         pauses = REPLICA_PAUSES if self.waits(alias) else ()
         if issubclass(backend, CULLING_CACHES):
+            is_table = issubclass(backend, BaseDatabaseCache)
             cache = CacheHandler({alias: {**entry, "max_entries": sys.maxsize}}).create_connection(alias)
             try:
-                with savepoints() if issubclass(backend, BaseDatabaseCache) else nullcontext():
+                with savepoints() if is_table else nullcontext():
                     _round_trip(cache, pauses)
             except Exception:
-                if not issubclass(backend, BaseDatabaseCache) or not in_worker():
+                if not is_table or not in_worker():
                     raise
                 close_old_connections()  # that of the table may have gone stale
                 _round_trip(cache, pauses)
