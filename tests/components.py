@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
+import subprocess
 import sys
+import textwrap
 import threading
 import time
 import types
@@ -27,6 +29,7 @@ from status.providers.django import health
 from status.providers.django.aliases import AliasCheck
 from status.report import Result
 from tests import services
+from tests.processes import environment
 
 
 def check(*aliases: str, provider: Any = health.databases, **options: Any) -> Check:
@@ -45,6 +48,21 @@ def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def run_script(code: str, store: Path, **settings: Any) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own, in which Django is set up and this directory is the store."""
+    cache = {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": str(store)}
+    settings = {"CACHES": {"default": cache}, "STATUS_STORE": "default", "INSTALLED_APPS": ["status"], **settings}
+    start = f"""
+        import django, os, sys
+        from django.conf import settings
+        settings.configure(SECRET_KEY="x" * 50, **{settings!r})
+        django.setup()
+    """
+    # Newer Pythons warn of a fork beside threads.
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(start) + textwrap.dedent(code)]
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=30, check=False)
 
 
 def make_database(path: Path) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
-import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -25,8 +22,7 @@ from status.report import Counts
 from status.store import Store, StoreFailed, key_of
 from tests import services
 from tests.commandline import ask
-from tests.components import EnteringTestCase, Held
-from tests.processes import environment
+from tests.components import EnteringTestCase, Held, run_script
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "counters"}
 STORE = Store("STATUS_STORE", "default")
@@ -104,24 +100,15 @@ class CountersTestCase(EnteringTestCase):
 class GoodbyeTests(SimpleTestCase):
     def test_processes_that_end_together_lose_no_run(self):
         """As those of a server do that is reloaded."""
-        cache = {
-            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-            "LOCATION": str(services.directory()),
-        }
-        code = f"""
-            import django, multiprocessing, threading
-            from django.conf import settings
-            settings.configure(
-                SECRET_KEY="x" * 50, CACHES={{"default": {cache}}}, STATUS_STORE="default", INSTALLED_APPS=["status"]
-            )
-            django.setup()
+        code = """
+            import multiprocessing
             from status.counters import Counts, SUMS, counts_in, tallies
             from status.fleet import Reporter
             from status.store import Store
             store = Store.configured()
 
             def end(barrier):
-                tallies.get().add({{("shop", "db"): Counts(5, 0, 0.0)}})
+                tallies.get().add({("shop", "db"): Counts(5, 0, 0.0)})
                 barrier.wait()
                 Reporter().say_goodbye(store)
 
@@ -134,8 +121,7 @@ class GoodbyeTests(SimpleTestCase):
                 child.join()
             print(sum(one.runs for one in counts_in(store.read([SUMS])[SUMS]).values()))
         """
-        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(code)]  # of the forks
-        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=30)
+        done = run_script(code, services.directory())
         self.assertEqual((done.stdout, done.stderr), ("40\n", ""))
 
 

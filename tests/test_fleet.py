@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from typing import Any
@@ -28,8 +25,7 @@ from status.store import Store, encode
 from tests import services
 from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
 from tests.commandline import ask, bare, command
-from tests.components import Held, eventually
-from tests.processes import environment
+from tests.components import Held, eventually, run_script
 from tests.test_schemas import validate
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "fleet"}
@@ -495,15 +491,7 @@ class ReporterTests(FleetTestCase):
                 self.assertTrue(eventually(lambda: [one for one in self.reported().values() if named in one.failing]))  # noqa: B023
 
     def test_a_fork_leaves_the_goodbye_to_its_parent(self):
-        backend = "django.core.cache.backends.filebased.FileBasedCache"
-        files = {"BACKEND": backend, "LOCATION": str(services.directory())}
-        code = f"""
-            import django, os, sys
-            from django.conf import settings
-            settings.configure(
-                SECRET_KEY="x" * 50, CACHES={{"default": {files}}}, STATUS_STORE="default", INSTALLED_APPS=["status"]
-            )
-            django.setup()
+        code = """
             from status.fleet import Reporter, join
             Reporter.goodbye_seconds = 3600  # a child would wait for a thread that it does not have
             join("web")
@@ -512,8 +500,7 @@ class ReporterTests(FleetTestCase):
                 sys.exit()
             print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         """
-        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(code)]  # of the fork
-        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=30)
+        done = run_script(code, services.directory())
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "0\n", ""))
 
     def test_none_where_nothing_is_to_be_reported(self):

@@ -8,7 +8,6 @@ import json
 import os
 import socket
 import statistics
-import subprocess
 import sys
 import textwrap
 import threading
@@ -38,9 +37,8 @@ from status.threads import Worker, call_here, start_call
 from tests import services
 from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
 from tests.commandline import ask
-from tests.components import EnteringTestCase, eventually
+from tests.components import EnteringTestCase, eventually, run_script
 from tests.documents import blocks, page, section
-from tests.processes import environment
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "heartbeats"}
 TOKEN = "tT0k3nThatIsLongEnough-and-random-9x7"
@@ -460,20 +458,8 @@ class EndTests(SimpleTestCase):
 
     def run_script(self, code: str, *says: str) -> bool:
         folder = services.directory()
-        start = f"""
-            import django, sys
-            from django.conf import settings
-            cache = {{"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": {str(folder)!r}}}
-            settings.configure(
-                SECRET_KEY="x" * 50, CACHES={{"default": cache}}, STATUS_STORE="default", INSTALLED_APPS=["status"],
-                STATUS_HEARTBEATS={{"script": 60}},
-            )
-            django.setup()
-            from status import heartbeat
-        """
-        code = textwrap.dedent(start) + textwrap.dedent(code)
-        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]  # of a fork beside threads
-        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=30)
+        code = "from status import heartbeat\n" + textwrap.dedent(code)
+        done = run_script(code, folder, STATUS_HEARTBEATS={"script": 60})
         self.assertIn(done.stderr, ("", *says))
         return any(folder.iterdir())
 
