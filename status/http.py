@@ -111,13 +111,11 @@ def is_for_middleware(view: Callable[..., HttpResponseBase]) -> bool:
 
 
 def exempt(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse]:
-    """Exempt a view from login, CSRF tokens, transactions and the site's cache, and let the middleware answer it."""
+    """Exempt a view from login, CSRF tokens and transactions, and let the middleware answer it."""
 
     @csrf_exempt
     @wraps(view)
     def exempt_view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        # What ``FetchFromCacheMiddleware`` sets to True. Django 4.2 keeps a response that says "no-store".
-        request._cache_update_cache = False  # type: ignore[attr-defined]
         try:
             response = without_body_for_head(request, cast("HttpResponse", view(request, *args, **kwargs)))
         except Abandoned:

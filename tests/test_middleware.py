@@ -20,6 +20,7 @@ from django.conf import settings
 from django.conf.urls.i18n import i18n_patterns
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.mixins import LoginRequiredMixin
+from django.core.cache import cache
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.test import (
@@ -40,12 +41,13 @@ from status.api.urls import report
 from status.api.views import ReportView
 from status.engine import engine
 from status.formats import FORMATS, Format
-from status.http import exempt
+from status.http import HEADERS, exempt
 from status.middleware import StatusMiddleware, place_of
 from status.mounts import mounts_of
 from status.views import PageView, asset_version
 
 DOOR = "status.middleware.StatusMiddleware"
+CACHED = ["django.middleware.cache.UpdateCacheMiddleware", "django.middleware.cache.FetchFromCacheMiddleware"]
 BEHIND = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -805,6 +807,21 @@ class SyncInAsyncTests(DoorTestCase):
             self.assertContains(page, 'href="/shop/status/assets/')
             listing = (await self.async_client.options("/status/api/health")).json()
             self.assertEqual(listing["fine"], "http://testserver/shop/status/api/health/fine")
+
+    async def test_cache_of_the_site_in_front_keeps_no_answer(self):
+        answers = iter(range(1_000_000))
+        providers = {"health": HEALTH, "stats": [("number", lambda: next(answers))]}
+        self.addCleanup(cache.clear)
+        with (
+            override_settings(MIDDLEWARE=[*CACHED, *settings.MIDDLEWARE], STATUS_PROVIDERS=providers),
+            mock.patch.dict(HEADERS, {"Cache-Control": "max-age=60"}),  # Django 4.2 does not look for "no-store"
+        ):
+            client = AsyncClient()
+            first, second = [(await client.get("/status/api/stats/number")).json() for _ in range(2)]
+            self.assertNotEqual(first, second)
+            await client.get("/status/api/health/ping")
+            with override_settings(STATUS_PROVIDERS={}):
+                self.assertEqual((await client.get("/status/api/health/ping")).status_code, 404)
 
     async def test_everything_else_is_passed_on(self):
         with override_settings(MIDDLEWARE=[DOOR, *BEHIND]):

@@ -34,7 +34,7 @@ from status.exceptions import StatusError
 from status.formats import Format
 from status.formats.negotiation import NotAcceptable, choose
 from status.formats.server_timing import server_timing
-from status.http import StatusResponse, exempt, url_path
+from status.http import StatusResponse, exempt, url_path, without_body_for_head
 from status.limited_calls import Steps, await_each, wait_for_each
 from status.providers.health import DRAINING
 from status.registry import Selection, UnknownName, registry
@@ -98,6 +98,26 @@ def is_ping(request: HttpRequest, resource: str | None = None, provider: str | N
     )
 
 
+def pong(request: HttpRequest) -> HttpResponse:
+    """Return the answer to the built-in ping."""
+    prepare(request)
+    return without_body_for_head(request, StatusResponse(PONG, "application/json"))
+
+
+def prepare(request: HttpRequest, shows_fleet: bool = False) -> None:
+    """Prepare to answer: no cache of the site keeps the answer, and this process is one of the fleet.
+
+    shows_fleet: whether the answer tells of the fleet, in which this process then is without a store as well.
+    """
+    # What ``FetchFromCacheMiddleware`` sets to True. Django 4.2 keeps a response that says "no-store".
+    request._cache_update_cache = False  # type: ignore[attr-defined]
+    if shows_fleet or "status.fleet" in sys.modules or conf.store is not None:
+        # Late: see the top. What another thread is importing is waited for.
+        from status.fleet import WEB, join
+
+        join(WEB)
+
+
 def begin_to_count() -> Reading | None:
     """Begin to read how often the checks of all processes ran; None where there is no store."""
     # Late: see the top.
@@ -149,13 +169,8 @@ class StatusView(View):
         return codes[0] != codes[1]
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        """Prepare to answer. A process that answers is one of the fleet, as far as anybody may ask for that."""
         super().setup(request, *args, **kwargs)
-        if self.shows_fleet or "status.fleet" in sys.modules or conf.store is not None:
-            # Late: see the top. What another thread is importing is waited for.
-            from status.fleet import WEB, join
-
-            join(WEB)
+        prepare(request, self.shows_fleet)
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return 405."""
