@@ -15,10 +15,29 @@ logger = logging.getLogger("status")
 _logged_at: dict[str, float] = {}
 
 
+def log_change(resource: str, name: str, old: str | None, state: str, reason: str, sound: bool) -> None:
+    """Log in one line that a check has changed its state; a recovery at the level of the failure.
+
+    old, state: what was told before, None where it was never seen, and what it is now.
+    reason: why, in safe sentences.
+    sound: whether its answer holds no failure.
+    """
+    address = f"{resource}/{name}"
+    facts = {"resource": resource, "provider": name, "state": state}
+    if state == "pass":
+        logger.log(logging.ERROR if old == "fail" else logging.WARNING, "%s recovered", address, extra=facts)
+    elif state == "fail":
+        logger.error("%s is failing: %s", address, reason, extra=facts)
+    elif sound:
+        logger.warning("%s warns: %s", address, reason, extra=facts)
+    else:
+        logger.warning("%s is failing, which only warns: %s", address, reason, extra=facts)
+
+
 def log_failure(resource: str, name: str, reason: str, error: BaseException) -> None:
     """Log why a provider failed. ``reason`` is what callers are told.
 
-    At level DEBUG, as the change of its state is logged besides, and one outage may fail many components.
+    At level DEBUG, as ``log_change`` tells the change of its state, and one outage may fail many components.
     """
     if logger.isEnabledFor(logging.DEBUG):
         # Late, as in ``serialization``.

@@ -8,7 +8,6 @@ agree there on which of them tells.
 
 from __future__ import annotations
 
-import logging
 import math
 import sys
 from collections import defaultdict
@@ -23,7 +22,7 @@ from typing import NamedTuple
 from status.conf import conf
 from status.entries import Check
 from status.leases import Leases
-from status.logs import call_safely, logger
+from status.logs import call_safely, log_change
 from status.registry import registry
 from status.report import Result, State
 from status.threads import PerProcess, close_connections, start_call
@@ -144,17 +143,7 @@ def observe(check: Check, result: Result) -> None:
 
 
 def _log(old: State | None, result: Result) -> None:
-    """Log the change in one line, with the safe sentences of the result; a recovery at the level of the failure."""
-    address = f"{result.resource}/{result.name}"
-    facts = {"resource": result.resource, "provider": result.name, "state": result.state}
-    if result.state == "pass":
-        logger.log(logging.ERROR if old == "fail" else logging.WARNING, "%s recovered", address, extra=facts)
-    elif result.state == "fail":
-        logger.error("%s is failing: %s", address, result.summary, extra=facts)
-    elif result.sound:
-        logger.warning("%s warns: %s", address, result.summary, extra=facts)
-    else:
-        logger.warning("%s is failing, which only warns: %s", address, result.summary, extra=facts)
+    log_change(result.resource, result.name, old, result.state, result.summary, result.sound)
 
 
 def _send_signal(old: State | None, result: Result) -> None:

@@ -23,7 +23,7 @@ from django.db.utils import OperationalError
 from django.test import TransactionTestCase, override_settings
 
 from status.engine import engine
-from status.engine.engine import SingleFlight
+from status.engine.execution import SingleFlight
 from status.entries import Check
 from status.logs import FailureLog
 from status.providers.django import health, stats

@@ -16,7 +16,7 @@ from django.db import connections, transaction
 from django.test import tag
 
 from status.engine import engine
-from status.engine.engine import SingleFlight
+from status.engine.execution import SingleFlight
 from status.entries import Check
 from status.providers.django import health, stats
 from tests import services

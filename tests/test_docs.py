@@ -20,7 +20,7 @@ from runtests import parse
 from status import serialization
 from status.access import PERMISSION
 from status.conf import Conf, Setting
-from status.engine.engine import SingleFlight
+from status.engine.execution import SingleFlight
 from status.formats.metrics import FAMILIES
 from status.threads import Worker
 from tests import every_check

@@ -24,8 +24,7 @@ from django.test import SimpleTestCase, override_settings
 from django.utils import translation
 
 from status.engine import Engine, engine
-from status.engine.engine import SingleFlight
-from status.engine.execution import Execution, Outcome
+from status.engine.execution import Execution, Outcome, SingleFlight
 from status.entries import Check
 from status.logs import FailureLog
 from status.providers.base import Answer, Composite, Part, Provider, Unavailable, as_provider, deadline, seconds_left

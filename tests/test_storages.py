@@ -19,7 +19,7 @@ from django.core.files.storage.handler import StorageHandler
 from django.test import override_settings, tag
 
 from status.engine import engine
-from status.engine.engine import SingleFlight
+from status.engine.execution import SingleFlight
 from status.providers.django.storages import FOLDER, LEFTOVER_AFTER, StorageCheck
 from tests import services
 from tests.components import AliasTestCase, eventually, run

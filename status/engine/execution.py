@@ -1,11 +1,11 @@
-"""One execution of a check, and what came of it: the outcome, and the result that a caller is told."""
+"""One execution of a check: shared by all who ask meanwhile, given up when it hangs; and what comes of it."""
 
 from __future__ import annotations
 
-import copy
 import math
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from inspect import isawaitable
 from time import monotonic
@@ -13,10 +13,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from status.entries import Check
-from status.providers.base import Answer, Finding, Part, Unavailable, running_until
-from status.report import Result, failure, iso
+from status.providers.base import Answer, Part, Unavailable, running_until
+from status.report import failure
 from status.serialization import JSON, NotPlain, to_plain
-from status.threads import Call, Latch, call_here
+from status.threads import Call, Job, Latch, Worker, call_here
 
 
 class Outcome(NamedTuple):
@@ -77,6 +77,109 @@ class Execution:
         if not self.begun:
             return None
         return (now if self.outcome is None else self.finished) - self.started
+
+
+class SingleFlight:
+    """The executions of one check or part: one at a time, shared by all who ask meanwhile.
+
+    An execution that overstays its deadline is abandoned: reported as timed out at once, and replaced when somebody
+    asks ``replace_after`` seconds after it began, while fewer than ``limit`` are under way.
+    """
+
+    replace_after = 30.0
+    limit = 3
+    worker: Worker | None = None
+
+    def __init__(self, name: str) -> None:
+        self.lock = threading.Lock()
+        self.name = name
+        self.newest: Execution | None = None
+        #: Those that have not returned; all but the newest are abandoned.
+        self.unfinished: list[Execution] = []
+        #: The one that returned last, for reuse.
+        self.last: Execution | None = None
+        #: The execution that the worker was given last.
+        self.submitted: Execution | None = None
+        #: When the execution began of which the observers know.
+        self.noted = -math.inf
+
+    def join(self, offered: Execution, asked: float, max_age: float) -> Execution:
+        """Return the execution that answers a question asked then: ``offered`` where no other one does.
+
+        The caller then starts it, and ends it in any case.
+        """
+        with self.lock:
+            last = self.last
+            if last is not None and max_age and asked - last.finished <= max_age and last.finished <= last.deadline:
+                return last
+            newest = self.newest
+            if newest is not None and newest.outcome is None:
+                given_up = asked >= newest.deadline and asked - newest.started >= self.replace_after
+                if not given_up or len(self.unfinished) >= self.limit:
+                    return newest
+            if self.unfinished:
+                offered.trouble_since = self.unfinished[0].started_at
+            self.unfinished.append(offered)
+            self.newest = offered
+            return offered
+
+    def submit(self, execution: Execution, job: Job, at_end: Callable[[], object]) -> None:
+        """Have ``job`` run ``execution`` on the warm worker, or on a new one where that hangs in an abandoned one.
+
+        at_end: what the worker does when it has had nothing to do for a while.
+
+        Raises RuntimeError where no thread can be started.
+        """
+        with self.lock:
+            if self.submitted is not None and self.submitted.outcome is None and self.worker is not None:
+                self.worker.abandon()
+                self.worker = None
+            self.submitted = execution
+            if self.worker is None:
+                self.worker = Worker(self.name, at_end)
+            self.worker.submit(job)
+
+    def begin(self, execution: Execution) -> bool:
+        """Return whether the caller is to execute it: nobody has begun or withdrawn it."""
+        with self.lock:
+            begun, execution.begun = execution.begun, True
+        return not begun
+
+    def end(self, execution: Execution, outcome: Outcome, reusable: bool = True) -> None:
+        """Publish the outcome of an execution that returned, unless that is done.
+
+        reusable: False for one that was not run.
+        """
+        with self.lock:
+            if execution not in self.unfinished:
+                return
+            if reusable and (self.last is None or execution.started >= self.last.started):
+                self.last = execution  # and not an abandoned one that comes in after its successor
+            execution.finish(outcome)
+            self.unfinished.remove(execution)
+
+    def is_news(self, executions: Iterable[Execution]) -> bool:
+        """Return whether the observers do not know of these, and count them as known from now on.
+
+        Where there is nothing to execute, the answer is always news.
+        """
+        started = max((one.started for one in executions), default=None)
+        if started is None:
+            return True
+        with self.lock:
+            news = started > self.noted
+            self.noted = max(started, self.noted)
+        return news
+
+    def stop(self) -> threading.Thread | None:
+        """End the worker's thread after what it does. Return the thread where it does nothing."""
+        with self.lock:
+            thread = None if self.worker is None else self.worker.stop()
+            return None if self.unfinished else thread
+
+    def __del__(self) -> None:
+        if self.worker is not None:
+            self.worker.stop()
 
 
 def timed_out(timeout: float) -> str:
@@ -144,7 +247,7 @@ def outcome_of(check: Check | Part, value: Any) -> Outcome:
         sound=plain.sound,
         reasons=_sentences(answer.reasons),
         warnings=_sentences(answer.warnings),
-        ages=_seconds(answer.ages),
+        ages=plain_seconds(answer.ages),
         cut=plain.cut,
     )
 
@@ -156,7 +259,7 @@ def _sentences(by_component: Mapping[Any, Any]) -> Mapping[str, str]:
     return to_plain({str(name): str(text) for name, text in by_component.items()}).value  # type: ignore[return-value]
 
 
-def _seconds(by_component: Mapping[Any, Any]) -> Mapping[str, float]:
+def plain_seconds(by_component: Mapping[Any, Any]) -> Mapping[str, float]:
     """Return component -> seconds, without secrets in the names."""
     if not by_component:
         return {}
@@ -165,95 +268,3 @@ def _seconds(by_component: Mapping[Any, Any]) -> Mapping[str, float]:
 
     redact = Redactor().redact
     return {redact(str(name)): float(seconds) for name, seconds in by_component.items()}
-
-
-class Asked(NamedTuple):
-    """A check of one question, with what answers it.
-
-    executions: that of the check under None or, where its answer is composed, that of each part under its name.
-    asked: when the question was asked (monotonic).
-    timeout: seconds that the caller gives it. What takes longer has failed for this caller, and for nobody else.
-    """
-
-    check: Check
-    executions: Mapping[str | None, Execution]
-    asked: float
-    timeout: float = math.inf
-
-    def waits(self, give_up: float) -> Iterator[tuple[Latch, float]]:
-        """Yield what to wait for, and how many seconds: until a deadline or ``give_up`` (monotonic)."""
-        for one in self.executions.values():
-            # A deadline may move: see ``Execution.start``.
-            while one.outcome is None and (left := min(self._deadline(one), give_up) - monotonic()) > 0:
-                yield one.returned, left
-
-    def is_over(self) -> bool:
-        """Return whether each execution has returned or missed its own deadline, and not only that of this caller."""
-        now = monotonic()
-        return all(
-            one.outcome is not None or (self._deadline(one) <= now and one.timeout <= self.timeout)
-            for one in self.executions.values()
-        )
-
-    def result(self) -> Result:
-        """Return what the caller is told now."""
-        now = monotonic()
-        running, age, started_at = False, 0.0, math.inf
-        durations: dict[str | None, float] = {}  # of what was run
-        for name, one in self.executions.items():
-            started_at = min(started_at, one.started_at)
-            if (seconds := one.seconds(now)) is not None:
-                durations[name] = seconds
-            if one.outcome is None:
-                running = running or now < self._deadline(one)
-            elif one.finished < self.asked:  # it was over before the caller asked: its answer is reused
-                age = max(age, now - one.finished)
-        outcome = UNKNOWN if running else self._outcome()
-        return Result(
-            resource=self.check.resource,
-            name=self.check.name,
-            answer=outcome.answer,
-            public_answer=outcome.public_answer,
-            sound=outcome.sound,
-            judged=self.check.judged,
-            critical=self.check.critical,
-            error=outcome.error,
-            reasons=outcome.reasons,
-            warnings=outcome.warnings,
-            ages={name: seconds + age for name, seconds in outcome.ages.items()},
-            duration=max(durations.values(), default=None),
-            durations=_seconds({name: seconds for name, seconds in durations.items() if name is not None}),
-            started_at=started_at if self.executions else time.time(),
-            age=age,
-            cut=outcome.cut,
-            metrics=self.check.metrics,
-            impact=str(to_plain(self.check.impact).value) if self.check.impact else "",
-            running=running,
-        )
-
-    def _deadline(self, one: Execution) -> float:
-        return min(one.deadline, self.asked + self.timeout)
-
-    def _outcome(self) -> Outcome:
-        whole = self.executions.get(None)
-        if whole is not None:
-            return whole.outcome or Outcome.failed(self._late(whole))
-        check, provider = self.check, self.check.provider
-        findings = {str(name): self._finding(one) for name, one in self.executions.items()}
-        # An alarm is meant for the caller.
-        return contain(check, lambda: outcome_of(check, provider.compose(findings)), (Exception, SystemExit))  # type: ignore[union-attr]
-
-    def _finding(self, one: Execution) -> Finding:
-        """Return what a part contributes to the composed answer."""
-        if one.outcome is None:
-            return Finding(reason=self._late(one))
-        if one.outcome.error:
-            return Finding(reason=one.outcome.error)
-        # A copy, as others may get the same answer, and a provider may change what it gets.
-        return Finding.of(copy.deepcopy(one.outcome.answer), one.outcome.reasons, one.outcome.warnings)
-
-    def _late(self, one: Execution) -> str:
-        """Return why there is no answer yet, as a safe sentence."""
-        if self.asked >= one.deadline:
-            return f"{timed_out(one.timeout)}, still running since {iso(one.trouble_since)}"
-        return timed_out(one.timeout if one.deadline <= self._deadline(one) else self.timeout)

@@ -14,7 +14,7 @@ import os
 import sys
 from typing import Any
 
-from status.engine.engine import SingleFlight
+from status.engine.execution import SingleFlight
 from status.notifications import Teller
 from status.threads import Worker
 from tests.base_settings import *  # noqa: F403
