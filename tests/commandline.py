@@ -51,6 +51,7 @@ def settings_kept() -> Iterator[None]:
     with (
         mock.patch.object(conf, "source", conf.source),
         mock.patch.object(engine, "observers", list(engine.observers)),
+        mock.patch.object(engine, "is_shared", engine.is_shared),
         mock.patch.object(sys, "path", list(sys.path)),
         mock.patch.dict(os.environ),
         mock.patch("status.logs.logger"),

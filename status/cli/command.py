@@ -46,7 +46,10 @@ def answer_and_exit(argv: Sequence[str], prog: str, in_django: bool) -> NoReturn
 
 
 def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) -> int:
-    """Return the exit code for ``argv``, after the answer or the one line that says why there is none."""
+    """Return the exit code for ``argv``, after the answer or the one line that says why there is none.
+
+    For a process of its own: ``call_command()``, which a server may use, does not come here.
+    """
     options = None
     try:
         options = parse_arguments(argv, prog, in_django)
@@ -62,9 +65,12 @@ def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Te
             apply_settings(options.settings)
             if names := conf.in_lower_case():
                 terminal.remark(f"{prog}: the settings should be in upper case: {', '.join(map(str.upper, names))}")
+        # Who typed this reads the answer: nobody else is told, and his time is that of the checks.
+        engine.observers.clear()
+        engine.is_shared = False
         # What a check prints is no part of the answer, nor is what it logs.
         traceback = tracebacks_to(terminal.err) if options.traceback else nullcontext()
-        with engine_of_its_own(), redirect_stdout(terminal.err), no_logging_to_console(), traceback:
+        with redirect_stdout(terminal.err), no_logging_to_console(), traceback:
             return run(options, terminal)
     except CannotAsk as error:
         if is_for_nagios(options, argv):
@@ -73,21 +79,6 @@ def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Te
             return code
         terminal.remark(f"{prog}: {error}")
         return error.exit_code
-
-
-@contextmanager
-def engine_of_its_own() -> Iterator[None]:
-    """Have the engine tell nobody, and take the caller's time for that of the checks: who typed this reads the answer.
-
-    Notifications and history, which Django has connected by now, are for processes that stay. In one of those,
-    ``call_command()`` may have been called.
-    """
-    before = engine.observers[:], engine.is_shared
-    engine.observers[:], engine.is_shared = [], False
-    try:
-        yield
-    finally:
-        engine.observers[:], engine.is_shared = before
 
 
 def is_for_nagios(options: Options | None, argv: Sequence[str]) -> bool:
