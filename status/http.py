@@ -83,6 +83,12 @@ def without_body_for_head(request: HttpRequest, response: HttpResponse) -> HttpR
     return response
 
 
+def keep_out_of_caches(request: HttpRequest) -> None:
+    """Have the cache of the site keep no answer to the request."""
+    # Private: what ``FetchFromCacheMiddleware`` sets to True. Django 4.2 keeps a response that says "no-store".
+    request._cache_update_cache = False  # type: ignore[attr-defined]
+
+
 def url_path(request: HttpRequest) -> str:
     """Return the path as ``reverse()`` writes it, with what ``FORCE_SCRIPT_NAME`` or the server says stands before it.
 

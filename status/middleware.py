@@ -17,15 +17,15 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_asy
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import Resolver404, ResolverMatch, URLResolver, get_resolver
+from django.urls import Resolver404, URLResolver, get_resolver
 from django.utils import timezone, translation
 
 from status.access import carries_user, has_allowed_host, looked_up, settled_access, user_lookups
-from status.api.views import ReportView, is_ping, pong
+from status.api.views import ReportView, is_ping
 from status.asking import import_late
 from status.conf import PAGE_POLICY, conf
 from status.engine.coroutines import SerialExecutor, use_for_database_work
-from status.http import UserLookup, is_for_middleware, without_body_for_head
+from status.http import UserLookup, is_for_middleware, keep_out_of_caches, without_body_for_head
 from status.limited_calls import Permit, Steps, await_each, wait_for_each
 from status.logs import log_once
 from status.mounts import Mount, mounts_of, resolvers
@@ -64,8 +64,6 @@ class StatusMiddleware:
             return self.acall(request, place)
         if place is None:
             return cast("HttpResponseBase", self.get_response(request))
-        if is_ping(request, place.resource, place.provider):
-            return complete(pong(request))
         if not place.depends_on_user(request):
             return place.answer(request)
         detour = Detour(request, place)
@@ -76,8 +74,6 @@ class StatusMiddleware:
         """Do the same on an event loop."""
         if place is None:
             return cast("HttpResponseBase", await self.get_response(request))
-        if is_ping(request, place.resource, place.provider):
-            return complete(pong(request))
         if not place.depends_on_user(request):
             return await place.aanswer(request)
         detour = Detour(request, place)
@@ -122,6 +118,7 @@ class Detour:
     def __init__(self, request: HttpRequest, place: Place) -> None:
         self.request = request
         self.lookup = UserLookup()
+        keep_out_of_caches(request)  # whoever is answered in the end
         # ``copy.copy`` leaves things out. Not the user, whom a middleware in front may have put there: where the stack
         # redirects to a login, staff have no rights here.
         self.stranger: HttpRequest = object.__new__(type(request))
@@ -217,26 +214,12 @@ class Place(NamedTuple):
 
     language: the one that the path names, where the app is mounted below a language prefix.
     missing: the slash without which the path was asked, as far as the project's stack needs it.
-    resource, provider: what is asked where the view is a ``ReportView``.
     """
 
     view: Any
     kwargs: Mapping[str, Any]
     language: str | None
-    missing: str
-    resource: str | None
-    provider: str | None
-
-    @classmethod
-    def of(cls, match: ResolverMatch, language: str | None, missing: str) -> Place:
-        """Return the place of a view, which a monitoring agent may have wrapped."""
-        view: Any = match.func
-        asked: dict[str, Any] = {}
-        view_class = getattr(view, "view_class", object)
-        if issubclass(view_class, ReportView):
-            own = {name: getattr(view_class, name) for name in ("resource", "provider")}
-            asked = {**own, **view.view_initkwargs, **match.kwargs}
-        return cls(view, match.kwargs, language, missing, asked.get("resource"), asked.get("provider"))
+    missing: str = ""
 
     @property
     def view_class(self) -> Any:
@@ -246,7 +229,7 @@ class Place(NamedTuple):
     def depends_on_user(self, request: HttpRequest) -> bool:
         """Return whether the answer depends on who is logged in.
 
-        Not that of ``live``, nor a style sheet, nor where a token or a place decides.
+        Not that to a ping, nor a style sheet, nor where a token or a place decides.
         A request with a body is not sent on: a detour that hangs might read from the connection when it is over.
         """
         if not carries_user(request) or request.method not in ("GET", "HEAD", "OPTIONS"):
@@ -255,7 +238,14 @@ class Place(NamedTuple):
             return False
         if request.META.get("CONTENT_LENGTH") not in (None, "", "0") or not has_allowed_host(request):
             return False
-        return not registry.is_live(self.resource) and settled_access(request) is None
+        if issubclass(self.view_class, ReportView):
+            resource, provider = (
+                self.kwargs.get(name) or self.view.view_initkwargs.get(name) or getattr(self.view_class, name)
+                for name in ("resource", "provider")
+            )
+            if registry.is_live(resource) or is_ping(request, resource, provider):
+                return False
+        return settled_access(request) is None
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """Call the view, in the language that the path names, as ``LocaleMiddleware`` would have it.
@@ -330,4 +320,4 @@ def _resolve(resolver: URLResolver, mounts: tuple[Mount, ...], path: str, langua
         raise Resolver404
     if not is_for_middleware(match.func):
         raise Resolver404
-    return Place.of(match, language, missing)
+    return Place(match.func, match.kwargs, language, missing)

@@ -181,7 +181,7 @@ class Configured:
     clashes: entries that are called like a check that the app adds, each with that check.
     drain: part of ``ready`` besides what is under ``health``; asked where ``STATUS_DRAIN_FILE`` is set.
     loops: part of ``health`` besides, where a loop of this process calls ``touch()``.
-    with_loops: the same with that check, which others keep theirs beside as loops come and go.
+    with_loops: the same with that check, made once: loops come and go, and all checks stay the same objects.
 
     providers, added: ``STATUS_PROVIDERS`` and ``STATUS_CHECK_PROVIDERS`` as they are written.
     workers: ``STATUS_CELERY_WORKERS``.

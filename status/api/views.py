@@ -34,7 +34,7 @@ from status.exceptions import StatusError
 from status.formats import Format
 from status.formats.negotiation import NotAcceptable, choose
 from status.formats.server_timing import server_timing
-from status.http import StatusResponse, exempt, url_path, without_body_for_head
+from status.http import StatusResponse, exempt, keep_out_of_caches, url_path
 from status.limited_calls import Steps, await_each, wait_for_each
 from status.providers.health import DRAINING
 from status.registry import Selection, UnknownName, registry
@@ -85,7 +85,7 @@ def origin(request: HttpRequest) -> str:
         return ""
 
 
-def is_ping(request: HttpRequest, resource: str | None = None, provider: str | None = None, **mounted: object) -> bool:
+def is_ping(request: HttpRequest, resource: str | None, provider: str | None) -> bool:
     """Return whether the answer is that of the built-in ping, whoever asks: nothing is run or looked up for it."""
     check = registry.get("health", {}).get("ping") if (resource, provider) == ALWAYS_OPEN else None
     return (
@@ -96,26 +96,6 @@ def is_ping(request: HttpRequest, resource: str | None = None, provider: str | N
         # What probes and curl accept. Anything else is negotiated like every other answer.
         and request.META.get("HTTP_ACCEPT") in (None, "*/*", "application/json")
     )
-
-
-def pong(request: HttpRequest) -> HttpResponse:
-    """Return the answer to the built-in ping."""
-    prepare(request)
-    return without_body_for_head(request, StatusResponse(PONG, "application/json"))
-
-
-def prepare(request: HttpRequest, shows_fleet: bool = False) -> None:
-    """Prepare to answer: no cache of the site keeps the answer, and this process is one of the fleet.
-
-    shows_fleet: whether the answer tells of the fleet, in which this process then is without a store as well.
-    """
-    # What ``FetchFromCacheMiddleware`` sets to True. Django 4.2 keeps a response that says "no-store".
-    request._cache_update_cache = False  # type: ignore[attr-defined]
-    if shows_fleet or "status.fleet" in sys.modules or conf.store is not None:
-        # Late: see the top. What another thread is importing is waited for.
-        from status.fleet import WEB, join
-
-        join(WEB)
 
 
 def begin_to_count() -> Reading | None:
@@ -169,8 +149,14 @@ class StatusView(View):
         return codes[0] != codes[1]
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        """Prepare to answer. A process that answers is one of the fleet, as far as anybody may ask for that."""
         super().setup(request, *args, **kwargs)
-        prepare(request, self.shows_fleet)
+        keep_out_of_caches(request)
+        if self.shows_fleet or "status.fleet" in sys.modules or conf.store is not None:
+            # Late: see the top. What another thread is importing is waited for.
+            from status.fleet import WEB, join
+
+            join(WEB)
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return 405."""
