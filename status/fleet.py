@@ -61,7 +61,7 @@ MEMBER_STATES = (*JUDGED_STATES, "unknown", "lost")
 #: The role of a process that answers, and of one that calls ``serve()`` until its loop tells its name.
 WEB, SERVE = "web", "serve"
 #: Views of the fleet that wait for the store: many at once are no reason to read more often.
-reads = LimitedCalls("status-fleet-view", limit=4, timeout=2.0)
+views = LimitedCalls("status-fleet-view", limit=4, timeout=2.0)
 
 
 class Member(NamedTuple):
@@ -433,8 +433,8 @@ def fleet() -> Fleet:
         return Fleet(tuple(own.values()), None if own else NO_STORE)
     looked = reporter.looked
     if looked is None or looked.store != store or time.monotonic() - looked.at >= reporter.look_every:
-        silent = Looked(store, f"{store} did not answer within {reads.timeout:g} s")
-        looked = look(store) if conf.synchronous else reads.call(partial(look, store), silent)
+        silent = Looked(store, f"{store} did not answer within {views.timeout:g} s")
+        looked = look(store) if conf.synchronous else views.call(partial(look, store), silent)
     members = {**looked.members, **own}.values()
     return Fleet(tuple(sorted(members, key=lambda member: (member.role, member.host, member.pid))), looked.error)
 

@@ -432,7 +432,7 @@ class StoreTests(FleetTestCase):
         self.assertEqual(len(self.document()["members"]), 2)
 
     def test_a_store_that_hangs_is_waited_for_a_moment(self):
-        with backend("Held"), mock.patch.object(fleet.reads, "timeout", 0.1):
+        with backend("Held"), mock.patch.object(fleet.views, "timeout", 0.1):
             self.assertEqual(self.document()["error"], 'STATUS_STORE "default" did not answer within 0.1 s')
             Held.free.set()
             self.assertTrue(eventually(lambda: "error" not in self.document()))
@@ -448,7 +448,7 @@ class StoreTests(FleetTestCase):
 
     def test_synchronous(self):
         self.other()
-        with override_settings(STATUS_SYNCHRONOUS=True), mock.patch.object(fleet.reads, "call") as call:
+        with override_settings(STATUS_SYNCHRONOUS=True), mock.patch.object(fleet.views, "call") as call:
             self.assertEqual(len(self.document()["members"]), 2)
         call.assert_not_called()
 

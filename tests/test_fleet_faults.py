@@ -269,7 +269,7 @@ class StoreFaults(FleetFaultsTestCase):
         """The view tells what is wrong, and shows this process alone, within its time."""
         began = time.monotonic()
         found = fleet.fleet()
-        self.assertLess(time.monotonic() - began, fleet.reads.timeout + 1)
+        self.assertLess(time.monotonic() - began, fleet.views.timeout + 1)
         self.assertRegex(found.error or "", reason)
         self.assertEqual([member.pid for member in found.members], [os.getpid()])
 

@@ -75,7 +75,7 @@ class StorageCheck(AliasCheck):
                 with _step("be listed"):
                     storage.listdir(FOLDER)
             return None
-        _round_trip(storage)
+        _write_read_delete(storage)
         if time.monotonic() - self._swept.get(alias, -LEFTOVER_AFTER) >= LEFTOVER_AFTER:
             self._swept[alias] = time.monotonic()
             with suppress(Exception):  # a storage that lists nothing, or may not: nobody is told that it fails
@@ -83,7 +83,7 @@ class StorageCheck(AliasCheck):
         return None
 
 
-def _round_trip(storage: Any) -> None:
+def _write_read_delete(storage: Any) -> None:
     token = uuid4().hex.encode()
     name = f"{FOLDER}/{int(time.time())}-{token.decode()}"
     try:
