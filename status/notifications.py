@@ -72,6 +72,7 @@ class Teller:
     def see(self, result: Result) -> None:
         """Notice the state of a check. Passing at first is no change, failing is."""
         key = (result.resource, result.name)
+        tells_here = False
         with self._lock:
             told = self._told[key]
             same = result.state == told.state and not self._is_to_confirm(told)
@@ -81,8 +82,8 @@ class Teller:
                 self._untold.pop(key, None)
                 self._told[key] = told._replace(state=result.state)
             elif conf.synchronous:
+                tells_here = True
                 self._told[key] = Told(result.state)
-                call_safely(self.tell, told.state, result)
             else:
                 self._untold[key] = result
             if self._untold and self._thread is None:
@@ -90,6 +91,8 @@ class Teller:
                     self._thread = start_call(self._run, "status-notifications")
             if self._thread is not None and self._changes.empty():
                 self._changes.put(None)
+        if tells_here:  # without the lock: whoever is told may ask a check
+            call_safely(self.tell, told.state, result)
 
     def _is_to_confirm(self, told: Told) -> bool:
         """Return whether it is time to confirm in the store what was told without it, or is still not well."""

@@ -364,6 +364,19 @@ class SignalTests(ChangesTestCase):
         self.see(result(answer=False))
         self.assertEqual(told, [threading.current_thread()])
 
+    @override_settings(STATUS_SYNCHRONOUS=True)
+    def test_a_receiver_of_a_synchronous_project_may_ask(self):
+        told: list[str] = []
+
+        def receiver(name: str, **news: Any) -> None:
+            told.append(name)
+            if name == "databases":
+                self.see(result(name="other", answer=False))
+
+        self.receive(receiver)
+        self.see(result(answer=False))
+        self.assertEqual(told, ["databases", "other"])
+
     def test_a_forked_process_tells_its_own_news(self):
         started, release = threading.Event(), threading.Event()
         self.addCleanup(release.set)
