@@ -306,11 +306,14 @@ def _snapshot(value: Any) -> Any:
 
 
 def _copy(value: Any) -> Any:
-    if type(value) is dict:
+    # Plain ones, which are equal to those of classes that are derived from them.
+    if isinstance(value, dict):
         return {key: _copy(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(map(_copy, value))
-    if type(value) is set:
+    if isinstance(value, list):
+        return list(map(_copy, value))
+    if isinstance(value, tuple):
+        return tuple(map(_copy, value))
+    if isinstance(value, set):
         return set(value)
     return value
 

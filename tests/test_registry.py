@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import OrderedDict, defaultdict
 from types import SimpleNamespace
 from typing import Any, ClassVar
 from unittest import mock
@@ -296,12 +297,13 @@ class ChangeTests(SimpleTestCase):
         self.assertEqual(list(registry), ["health", "stats"])
 
     def test_setting_changed_in_place_counts(self) -> None:
-        providers: dict[str, list[Any]] = {"health": [("ping", PING)]}
-        registry = settings_of(STATUS_PROVIDERS=providers)
-        self.assertEqual(list(registry["health"]), ["ping"])
-        providers["health"].append(("again", PING))
-        self.assertEqual(list(registry["health"]), ["ping", "again"])
-        self.assertEqual(len(registry), 1)
+        for kind in (dict, OrderedDict, lambda entries: defaultdict(list, entries)):
+            providers: dict[str, list[Any]] = kind({"health": [("ping", PING)]})
+            registry = settings_of(STATUS_PROVIDERS=providers)
+            self.assertEqual(list(registry["health"]), ["ping"])
+            providers["health"].append(("again", PING))
+            self.assertEqual(list(registry["health"]), ["ping", "again"])
+            self.assertEqual(len(registry), 1)
 
     def test_built_in_pings_are_known_by_their_resource_as_the_settings_are_now(self) -> None:
         registry = ResourceRegistry()
