@@ -30,11 +30,11 @@ def touch(name: str = "loop", every: float | None = 30) -> None:
     """
     loops = _loops.get()
     if not is_short_name(name):
-        log_once(f"touch() should get {SHORT_NAME}, not {shown(name)}.")
+        log_once(f"touch() should get {SHORT_NAME}.", example=f" It got {shown(name)}.")
     elif every is None:
         loops.pop(name, None)
     elif not is_timeout(every):
-        log_once(f"touch() should get every as a positive number of seconds, not {found(every)}.")
+        log_once("touch() should get every as a positive number of seconds.", example=f" It got {found(every)}.")
     elif name not in loops and len(loops) >= MAX_LOOPS:
         log_once(f"touch() should get at most {MAX_LOOPS} different names in a process; another one is not watched.")
     else:

@@ -311,16 +311,23 @@ class LoopTests(ServeTestCase):
 
     def test_mistakes_are_told_and_raise_nothing(self):
         for arguments, told in (
-            ({"name": "a/b"}, "a name of 1 to 100 printable characters without a slash, not 'a/b'"),
-            ({"name": None}, "not None"),
-            ({"every": 0}, "every as a positive number of seconds, not 0"),
-            ({"every": "30"}, "not a str"),
+            ({"name": "a/b"}, "a name of 1 to 100 printable characters without a slash. It got 'a/b'."),
+            ({"name": None}, "It got None."),
+            ({"every": 0}, "every as a positive number of seconds. It got 0."),
+            ({"every": "30"}, "It got a str."),
         ):
             logs._logged_at.clear()
             with self.assertLogs("status", "WARNING") as caught:
                 touch(**arguments)
             self.assertIn(told, caught.output[0])
         self.assertEqual(loops.touched(), {})
+
+    def test_one_mistake_is_told_once_a_minute_whatever_the_value(self):
+        with self.assertLogs("status", "WARNING") as caught:
+            for number in range(5):
+                touch(f"orders/{number}")
+                touch("orders", every=-number)
+        self.assertEqual(len(caught.output), 2)
 
     def test_names_are_limited(self):
         for number in range(loops.MAX_LOOPS):
