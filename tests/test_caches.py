@@ -61,6 +61,11 @@ class Exiting(LocMemCache):
         raise SystemExit("secret")
 
 
+class Interrupted(LocMemCache):
+    def set(self, *args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+
 class Lagging(LocMemCache):
     """A replica that has the value at the third look."""
 
@@ -319,6 +324,12 @@ class CachesTests(ComponentsTestCase):
 
     def test_backend_that_exits_the_process_is_contained(self) -> None:
         self.assertFails("SystemExit", **backend("Exiting"))
+
+    def test_what_interrupts_the_caller_is_meant_for_him(self) -> None:
+        self.enter(override_settings(STATUS_SYNCHRONOUS=True))
+        self.use(default=backend("Interrupted"))
+        with self.assertRaises(KeyboardInterrupt):
+            self.run_check()
 
     def test_missing_table_fails(self) -> None:
         self.assertFails("OperationalError", **{**self.use_table(), "LOCATION": "no_such_table"})

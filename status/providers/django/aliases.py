@@ -88,7 +88,7 @@ class AliasCheck(Composite):
                 value = self.ask_alias(name, **options)
         except Unavailable:
             raise
-        except BaseException as error:  # a broken backend may raise anything
+        except (Exception, SystemExit) as error:  # and not what is meant for the caller in whose thread it runs
             raise Unavailable(class_of(error)) from error
         return True if value is None else value
 
