@@ -126,7 +126,7 @@ class Check:
         """Return whether the next run may wait for anything, an import included."""
         try:
             return self.provider is None or self.provider.may_block(*self.args, **self.kwargs)
-        except Exception:  # whatever it is, it happens again in the run, which reports it
+        except (Exception, SystemExit):  # whatever it is, it happens again in the run, which reports it
             return True
 
     @property
@@ -153,9 +153,9 @@ class Check:
     def parts(self) -> list[Part] | None:
         """Return the parts of which the answer is composed; None where the provider is asked as a whole."""
         if isinstance(self.provider, Composite) and self.mistake is None:
-            with suppress(Exception):  # whatever it is, it happens again in the run, which reports it
+            with suppress(Exception, SystemExit):  # whatever it is, it happens again in the run, which reports it
                 parts = list(self.provider.parts(*self.args, **self.kwargs))
-                if len({part.name for part in parts if isinstance(part, Part)}) == len(parts):
+                if len({str(part.name) for part in parts if isinstance(part, Part)}) == len(parts):
                     return parts
         return None
 

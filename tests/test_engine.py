@@ -294,6 +294,23 @@ class DeadlineTests(EngineTestCase):
         check = self.check(lambda: time.sleep(0.1) or True, timeout=0.02)
         self.assertEqual(self.ask(check, timeout=20)[0].answer, True)
 
+    def test_who_joins_a_run_that_another_gives_more_time_waits_no_longer_than_ever(self) -> None:
+        began, patient = threading.Event(), []
+        check = self.check(lambda: began.set() or self.hang(), timeout=0.05)
+        caller = threading.Thread(target=lambda: patient.extend(self.ask(check, timeout=30)))
+        caller.start()
+        self.assertTrue(began.wait(10))
+        (result,) = self.ask(check)
+        self.assertEqual((result.error, self.calls), ("timed out after 0.05 s", ["hang"]))
+        self.release.set()
+        caller.join()
+        self.assertEqual(patient[0].answer, True)
+
+    def test_time_that_a_test_of_a_project_freezes_keeps_nobody_waiting(self) -> None:
+        frozen = [mock.patch(f"status.engine.{name}.monotonic", return_value=7.0) for name in ("engine", "execution")]
+        with frozen[0], frozen[1]:
+            self.assertEqual(self.ask_one(self.hang, timeout=0.05).error, "timed out after 0.05 s")
+
     @override_settings(STATUS_TIMEOUT=0.05)
     def test_deadline_comes_from_the_settings_where_nothing_else_says(self) -> None:
         self.assertEqual(self.ask_one(self.hang).error, "timed out after 0.05 s")
@@ -905,12 +922,34 @@ class ComponentsTests(EngineTestCase):
             yield odd.part("a")
             raise ConnectionError("hunter2")
 
-        for parts in (late, lambda odd: ["a"], lambda odd: 7, lambda odd: [odd.part("a", n=1), odd.part("a", n=2)]):
+        def leave(odd: Any) -> Any:
+            sys.exit()
+
+        for parts in (
+            *(late, leave, lambda odd: ["a"], lambda odd: 7),
+            lambda odd: [odd.part("a", n=1), odd.part("a", n=2)],
+            lambda odd: [odd.part(1), odd.part("1")],
+        ):
             beside, odd = self.ask(self.check(lambda: True, "beside"), self.check(Odd(parts), "odd"))
             self.assertEqual((beside.answer, odd.state), (True, "fail"))
             self.assertNotIn("hunter2", str(odd))
         (result,) = self.ask(self.check(Odd(lambda odd: (odd.part(name) for name in "ab"))))
         self.assertEqual(result.answer, {"a": True, "b": True})
+
+    def test_check_that_exits_when_it_is_asked_whether_it_waits_fails_alone(self) -> None:
+        class Leaving(Pair):
+            def waits(self, name: str) -> bool:
+                return sys.exit() is None
+
+        class Left(Provider):
+            def may_block(self) -> bool:
+                return sys.exit() is None
+
+            def check(self) -> bool:
+                return True
+
+        for provider, answer in ((Leaving(a=lambda: True), {"a": True}), (Left(), True)):
+            self.assertEqual(self.ask_one(provider).answer, answer)
 
     def test_check_without_parts_is_told_when_it_has_some_again(self) -> None:
         told: list[str] = []

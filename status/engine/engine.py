@@ -60,19 +60,23 @@ class Asked(NamedTuple):
     executions: that of the check under None or, where its answer is composed, that of each part under its name.
     asked: when the question was asked (monotonic).
     timeout: seconds that the caller gives it. What takes longer has failed for this caller, and for nobody else.
+    give_up: when the caller waits no more for what still has time (monotonic).
     """
 
     check: Check
     executions: Mapping[str | None, Execution]
     asked: float
     timeout: float = math.inf
+    give_up: float = math.inf
 
-    def waits(self, give_up: float) -> Iterator[tuple[Latch, float]]:
-        """Yield what to wait for, and how many seconds: until a deadline or ``give_up`` (monotonic)."""
+    def waits(self) -> Iterator[tuple[Latch, float]]:
+        """Yield what to wait for, and how many seconds: until a deadline or ``give_up``."""
         for one in self.executions.values():
-            # A deadline may move: see ``Execution.start``.
-            while one.outcome is None and (left := min(self._deadline(one), give_up) - monotonic()) > 0:
-                yield one.returned, left
+            now, before = monotonic(), -math.inf
+            # A deadline may move: see ``Execution.start``. A clock may stand, where tests of a project freeze the time.
+            while one.outcome is None and before < now < (until := min(self._deadline(one), self.give_up)):
+                yield one.returned, until - now
+                now, before = monotonic(), now
 
     def is_over(self) -> bool:
         """Return whether each execution has returned or missed its own deadline, and not only that of this caller."""
@@ -92,7 +96,7 @@ class Asked(NamedTuple):
             if (seconds := one.seconds(now)) is not None:
                 durations[name] = seconds
             if one.outcome is None:
-                running = running or now < self._deadline(one)
+                running = running or now < self._deadline(one) > self.give_up
             elif one.finished < self.asked:  # it was over before the caller asked: its answer is reused
                 age = max(age, now - one.finished)
         outcome = UNKNOWN if running else self._outcome()
@@ -195,7 +199,7 @@ class Engine:
         """Run ``checks`` side by side and return their results in the same order.
 
         timeout: seconds that this caller gives each check instead of its own. Where the engine is shared, what he
-            starts may take as long as the check allows as well: others may join it.
+            starts may take as long as the check allows as well: others may join it, and give it that.
         patience: seconds this caller waits; what takes longer is answered as running, and goes on.
         """
         checks, asked = tuple(checks), monotonic()
@@ -204,9 +208,9 @@ class Engine:
         for check, load in loads.items():
             wait(load, _left_to_load(check, asked, give_up))
         loading = {check for check, load in loads.items() if not load.done() and check.load_error is None}
-        started = self._start(checks, timeout, loading, lambda check: not check.may_block())
+        started = self._start(checks, timeout, give_up, loading, lambda check: not check.may_block())
         for one in started:
-            for returned, left in one.waits(give_up):
+            for returned, left in one.waits():
                 returned.wait(left)
         return tuple(map(self._note, started))
 
@@ -221,9 +225,11 @@ class Engine:
         for check, load in self._begin_to_load(checks).items():
             await await_future(load, _left_to_load(check, asked, math.inf))
         # Django refuses database work on the loop's own thread, so only what promises to do none runs there.
-        started = self._start(checks, timeout, (), lambda check: not getattr(check.provider, "blocking", True))
+        started = self._start(
+            checks, timeout, math.inf, (), lambda check: not getattr(check.provider, "blocking", True)
+        )
         for one in started:
-            for returned, left in one.waits(math.inf):
+            for returned, left in one.waits():
                 await await_future(returned.future(), left)
         return tuple(map(self._note, started))
 
@@ -247,11 +253,13 @@ class Engine:
         self,
         checks: Iterable[Check],
         timeout: float | None,
+        give_up: float,
         loading: Collection[Check],
         in_place: Callable[[Check | Part], bool],
     ) -> list[Asked]:
         """Start what is not under way or reusable: in threads, or in this one where ``in_place`` says so.
 
+        timeout, give_up: what the caller gives each check, see ``Asked``.
         loading: those for whose code the caller would not wait.
         """
         new: list[Task] = []
@@ -260,9 +268,10 @@ class Engine:
         synchronous, asked = conf.synchronous, monotonic()
         try:
             for check in checks:
-                started.append(
-                    Asked(check, self._join(check, asked, timeout, loading, new), asked, timeout or math.inf)
-                )
+                executions = self._join(check, asked, timeout, loading, new)
+                # His own time also where he joins a run that another caller gives more.
+                limit = timeout or (math.inf if check in loading else check.timeout)
+                started.append(Asked(check, executions, asked, limit, give_up))
             for number, task in enumerate(new, 1):
                 if synchronous or in_place(task.one):
                     here.append(task)

@@ -175,7 +175,7 @@ class Part:
         """Return whether the next run may wait for anything."""
         try:
             return self.provider.waits(self.name)
-        except Exception:  # whatever it is, it happens again in the run, which reports it
+        except (Exception, SystemExit):  # whatever it is, it happens again in the run, which reports it
             return True
 
     @property
@@ -263,16 +263,16 @@ class Composite(Provider):
         """Ask one component after the other, in the caller's thread: for direct calls."""
         findings = {}
         for part in self.parts(*args, **kwargs):
-            if part.name in findings:
-                raise Unavailable(f"two of its parts are called {part.name}")
+            if (name := str(part.name)) in findings:
+                raise Unavailable(f"two of its parts are called {name}")
             try:
                 value = part.run()
                 answer = value if isinstance(value, Answer) else Answer(value)
-                findings[part.name] = Finding.of(answer.value, answer.reasons, answer.warnings)
+                findings[name] = Finding.of(answer.value, answer.reasons, answer.warnings)
             except Unavailable as error:
-                findings[part.name] = Finding(reason=str(error))
+                findings[name] = Finding(reason=str(error))
             except Exception as error:  # one component must not hide the others here either
-                findings[part.name] = Finding(reason=f"raised {type(error).__name__}")
+                findings[name] = Finding(reason=f"raised {type(error).__name__}")
         return self.compose(findings)
 
 
