@@ -1356,6 +1356,45 @@ class AsyncCheckTests(EngineTestCase):
         self.assertEqual([result.error for result in results], ["timed out after 0.1 s", None])
         self.assertEqual(self.ask(check)[0].answer, results[1].answer)
 
+    def test_async_check_whose_database_work_hangs_is_tried_again(self) -> None:
+        async def check() -> Any:
+            return await sync_to_async(lambda: self.hang() if len(self.calls) < 2 else True)()
+
+        entry = self.check(check, timeout=0.05)
+        for answer in (None, None, True):
+            with self.assertLogs("status", "DEBUG"):
+                logging.getLogger("status").debug("start")
+                (result,) = self.ask(entry)
+            self.assertEqual(result.answer if result.sound else None, answer)
+            self.settle()
+        self.assertEqual(self.calls, ["hang"] * 2)
+
+    def test_async_check_whose_database_work_always_hangs_is_not_run_without_end(self) -> None:
+        async def check() -> None:
+            await sync_to_async(self.hang)()
+
+        entry = self.check(check, timeout=0.02)
+        with self.assertLogs("status", "DEBUG"):
+            for _ in range(5):
+                (result,) = self.ask(entry)
+                self.settle()
+        self.assertEqual((self.calls, result.error), (["hang"] * 3, "3 threads of its earlier runs still hang"))
+        self.release.set()
+        self.assertTrue(eventually(lambda: self.ask(entry)[0].error is None))
+
+    def test_what_a_cancelled_run_has_not_begun_is_never_called(self) -> None:
+        later: list[int] = []
+
+        async def check() -> None:
+            await asyncio.gather(sync_to_async(self.hang)(), sync_to_async(lambda: later.append(1))())
+
+        with self.assertLogs("status", "DEBUG"):
+            self.ask(self.check(check, timeout=0.05))
+            self.settle()
+        self.release.set()
+        self.engine.close()
+        self.assertEqual(later, [])
+
     def test_exception_of_database_work_reaches_the_async_check(self) -> None:
         def fail() -> None:
             raise Unavailable("the table is gone")

@@ -18,7 +18,7 @@ from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync
 
 from status.conf import conf
 from status.providers.base import Unavailable
-from status.threads import PerProcess, Worker, call_natively, close_old_connections, running_future, settle, start_call
+from status.threads import Call, PerProcess, Worker, call_natively, close_old_connections, settle, start_call
 
 #: Calls in threads that cancelled runs of one check may leave behind before it is not run any more.
 MAX_ABANDONED = 3
@@ -45,16 +45,32 @@ class DaemonExecutor(ThreadPoolExecutor):
 
 
 class SerialExecutor(Executor):
-    """Runs calls one after the other in one warm daemon thread, which ends with the executor."""
+    """Runs calls one after the other in one warm daemon thread, which ends with the executor.
+
+    busy: whether a call has begun and not returned. Between two runs of a check, it hangs.
+    """
 
     def __init__(self) -> None:
+        self.busy = False
         self._worker = Worker("status-async")
         self._used = False
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future = running_future()
+        future: Future[Any] = Future()
         self._used = True
-        self._worker.submit(lambda call: settle(future, partial(call, partial(function, *args, **kwargs))))
+
+        def run() -> Any:
+            self.busy = True
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.busy = False
+
+        def job(call: Call) -> None:
+            if future.set_running_or_notify_cancel():  # and the run that wants it is not over
+                settle(future, partial(call, run))
+
+        self._worker.submit(job)
         return future
 
     def close_old_connections(self) -> None:
@@ -85,6 +101,16 @@ class _Thread(threading.local):
     def __init__(self) -> None:
         self.database = SerialExecutor()
         self.others = DaemonExecutor()
+        #: Those of the database work of earlier runs that have not returned.
+        self.hanging: list[SerialExecutor] = []
+
+    def abandoned(self) -> int:
+        """Return how many calls of earlier runs have not returned, and do without the threads in which they hang."""
+        if self.database.busy:
+            self.hanging.append(self.database)
+            self.database = SerialExecutor()
+        self.hanging = [one for one in self.hanging if one.busy]
+        return len(self.hanging) + len(self.others.unfinished())
 
 
 #: For each process, as a forked child has none of its parent's threads.
@@ -120,7 +146,7 @@ def run_awaitable(value: Awaitable[Any], deadline: float, late: str) -> Any:
     thread = _thread.get()
     coroutine = isolated()
     try:
-        if len(thread.others.unfinished()) >= MAX_ABANDONED:
+        if thread.abandoned() >= MAX_ABANDONED:
             raise Unavailable(f"{MAX_ABANDONED} threads of its earlier runs still hang")
         return asyncio.run(coroutine)
     finally:
