@@ -43,13 +43,15 @@ class UserLookup:
     """How far a request has come that is on its way through the project's own stack, as its ``status_lookup``.
 
     known: done when the view knows who asks.
-    viewed: the response of the view, or None where the request did not reach it.
+    viewed: a copy of the view's response, or None where the request did not reach it.
+    response: the response itself, which the stack may return, change or replace.
     abandoned: whether it took too long, and has been answered without.
     """
 
     def __init__(self) -> None:
         self.known = running_future()
         self.viewed = running_future()
+        self.response: HttpResponse | None = None
         self.abandoned = False
 
     def find(self) -> None:
@@ -64,7 +66,8 @@ class UserLookup:
         with suppress(Abandoned):
             self.find()
         if not self.viewed.done():
-            self.viewed.set_result(response)
+            self.response = response
+            self.viewed.set_result(None if response is None else copy_of_response(response))
 
 
 def copy_of_response(response: HttpResponse) -> HttpResponse:
@@ -128,7 +131,7 @@ def exempt(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse]
             response = StatusResponse("")
         lookup: UserLookup | None = getattr(request, "status_lookup", None)
         if lookup is not None:
-            lookup.end(copy_of_response(response))
+            lookup.end(response)
         return response
 
     exempt_view.login_required = False  # type: ignore[attr-defined]  # as ``login_not_required`` of Django 5.1 does

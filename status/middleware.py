@@ -181,12 +181,11 @@ class Detour:
         log_once(HANGS)
 
     def arrive(self, ended: Future[Any]) -> None:
-        """Choose the response of the stack, if it is that of the view; an error may also come after the view."""
-        answered = self.response
+        """Choose the response of the stack if it is that of the view: an error, or a page about one, may follow."""
         if ended.done() and (error := ended.exception()):
             log_once(FAILED, error)
-        elif ended.done() and answered and getattr(ended.result(), "status_code", 0) == answered.status_code:
-            self.response = ended.result()
+        elif ended.done() and self.response and ended.result() is (answered := self.lookup.response):
+            self.response = answered if answered.status_code == self.response.status_code else self.response
 
 
 def drop_detours(record: logging.LogRecord) -> bool:

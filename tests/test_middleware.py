@@ -178,6 +178,18 @@ def nothing_in_the_end(get_response: Callable[..., Any]) -> Callable[..., Any]:
     return forget
 
 
+def friendly_page(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    """Show visitors a page of the site's own where something fails."""
+
+    def replace(request: HttpRequest) -> HttpResponse:
+        request.user = Staff()
+        response = get_response(request)
+        code = response.status_code
+        return HttpResponse("Sorry, we will be back soon.", status=code) if code >= 400 else response
+
+    return replace
+
+
 def zone(get_response: Callable[..., Any]) -> Callable[..., Any]:
     def activate(request: HttpRequest) -> HttpResponse:
         if "sessionid" in request.COOKIES:
@@ -607,6 +619,13 @@ class CookieTests(DoorTestCase):
         self.assertEqual(
             self.get("/status/api/health", "nothing_in_the_end").json(), {"ping": {"pong": True}, "fine": True}
         )
+
+    def test_page_of_the_site_that_stands_for_an_error_is_not_the_answer(self):
+        with override_settings(STATUS_PROVIDERS={"health": [("bad", bool)]}):
+            for address in ("/status/", "/status/api/health"):
+                response = self.get(address, "friendly_page", code=503)
+                self.assertIn("bad", response.content.decode())
+                self.assertEqual(response["Cache-Control"], "no-store")
 
     def test_session_that_cannot_be_saved_costs_no_answer(self):
         with self.assertNoLogs("django"), self.assertLogs("status", "WARNING"):
