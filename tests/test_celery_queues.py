@@ -6,6 +6,7 @@ At RabbitMQ, and with real workers: ``test_celery_faults``.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -14,7 +15,7 @@ from kombu import Exchange, Queue
 
 from status.engine import Engine, engine
 from status.entries import Check
-from status.providers.base import running_until
+from status.providers.base import call_until
 from status.providers.celery import inspection
 from status.providers.celery.health import queues, workers
 from tests import services
@@ -115,8 +116,8 @@ class QueueTests(CeleryTestCase):
             return mock.Mock(message_count=1, consumer_count=0)
 
         declare = mock.patch("kombu.transport.memory.Channel.queue_declare", slow)
-        with declare, running_until(time.monotonic() + 0.5):
-            answer = queues.check(queues=["a", "b", "c", "d"])
+        with declare:
+            answer = call_until(time.monotonic() + 0.5, None, partial(queues.check, queues=["a", "b", "c", "d"]))
         self.assertEqual(answer.value["a"], {"ok": True, "messages": 1})
         self.assertEqual(answer.reasons, {"d": "broker did not answer in time (TimeoutError)"})
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock, skipUnless
@@ -14,7 +15,7 @@ from django.test import SimpleTestCase, override_settings, tag
 
 from status.engine import engine
 from status.logs import FailureLog
-from status.providers import base
+from status.providers.base import call_until
 from status.providers.stats import CodeFacts, code
 from tests.components import eventually
 from tests.repositories import REAL_GIT, as_git_prints, commit, folder, git, program, repository, with_git
@@ -237,13 +238,14 @@ class HangingGitTests(SimpleTestCase):
     def test_deadline_of_the_run_counts(self) -> None:
         with self.hanging(), self.assertLogs("status", "DEBUG"):
             started = time.monotonic()
-            with base.running_until(started + 0.6):
-                self.assertEqual(CodeFacts()(path=self.path)["error"], "git did not answer in time")
+            answer = call_until(started + 0.6, None, partial(CodeFacts(), path=self.path))
+            self.assertEqual(answer["error"], "git did not answer in time")
         self.assertLess(time.monotonic() - started, 0.6)
 
     def test_deadline_that_has_passed_starts_nothing(self) -> None:
-        with self.hanging(), self.assertLogs("status", "DEBUG"), base.running_until(time.monotonic() - 1):
-            self.assertEqual(CodeFacts()(path=self.path)["error"], "git did not answer in time")
+        with self.hanging(), self.assertLogs("status", "DEBUG"):
+            answer = call_until(time.monotonic() - 1, None, partial(CodeFacts(), path=self.path))
+        self.assertEqual(answer["error"], "git did not answer in time")
         self.assertFalse(self.pids.exists())
 
 

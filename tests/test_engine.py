@@ -27,7 +27,17 @@ from status.engine import Engine, engine
 from status.engine.execution import Execution, Outcome, SingleFlight
 from status.entries import Check
 from status.logs import FailureLog
-from status.providers.base import Answer, Composite, Part, Provider, Unavailable, as_provider, deadline, seconds_left
+from status.providers.base import (
+    Answer,
+    Composite,
+    Part,
+    Provider,
+    Unavailable,
+    as_provider,
+    deadline,
+    runs_here,
+    seconds_left,
+)
 from status.registry import registry
 from status.report import Result
 from status.threads import Latch, Worker, call_here, native_thread
@@ -289,6 +299,37 @@ class DeadlineTests(EngineTestCase):
             sys.setprofile(None)
         self.assertEqual(result.answer, True)
         self.assertFalse({threading.Condition, Future} & set(entered))
+
+    def test_alarm_at_any_call_leaves_nothing_of_a_run_in_the_thread(self) -> None:
+        class Alarm(BaseException):
+            pass
+
+        class Here(Provider):
+            blocking = False
+
+            def check(self) -> bool:
+                return True
+
+        check, kept, at, calls = self.check(Here()), [], 0, 0
+        self.ask(check)
+
+        def strike(frame: Any, event: str, argument: Any) -> None:
+            nonlocal calls
+            calls += event == "call"
+            if calls == at:
+                raise Alarm
+
+        while calls == at:
+            at, calls = at + 1, 0
+            sys.setprofile(strike)
+            try:
+                self.ask(check)
+            except Alarm as alarm:
+                kept.append(alarm)  # with its traceback, and all that hangs on it
+            finally:
+                sys.setprofile(None)
+            self.assertEqual((runs_here(check), self.ask(check)[0].answer), (False, True), kept[-1:])
+        self.assertGreater(len(kept), 20)
 
     def test_who_gives_more_time_gives_it_to_what_he_starts(self) -> None:
         check = self.check(lambda: time.sleep(0.1) or True, timeout=0.02)

@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from inspect import isawaitable
 from time import monotonic
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from status.entries import Check
-from status.providers.base import Answer, Part, Unavailable, running_until
+from status.providers.base import Answer, Part, Unavailable, call_until
 from status.report import failure
 from status.serialization import JSON, NotPlain, to_plain
 from status.threads import Call, Job, Latch, Worker, call_here
@@ -195,9 +196,7 @@ def execute(
     call: runs what needs a thread of the operating system.
     """
 
-    def in_time(function: Callable[..., Any], *args: Any) -> Any:
-        with running_until(execution.deadline, check):
-            return function(*args)
+    in_time = partial(call_until, execution.deadline, check)
 
     def ask() -> Outcome:
         value = call(in_time, check.run) if check.native else in_time(check.run)

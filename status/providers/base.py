@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from inspect import signature
 from time import monotonic
@@ -329,14 +328,13 @@ def runs_here(check: Any) -> bool:
     return any(one is check or (isinstance(one, Part) and one.provider is check.provider) for one in running)
 
 
-@contextmanager
-def running_until(end: float | None, check: Any = None) -> Iterator[None]:
-    """Have ``deadline()`` return ``end`` in this thread, for the time of a ``with`` block that runs ``check``."""
+def call_until(end: float | None, check: Any, function: Callable[..., Any], *args: Any) -> Any:
+    """Return what ``function`` answers, which runs ``check``. ``deadline()`` returns ``end`` in it, in this thread."""
     before = deadline(), getattr(_run, "checks", ())
-    _run.deadline, _run.checks = end, (*before[1], check)
     try:
-        yield
-    finally:
+        _run.deadline, _run.checks = end, (*before[1], check)
+        return function(*args)
+    finally:  # no call is in it, at which an alarm may strike
         _run.deadline, _run.checks = before
 
 
