@@ -502,6 +502,21 @@ class TreeTests(SimpleTestCase):
             ("message", 7, "7"),
             ("free_percent", 74.3, "74.3 %"),
             ("percentile", 95, "95"),
+            # The last unit in a name decides, and only without one what is measured.
+            ("replication_lag_bytes", 16_777_216, "16 MiB 16,777,216"),
+            ("lag_ms", 2500, "2.5 s 2500"),
+            ("Idle-Time.Seconds", 75, "1 min 15 s 75"),
+            ("age_days", 14, "14"),
+            ("uptime_hours", 3, "3"),
+            ("timeout_minutes", 30, "30"),
+            ("latency_us", 1500, "1500"),
+            ("memory_mb", 2048, "2048"),
+            ("disk_percent_1m", 2048, "2048"),
+            ("timeout_count", 3, "3"),
+            ("requests_per_second", 12, "12"),
+            ("size", 5000, "4.9 KiB 5000"),
+            ("queue_size", 5000, "5000"),
+            ("maxrss", 51_200, "51,200"),  # Celery sends KiB on Linux and bytes on macOS
         ):
             with self.subTest(key=key, value=value), timezone.override("UTC"):
                 self.assertEqual(text_of(tree({key: value})), f"{key} {shown}")

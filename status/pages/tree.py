@@ -27,15 +27,26 @@ MAX_TEXT = 300
 MAX_COLUMNS = 12
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s?(Z|[+-]\d\d:?\d\d)?\Z", re.ASCII)
-_BYTES = re.compile(r"(^|[_ .-])(bytes|size|memory|mem|rss|vms|disk|heap|maxrss)([_ .-]|$)", re.IGNORECASE)
-_SECONDS = re.compile(
-    r"(^|[_ .-])(s|sec|secs|seconds?|duration|uptime|elapsed|age|timeout|latency|lag|ttl)([_ .-]|$)", re.IGNORECASE
-)
-_MILLISECONDS = re.compile(r"(^|[_ .-])(ms|millis|milliseconds?)([_ .-]|$)", re.IGNORECASE)
 _PERCENT = re.compile(r"(^|[_ .-])(percent|percentage)$", re.IGNORECASE)
 _EPOCH = re.compile(r"(_at|_on|timestamp|_time)$", re.IGNORECASE)
 #: Seconds since 1970 of the years 2001 to 2100: other numbers are hardly moments.
 _MOMENTS = range(10**9, 4_102_444_800)
+_WORD_BREAKS = re.compile(r"[_ .-]+")
+#: Words of a name that are units; the last one decides. The numbers of those without one here stand as they are.
+_UNIT_WORDS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "seconds"),
+    **dict.fromkeys(("ms", "millis", "millisecond", "milliseconds"), "milliseconds"),
+    **dict.fromkeys(("byte", "bytes"), "bytes"),
+    **dict.fromkeys(("ns", "nanos", "nanoseconds", "us", "micros", "microseconds", "min", "mins"), ""),
+    **dict.fromkeys(("minute", "minutes", "hour", "hours", "day", "days", "week", "weeks", "month", "months"), ""),
+    **dict.fromkeys(("year", "years", "kb", "mb", "gb", "tb", "kib", "mib", "gib", "tib", "bit", "bits"), ""),
+    **dict.fromkeys(("percent", "percentage", "ratio", "share", "count", "pages", "objects"), ""),
+}
+#: Words for what is measured, and the unit that it has where the name tells none.
+_QUANTITY_WORDS = {
+    **dict.fromkeys(("duration", "uptime", "elapsed", "age", "timeout", "latency", "lag", "ttl"), "seconds"),
+    **dict.fromkeys(("memory", "mem", "rss", "vms", "disk", "heap"), "bytes"),
+}
 
 
 def tree(value: JSON) -> SafeString:
@@ -75,15 +86,26 @@ def leaves(value: JSON, name: str = "", key: str = "") -> Iterator[tuple[str, st
 
 def _in_units(value: int | float, key: str) -> str:
     """Return a number in the unit that its name tells; nothing where it tells none or the number needs none."""
-    if not value:
-        return ""
-    if _MILLISECONDS.search(key):
+    unit = _unit_of(key) if value else ""
+    if unit == "milliseconds":
         return units.duration(value / 1000) if abs(value) < 1e15 else ""
-    if _SECONDS.search(key):
+    if unit == "seconds":
         return units.duration(value) if abs(value) < 1e12 else ""
-    if _BYTES.search(key):
+    if unit == "bytes":
         return units.size(value) if 1024 <= abs(value) < 1e21 else ""
     return ""
+
+
+def _unit_of(key: str) -> str:
+    """Return the unit that a name tells: ``seconds``, ``milliseconds``, ``bytes``, or nothing for any other."""
+    words = _WORD_BREAKS.split(key.lower())
+    if "per" in words:  # a rate
+        return ""
+    for known in (_UNIT_WORDS, _QUANTITY_WORDS):
+        for word in reversed(words):
+            if word in known:
+                return known[word]
+    return "bytes" if words == ["size"] else ""
 
 
 def _time(when: datetime, exact: str) -> str:
