@@ -355,6 +355,21 @@ class MetricsOverTimeTests(SimpleTestCase):
             self.assertEqual(values, {"orders": 42, "ratio": 0.5})
             self.assertFalse([name for name, _ in self.ask() if name == "value"])
 
+    def test_numbers_that_the_provider_names_are_written_exactly(self):
+        written = {
+            "rate": (3.2e-7, "3.2e-07"), "below": (-4e-8, "-4e-08"), "exact": (0.1234567891, "0.1234567891"),
+            "whole": (3.0, "3"), "zero": (-0.0, "0"), "huge": (1.5e300, "1.5e+300"), "count": (12_345_678, "12345678"),
+        }  # fmt: skip
+        facts = {name: number for name, (number, _) in written.items()}
+        entries = [("shop", lambda: facts, [], {}, {"metrics": dict.fromkeys(facts, "gauge")})]
+        with override_settings(STATUS_PROVIDERS={"a": entries}):
+            for name, parse in (("openmetrics", parse_openmetrics), ("prometheus", parse_prometheus)):
+                text = self.client.get(f"/status/api/a?format={name}").content.decode()
+                found = dict(re.findall(r'check_value\{.*value="(\w+)"\} (\S+)', text))
+                self.assertEqual(found, {name: text for name, (_, text) in written.items()})
+                samples = [sample for family in parse(text) for sample in family.samples if "value" in sample.labels]
+                self.assertEqual({one.labels["value"]: one.value for one in samples}, facts)
+
     def test_a_number_that_is_too_large_for_metrics_costs_the_entry_alone(self):
         for number, up in ((2**1023 - 1, 1), (2**1024 - 1, 0)):
             entries = [

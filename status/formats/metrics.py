@@ -80,7 +80,7 @@ def render_metrics(report: Report, details: bool, *, openmetrics: bool) -> str:
 def write_families(families: Iterable[Family], *, openmetrics: bool) -> str:
     """Return the families that have a sample as OpenMetrics, else in Prometheus' text format.
 
-    That knows neither info nor stateset. Seconds are written to the microsecond, whole numbers without a fraction.
+    That knows neither info nor stateset. Seconds are written to the microsecond, other numbers exactly.
     """
     lines: list[str] = []
     for family in (family for family in families if family.samples):
@@ -96,8 +96,15 @@ def write_families(families: Iterable[Family], *, openmetrics: bool) -> str:
             escaped = ((name, text.replace("\\", r"\\").replace('"', r"\"")) for name, text in labels)
             listed = ",".join(f'{name}="{text}"' for name, text in escaped)
             labelled = f"{sample}{{{listed}}}" if listed else sample
-            lines.append(f"{labelled} {f'{value:.6f}'.rstrip('0').rstrip('.')}")
+            lines.append(f"{labelled} {_written(value, family.name.endswith('_seconds'))}")
     return "".join(f"{line}\n" for line in [*lines, *(["# EOF"] if openmetrics else [])])
+
+
+def _written(value: float, is_seconds: bool) -> str:
+    """Return a number, or True or False as 1 or 0; whole numbers without a fraction."""
+    if is_seconds:
+        return f"{value:.6f}".rstrip("0").rstrip(".")
+    return repr(value + 0).removesuffix(".0")  # 0 makes a number of True, and 0.0 of -0.0
 
 
 def _samples(result: Result, details: bool, counts: Counts | None) -> Iterator[Any]:
