@@ -38,8 +38,10 @@ SECRET_SETTING = re.compile(
     r"|(^|[ _-])(PASS|PWD|AUTH|DSN|PASSFILE|SSLKEY"
     r"|(SECRET|PRIVATE|API|ACCESS|ACCOUNT|AUTH|SIGNING|ENCRYPTION|MASTER|SSH|RAW)_?KEYS?(_FALLBACKS)?)$"
 )
-#: Names of environment variables that are secrets, and of those that may have a password in them.
-SECRET_VARIABLE = re.compile(r"(?i)(PASSWORD|SECRET|TOKEN|(PRIVATE|SECRET|ACCESS|API)_KEY)$")
+#: Names of environment variables that are secrets besides, whatever stands before the key, of one that is the working
+#: directory although a setting of that name is a secret, and of those that may have a password in them.
+SECRET_VARIABLE = re.compile(r"(?i)(PRIVATE|SECRET|ACCESS|API)_KEY$")
+WORKING_DIRECTORY = "PWD"
 URL_VARIABLE = re.compile(r"(?i)(URL|URI|DSN)S?$")
 #: A login in a URL: it is masked also where no setting holds it.
 LOGIN = re.compile(r"(?<=://)[^\s/?#\"'<>]+@")
@@ -104,7 +106,8 @@ def secrets() -> list[str]:
         except Exception:  # an object of the project that cannot be looked through must not take answers down
             continue
     for name in os.environ:
-        if (hidden := _is_secret(SECRET_VARIABLE, name)) or _is_secret(URL_VARIABLE, name):
+        hidden = _is_secret(SECRET_SETTING, name) or _is_secret(SECRET_VARIABLE, name)
+        if name != WORKING_DIRECTORY and (hidden or _is_secret(URL_VARIABLE, name)):
             known.update(_secrets_in(os.environ.get(name), hidden))
     # The names of what is configured are no secrets, also where a secret is spelled the same.
     names = set(conf.celery_workers)
