@@ -20,7 +20,7 @@ from django.utils.encoding import escape_uri_path
 from django.utils.http import escape_leading_slashes
 
 from status.access import Access, access_for
-from status.api.views import StatusView, allow, origin, problem, refused
+from status.api.views import StatusView, allow, origin, problem, refused, tell_wrong_token
 from status.conf import conf
 from status.engine import engine
 from status.formats import FORMATS
@@ -83,7 +83,8 @@ class PageView(StatusView):
         report = engine.report(registry.select(among=resources), patience=PAGE_PATIENCE)
         with translation.override(language_of(request)):
             page = Page(report, self.kind, access.details, history.of, self.root(request))
-            return self.render(request, page, access, conf.error_code if report.failing else 200)
+            response = self.render(request, page, access, conf.error_code if report.failing else 200)
+        return tell_wrong_token(request, access, response)
 
     def head(self, request: HttpRequest, **mounted: object) -> HttpResponse:
         """Return what ``get`` does; the server leaves out the body."""
@@ -95,7 +96,7 @@ class PageView(StatusView):
         access = access_for(request)
         if access.resources is not None and not self.resources(access):
             return refused(access)
-        return allow(problem(200, api=f"{self.root(request)}api"))
+        return tell_wrong_token(request, access, allow(problem(200, api=f"{self.root(request)}api")))
 
     def resources(self, access: Access) -> Sequence[str]:
         """Return the resources that this page covers and this reader may ask for."""
@@ -119,7 +120,7 @@ class PageView(StatusView):
             response["WWW-Authenticate"] = refusal["WWW-Authenticate"]
         return response
 
-    def render(self, request: HttpRequest, page: Page, access: Access, code: int) -> HttpResponse:
+    def render(self, request: HttpRequest, page: Page, access: Access, code: int) -> StatusResponse:
         """Return ``page`` in the active language as a response of that HTTP status."""
         # Late: see the top.
         from status.pages.rendering import render_page
@@ -188,14 +189,14 @@ class FleetPageView(PageView):
         known = fleet()
         with translation.override(language_of(request)):
             page = FleetPage(known, access.details, conf.store is not None, self.root(request))
-            return self.render(request, page, access, 200)
+            return tell_wrong_token(request, access, self.render(request, page, access, 200))
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return the address of the data that the page shows."""
         access = access_for(request)
         if not access.may_ask("fleet"):
             return refused(access)
-        return allow(problem(200, api=f"{self.root(request)}api/fleet"))
+        return tell_wrong_token(request, access, allow(problem(200, api=f"{self.root(request)}api/fleet")))
 
     def formats(self, page: Page) -> list[tuple[str, str]]:
         """Return the addresses of the fleet; none where a resource of the project's has them."""

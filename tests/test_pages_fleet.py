@@ -211,6 +211,15 @@ class AccessTests(FleetPageTestCase):
         self.show(fleets()["drift"])
         self.assertIn("All processes that were asked pass", self.html(details=False))
 
+    def test_a_wrong_token_is_told_beside_what_strangers_see(self):
+        for address in (ADDRESS, "/status/api/fleet"):
+            for method in ("GET", "HEAD", "OPTIONS"):
+                for token, told in (("wrong", 'Bearer realm="status", error="invalid_token"'), (TOKEN, None)):
+                    with self.subTest(address=address, method=method, token=token):
+                        headers = {"HTTP_AUTHORIZATION": f"Bearer {token}"}
+                        response = self.client.generic(method, address, **headers)
+                        self.assertEqual((response.status_code, response.get("WWW-Authenticate")), (200, told))
+
     def test_who_may_ask_is_decided_by_its_name(self):
         with override_settings(STATUS_PUBLIC=("health",)):
             self.assertEqual(self.client.get(ADDRESS).status_code, 401)

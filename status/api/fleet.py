@@ -30,7 +30,7 @@ class FleetView(StatusView):
         if not access.may_ask("fleet"):
             return refused(access)
         if request.method == "OPTIONS":
-            return allow(StatusResponse("{}", "application/json"))
+            return tell_wrong_token(request, access, allow(StatusResponse("{}", "application/json")))
         # Late: most projects have no fleet.
         from status.fleet import fleet
         from status.formats.fleet import FLEET_FORMATS
