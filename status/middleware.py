@@ -28,7 +28,7 @@ from status.engine.coroutines import SerialExecutor, use_for_database_work
 from status.http import UserLookup, is_for_middleware, keep_out_of_caches, without_body_for_head
 from status.limited_calls import Permit, Steps, await_each, wait_for_each
 from status.logs import log_once
-from status.mounts import Mount, mounts_of, resolvers
+from status.mounts import Mount, language_prefix_of, mounts_of, resolvers
 from status.registry import registry
 from status.threads import running_future, settle, start_call
 
@@ -211,7 +211,7 @@ def complete(response: HttpResponse) -> HttpResponse:
 class Place(NamedTuple):
     """A view of the app that a path leads to.
 
-    language: the one that the path names, where the app is mounted below a language prefix.
+    language: the one that the path is in, where the urlconf has language prefixes.
     missing: the slash without which the path was asked, as far as the project's stack needs it.
     """
 
@@ -247,7 +247,7 @@ class Place(NamedTuple):
         return settled_access(request) is None
 
     def answer(self, request: HttpRequest) -> HttpResponse:
-        """Call the view, in the language that the path names, as ``LocaleMiddleware`` would have it.
+        """Call the view, in the language that the path is in, as ``LocaleMiddleware`` would have it.
 
         A page also in the time zone of the site: that of the reader before may be left in this thread.
         """
@@ -295,10 +295,14 @@ def place_in(resolver: URLResolver, path: str) -> Place | None:
 def place_of(resolver: URLResolver, path: str) -> Place:
     """Return what ``path`` is about. Raises ``Resolver404`` for other paths of the site, which are not remembered."""
     mounts = mounts_of(resolver)
-    if not any(mount.translated for mount in mounts):
+    prefix = language_prefix_of(resolver)
+    if prefix is None:
         return _resolve(resolver, mounts, path, None)
-    # Nobody else has looked at the language of the path yet.
+    # Nobody else has looked at the language of the path yet. Where the default language has no prefix, a path without
+    # one is in that language, also outside of ``i18n_patterns``.
     language = translation.get_language_from_path(path)
+    if language is None and not prefix.prefix_default_language:
+        language = settings.LANGUAGE_CODE
     with translation.override(language or settings.LANGUAGE_CODE):
         return _resolve(resolver, mounts, path, language)
 

@@ -26,10 +26,6 @@ class Mount(NamedTuple):
     namespaces: tuple[str, ...]
     views: tuple[URLPattern, ...]
 
-    @property
-    def translated(self) -> bool:
-        return any(isinstance(pattern, LocalePrefixPattern) for pattern in self.way)
-
     def leads_to(self, path: str) -> bool:
         """Return whether ``path`` may be one of the app's: the cheap look at every request."""
         for pattern in self.way:
@@ -66,6 +62,13 @@ def mounts_of(resolver: URLResolver) -> tuple[Mount, ...]:
             namespaces = tuple(one.namespace for one in way if one.namespace)
             mounts.append(Mount(tuple(one.pattern for one in way), namespaces, ours))
     return tuple(mounts)
+
+
+@lru_cache(maxsize=8)
+def language_prefix_of(resolver: URLResolver) -> LocalePrefixPattern | None:
+    """Return the pattern of ``i18n_patterns``, which are at the root of a urlconf; None where there are none."""
+    patterns = (one.pattern for one in resolver.url_patterns)
+    return next((pattern for pattern in patterns if isinstance(pattern, LocalePrefixPattern)), None)
 
 
 def resolvers() -> list[URLResolver]:

@@ -477,6 +477,25 @@ class MountTests(DoorTestCase):
                     self.assertEqual(self.assertAnswers("/status/")["Content-Language"], "en")
                     self.assertEqual(translation.get_language(), leftover)
 
+    def test_language_of_an_address_does_not_depend_on_who_asks(self):
+        languages = [("en", "English"), ("es", "Spanish"), ("fr", "French")]
+        stack = [DOOR, "django.middleware.locale.LocaleMiddleware", f"{__name__}.staff"]
+        for prefixed, status, plain in ((False, "es", "es"), (True, None, "fr")):
+            below = i18n_patterns(mounted("status/"), prefix_default_language=prefixed)
+            urls = Urls(mounted("plain/"), *below)
+            outside = Urls(mounted("plain/"), *i18n_patterns(path("", home), prefix_default_language=prefixed))
+            for urlconf, address, language in (
+                (urls, "/status/", status), (urls, "/en/status/", "en"), (urls, "/plain/", plain),
+                (outside, "/plain/", plain),
+            ):  # fmt: skip
+                with override_settings(ROOT_URLCONF=urlconf, LANGUAGE_CODE="es", LANGUAGES=languages, MIDDLEWARE=stack):
+                    for cookies in ({}, {"sessionid": "staff"}):
+                        client = Client()
+                        client.cookies.load(cookies)
+                        response = client.get(address, HTTP_ACCEPT_LANGUAGE="fr")
+                        with self.subTest(prefixed=prefixed, address=address, cookies=cookies):
+                            self.assertEqual(response.get("Content-Language"), language)
+
     def test_address_is_resolved_once_and_others_are_not_remembered(self):
         place_of.cache_clear()
         for number in range(300):
