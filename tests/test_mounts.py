@@ -21,6 +21,7 @@ from django.test import Client, SimpleTestCase, TestCase, override_settings
 from django.urls import get_script_prefix, include, path, re_path, reverse, set_script_prefix
 
 from status import checks
+from status.api.views import ReportView
 from tests import services
 from tests.commandline import ask
 from tests.test_checks import ChecksTestCase
@@ -244,6 +245,17 @@ class AddressCheckTests(ChecksTestCase):
             self.assertFinds("W036", message, ROOT_URLCONF=Urls(mount))
         for mount in (path("status/api/", include("status.api.urls")), path("", include("status.urls"))):
             self.assertFindsNothing(ROOT_URLCONF=Urls(mount))
+
+    def test_path_that_takes_an_argument_of_the_app(self) -> None:
+        for urlconf, name in (
+            ((mounted("<slug:provider>/status/"),), "provider"),
+            ((re_path("^(?P<resource>[a-z]+)/", include("status.api.urls")),), "resource"),
+            (i18n_patterns(path("<slug:provider>/", include([mounted("status/")]))), "provider"),
+        ):
+            message = f'The argument "{name}" of the path '
+            self.assertFinds("W042", message, ROOT_URLCONF=Urls(*urlconf))
+        own = path("<slug:resource>/", include([path("", ReportView.as_view())]))  # as the project means it
+        self.assertFindsNothing(ROOT_URLCONF=Urls(own, mounted("<slug:tenant>/<slug:name>/status/")))
 
     def test_urlconf_that_cannot_be_loaded_is_for_django_to_tell(self) -> None:
         self.assertFindsNothing(ROOT_URLCONF="no.such.urls")

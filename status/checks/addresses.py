@@ -60,6 +60,21 @@ def slash_warnings() -> Iterator[CheckMessage]:
             yield Warning(message, 'Write path("status/", include("status.urls")).', id="status.W036")
 
 
+def argument_warnings() -> Iterator[CheckMessage]:
+    """Yield mounts whose path takes an argument that the views of the API take too, from the path below the mount."""
+    for _, mount in each_mount():
+        if not any(view.name == "api_root" for view in mount.views):
+            continue  # a view of the API in a urlconf of the project's, which may mean it so
+        route = "".join(map(str, mount.way[1:]))
+        for name in ("resource", "provider"):
+            if any(name in pattern.regex.groupindex for pattern in mount.way):
+                message = (
+                    f'The argument "{name}" of the path {route!a} should be called differently: the API has it too.'
+                )
+                hint = "Rename it, to <slug:tenant> for example: liveness and readiness are 404 with it."
+                yield Warning(message, hint, id="status.W042")
+
+
 def each_mount() -> Iterator[tuple[URLResolver, Mount]]:
     """Yield each mount of the app, with its urlconf. Other checks tell of a urlconf that cannot be loaded."""
     for name in (None, *conf.urlconfs):
