@@ -308,10 +308,10 @@ def networks(cidrs: tuple[str, ...]) -> tuple[Network, ...]:
 
 def carries_user(request: HttpRequest) -> bool:
     """Return whether the request may be that of somebody who is logged in."""
-    cookies = request.COOKIES
-    # A permission may judge by a cookie of its own.
-    has_cookie = settings.SESSION_COOKIE_NAME in cookies or (bool(cookies) and conf.permission is not None)
-    return has_cookie or bool(request.META.get("REMOTE_USER"))
+    if settings.SESSION_COOKIE_NAME in request.COOKIES or request.META.get("REMOTE_USER"):
+        return True
+    # A permission may judge by a cookie of its own, or by a user whom the project knows by another token.
+    return conf.permission is not None and bool(request.COOKIES or request.META.get("HTTP_AUTHORIZATION"))
 
 
 def is_known(request: HttpRequest) -> bool:

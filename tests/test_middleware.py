@@ -141,6 +141,17 @@ def staff(get_response: Callable[..., Any]) -> Callable[..., Any]:
     return know
 
 
+def bearer(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    """Know users by a JWT, as many projects with an API do."""
+
+    def know(request: HttpRequest) -> HttpResponse:
+        if request.headers.get("Authorization") == "Bearer of-staff":
+            request.user = Staff()
+        return get_response(request)
+
+    return know
+
+
 def session_that_cannot_be_saved(get_response: Callable[..., Any]) -> Callable[..., Any]:
     def fail(request: HttpRequest) -> HttpResponse:
         request.user = Staff()
@@ -754,6 +765,17 @@ class CookieTests(DoorTestCase):
                 with override_settings(MIDDLEWARE=[DOOR, f"{__name__}.login_page"]):
                     response = self.assertAnswers("/status/api/health", client=Client(), HTTP_COOKIE=cookie)
                 self.assertEqual("Server-Timing" in response, details)
+
+    def test_permission_may_judge_by_a_user_who_is_known_by_a_bearer_token(self):
+        for permission, details in ((lambda request: request.user.is_staff, True), (None, False)):
+            for stack in ([DOOR, f"{__name__}.bearer"], [f"{__name__}.bearer"]):
+                with (
+                    self.subTest(permission=permission, stack=stack),
+                    override_settings(STATUS_PERMISSION=permission, MIDDLEWARE=stack),
+                ):
+                    response = Client().get("/status/api/health", HTTP_AUTHORIZATION="Bearer of-staff")
+                    self.assertEqual("Server-Timing" in response, details)
+                    self.assertNotIn("Server-Timing", Client().get("/status/api/health"))
 
     def test_outage_mails_nobody(self):
         """FAULTS A26"""
