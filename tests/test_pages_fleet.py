@@ -117,6 +117,15 @@ class MembersTests(FleetPageTestCase):
         self.assertIn(f"jobs-1:815 lost {NEW[:12]} 2 h 3 min 1 min 35 s ago", text)
         self.assertIn("worker 1 lost · 1 not asked yet", text)
 
+    def test_answers_of_more_than_a_minute_ago_tell_their_age(self):
+        for seconds, words in ((3, ""), (30, ""), (7530, " asked 2 h 5 min ago"), (3 * 86_400, " asked 3 d ago")):
+            self.show(Fleet((failing(4711, asked=time.time() - seconds), member(4712, checks={}, asked=None))))
+            with self.subTest(seconds=seconds):
+                text = text_of(self.html())
+                told = f"web-1:4711 fails{words} health/databases: default: OperationalError"
+                self.assertIn(told, text)
+                self.assertEqual(len(re.findall(r"asked \d", text)), bool(words))
+
     def test_two_thousand_are_counted_and_the_page_stays_small(self):
         self.show(fleets()["large"])
         html = self.html()

@@ -58,6 +58,8 @@ FAILURE = ngettext_lazy(
 MAX_SENTENCES, MAX_ROLES, MAX_ROWS, MAX_UNFOLDED, MAX_NAMES, MAX_REASONS = 20, 20, 60, 20, 5, 5
 #: Characters of a commit that tell it from others.
 COMMIT_LENGTH = 12
+#: Seconds after which the answers of a process are shown with their age: what asks for monitoring does so each minute.
+FRESH = 60
 
 
 class Sentence(NamedTuple):
@@ -77,6 +79,8 @@ class MemberRow:
         self.commit, self.short_commit = member.commit or "", (member.commit or "")[:COMMIT_LENGTH]
         self.started_iso, self.runs_for = iso(member.started), units.elapsed(member.seen - member.started)
         self.seen_iso, self.silent_for = iso(member.seen), units.elapsed(now - member.seen)
+        age = 0.0 if member.asked is None else now - member.asked
+        self.asked_iso, self.asked_for = iso(member.asked or 0.0), units.elapsed(age) if age > FRESH else ""
         self.reasons = [f"{check}: {reason}" for check, reason in list(member.failing.items())[:MAX_REASONS]]
 
 
