@@ -183,8 +183,9 @@ class Runner(DiscoverRunner):
 
     def run_suite(self, suite: Any, **kwargs: Any) -> Any:
         notice_accidents()
-        # Whoever serves connects the engine's observers. Here, lest it happens while a test has others in their place.
+        # Here, lest it happens while a test has other observers, or other modules, in their place.
         import_module("status.api.views")
+        import_module("status.asking").import_late()
         with contextlib.nullcontext() if isinstance(suite, ParallelSuite) else hang_timer:
             self.result = super().run_suite(suite, **kwargs)
         return self.result
