@@ -127,12 +127,16 @@ class PostgresTests(PostgresTestCase):
 
 @tag("fault")
 class PostgresFaultTests(PostgresTestCase):
-    def test_without_its_primary_it_warns_and_after_a_restart_it_does_not_know(self) -> None:
+    def checkpoint_at_the_last_record(self) -> None:
+        """Have the standby replay nothing when it is started again."""
         self.commit()
         self.primary.execute("CHECKPOINT")
         caught_up = "SELECT pg_current_wal_lsn()::text"
         self.assertTrue(eventually(lambda: self.replayed() == self.primary.execute(caught_up)[0][0]))
-        self.standby.execute("CHECKPOINT")  # from where it replays when it is started again
+        self.standby.execute("CHECKPOINT")
+
+    def test_without_its_primary_it_warns_and_after_a_restart_it_does_not_know(self) -> None:
+        self.checkpoint_at_the_last_record()
         self.primary.stop()
         try:
             self.assertTrue(eventually(lambda: run(self.check(aliases="replica")).state == "warn"))
@@ -147,6 +151,14 @@ class PostgresFaultTests(PostgresTestCase):
         finally:
             self.primary.start()
         self.assertTrue(eventually(lambda: self.lag() == {"ok": True, "lag": 0.0}, 15.0))
+
+    def test_a_replica_that_restarts_while_its_primary_is_idle_is_up_to_date(self) -> None:
+        self.checkpoint_at_the_last_record()
+        self.standby.stop()
+        self.standby.start()
+        receives = "SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming'"
+        self.assertTrue(eventually(lambda: bool(self.standby.execute(receives)), 15.0))
+        self.assertEqual(self.lag(), {"ok": True, "lag": 0.0})
 
     def test_a_frozen_replica_is_timed_out_and_recovers(self) -> None:
         check = self.check(timeout=1.0, aliases=["replica", "primary"])

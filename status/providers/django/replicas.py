@@ -13,12 +13,13 @@ from status.providers.base import Answer, Part, Unavailable, verdicts
 from status.providers.django.databases import DatabaseCheck
 from status.providers.kinds import NAMES, SECONDS
 
-#: What is told of a PostgreSQL standby. All that it received is replayed where the two positions are the same; an idle
-#: primary commits nothing, so that the time of the last commit alone would grow. Without a receiver nothing arrives.
+#: What is told of a PostgreSQL standby. All that it received is replayed where one position has reached the other; an
+#: idle primary commits nothing, so that the time of the last commit alone would grow. A receiver that starts tells the
+#: start of a segment, which is replayed long since. Without a receiver nothing arrives.
 #: https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-RECOVERY-CONTROL
 STANDBY = """
 SELECT pg_is_in_recovery(), EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE pid IS NOT NULL),
-    pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn(),
+    pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(),
     EXTRACT(EPOCH FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float,
     CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() END
 """
