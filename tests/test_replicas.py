@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from decimal import Decimal
 from typing import Any
 from unittest import mock
 
@@ -11,9 +12,12 @@ from django.test import tag
 
 from status.engine import engine
 from status.entries import Check
-from status.providers.django.replicas import Lag, ReplicaCheck, _mysql_lag
+from status.providers.django.replicas import Look, ReplicaCheck, _mysql_lag
 from tests import services
 from tests.components import AliasTestCase, DatabasesTestCase, eventually, run
+
+#: A standby that received more than it replayed, an hour after the last commit.
+BEHIND = Look(True, True, Decimal(200), Decimal(100), 3600.0, False)
 
 
 class ReplicasTestCase(AliasTestCase, DatabasesTestCase):
@@ -109,19 +113,35 @@ class PostgresTests(PostgresTestCase):
             self.standby.execute("SELECT pg_wal_replay_resume()")
         self.assertTrue(eventually(lambda: self.lag() == {"ok": True, "lag": 0.0}))
 
+    def looks(self, *looks: Look) -> None:
+        """Have the standby tell these, one after the other, and the last one ever after."""
+        left = list(looks)
+        look = mock.patch(
+            "status.providers.django.replicas._look_at_standby",
+            lambda connection: left.pop(0) if len(left) > 1 else left[0],
+        )
+        self.enter(look)
+
     def test_the_first_record_after_a_quiet_time_is_no_lag(self) -> None:
         """It looks like one for the moment until it is replayed."""
-        looks = iter(({"seconds": 3600.0}, {"seconds": 0.0}))
-        with mock.patch("status.providers.django.replicas._look_at_standby", lambda connection: Lag(**next(looks))):
-            self.assertEqual(self.lag(), {"ok": True, "lag": 0.0})
+        self.looks(BEHIND, BEHIND._replace(replayed=BEHIND.received))
+        self.assertEqual(self.lag(), {"ok": True, "lag": 0.0})
+
+    def test_a_long_transaction_that_is_replayed_as_it_comes_is_no_lag_of_its_length(self) -> None:
+        """Something is always still to be replayed, and the last commit is long ago."""
+        self.looks(BEHIND, BEHIND._replace(received=Decimal(300), replayed=Decimal(200)))
+        with mock.patch("status.providers.django.replicas.PAUSE", 0.2):
+            result = run(self.check(aliases="replica"))
+        self.assertEqual(result.state, "pass")
+        self.assertTrue(0.2 <= result.answer["replica"]["lag"] < 5)
 
     def test_a_lag_of_weeks_is_written_out_and_a_clock_ahead_is_no_lag(self) -> None:
         for told, lag, warnings in (
             (1_209_600.0, 1_209_600.0, {"replica": "1,209,600 s behind its primary"}),
             (-3.0, 0.0, {}),
         ):
-            with mock.patch("status.providers.django.replicas._look_at_standby", return_value=Lag(told)):
-                result = run(self.check(aliases="replica"))
+            self.looks(BEHIND._replace(since_last=told))
+            result = run(self.check(aliases="replica"))
             self.assertEqual((result.answer["replica"]["lag"], result.warnings), (lag, warnings))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,7 +20,7 @@ from status.providers.kinds import NAMES, SECONDS
 #: https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-RECOVERY-CONTROL
 STANDBY = """
 SELECT pg_is_in_recovery(), EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE pid IS NOT NULL),
-    pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(),
+    pg_last_wal_receive_lsn() - '0/0'::pg_lsn, pg_last_wal_replay_lsn() - '0/0'::pg_lsn,
     EXTRACT(EPOCH FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float,
     CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() END
 """
@@ -98,27 +99,60 @@ class ReplicaCheck(DatabaseCheck):
         )
 
 
+class Look(NamedTuple):
+    """What a standby tells of itself.
+
+    received, replayed: how far it is in what its primary writes, in bytes; None where nothing is known.
+    since_last: seconds since the last transaction that it replayed was committed; None where it replayed none.
+    """
+
+    in_recovery: bool
+    receives: bool
+    received: Decimal | None
+    replayed: Decimal | None
+    since_last: float | None
+    is_paused: bool | None
+
+    def reached(self, position: Decimal | None) -> bool:
+        """Return whether it follows its primary, and has replayed all up to ``position``."""
+        if not self.receives or position is None or self.replayed is None:
+            return False
+        return self.replayed >= position
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the replication, as a safe sentence; empty where nothing is."""
+        if self.is_paused:
+            return "its replay is paused"
+        return "" if self.receives else "it is not connected to its primary"
+
+
 def _standby_lag(connection: Any) -> Lag:
-    lag = _look_at_standby(connection)
-    if lag.seconds is None or lag.seconds >= 1:
-        # The first record after a quiet hour looks like an hour of lag until it is replayed, a moment later.
+    began = time.monotonic()
+    first = last = _look_at_standby(connection)
+    if first.reached(first.received):
+        return Lag(0.0)
+    if first.since_last is None or first.since_last >= 1:
+        # After a quiet hour the last commit is an hour old, also while one long transaction is replayed as it comes.
         time.sleep(PAUSE)
-        lag = _look_at_standby(connection)
-    return lag
+        last = _look_at_standby(connection)
+        if last.reached(last.received):
+            return Lag(0.0)
+        if last.reached(first.received):
+            return Lag(time.monotonic() - began, last.trouble)
+    if last.since_last is None:
+        unknown = "the lag is not known: it replayed nothing since it started"
+        return Lag(None, "; ".join(filter(None, (unknown, last.trouble))))
+    return Lag(last.since_last, last.trouble)
 
 
-def _look_at_standby(connection: Any) -> Lag:
+def _look_at_standby(connection: Any) -> Look:
     with connection.cursor() as cursor:
         cursor.execute(STANDBY)
-        in_recovery, receives, all_replayed, since_last, is_paused = cursor.fetchone()
-    if not in_recovery:
+        look = Look(*cursor.fetchone())
+    if not look.in_recovery:
         raise Unavailable("is no replica: it accepts writes, as a primary does")
-    if receives and all_replayed:
-        return Lag(0.0)
-    trouble = "its replay is paused" if is_paused else "" if receives else "it is not connected to its primary"
-    if since_last is None:
-        return Lag(None, f"the lag is not known: it replayed nothing since it started; {trouble}".removesuffix("; "))
-    return Lag(since_last, trouble)
+    return look
 
 
 def _mysql_lag(connection: Any) -> Lag:
