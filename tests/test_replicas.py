@@ -12,7 +12,7 @@ from django.test import tag
 
 from status.engine import engine
 from status.entries import Check
-from status.providers.django.replicas import Look, ReplicaCheck, _mysql_lag
+from status.providers.django.replicas import Lag, Look, ReplicaCheck, _mysql_lag
 from tests import services
 from tests.components import AliasTestCase, DatabasesTestCase, eventually, run
 
@@ -199,6 +199,20 @@ class LostMariaDBTests(ReplicasTestCase):
         connection.cursor.side_effect = OperationalError(2013, "Lost connection")
         with self.assertRaises(OperationalError):
             _mysql_lag(connection)
+
+
+class WritableMariaDBTests(ReplicasTestCase):
+    def test_read_only_is_told_by_a_number_or_a_word(self) -> None:
+        """MariaDB from 12 on says a word."""
+        connection = mock.MagicMock(mysql_is_mariadb=True)
+        cursor = connection.cursor.return_value.__enter__.return_value
+        cursor.description = [("Seconds_Behind_Master",)]
+        cursor.fetchall.return_value = [(0,)]
+        off = "it accepts writes: read_only is off"
+        for told, trouble in ((0, off), ("OFF", off), (1, ""), ("ON", ""), ("NO_LOCK", ""), ("NO_LOCK_NO_ADMIN", "")):
+            with self.subTest(told):
+                cursor.fetchone.return_value = (told,)
+                self.assertEqual(_mysql_lag(connection), Lag(0.0, trouble))
 
 
 class MariaDBTests(ReplicasTestCase):

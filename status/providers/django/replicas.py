@@ -163,7 +163,7 @@ def _mysql_lag(connection: Any) -> Lag:
             names = [column[0].replace("Master", "Source").replace("Slave", "Replica") for column in cursor.description]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
             cursor.execute("SELECT @@global.read_only")
-            is_read_only = cursor.fetchone()[0]
+            is_read_only = cursor.fetchone()[0] not in (0, "OFF")  # newer versions of MariaDB tell a word
     except DatabaseError as error:
         if error.args[:1] == (ACCESS_DENIED,):
             right = "REPLICA MONITOR" if connection.mysql_is_mariadb else "REPLICATION CLIENT"
