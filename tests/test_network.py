@@ -374,7 +374,18 @@ class HttpTests(NetworkTestCase):
         server = self.serve(replies("503 Service Unavailable", "closed"))
         words = "the text is not in the first 1,000,000 bytes of the answer"
         self.assertAnswers(server, words, text="open", status=503)
-        self.assertAnswers(server, f"answers 503, not 200; {words}", text="open")
+
+    def test_status_is_judged_before_the_body(self):
+        words = "answers 500, not 200"
+        self.assertAnswers(self.serve(replies("500 Internal Server Error")), words, text="well")
+        compressed = replies("500 Internal Server Error", gzip.compress(b"well"), "Content-Encoding: gzip")
+        self.assertAnswers(self.serve(compressed), words, text="well")
+
+        def stall(server: Any, connection: Any, request: str) -> None:
+            connection.sendall(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 9\r\n\r\nx")
+            server.over.wait(30)
+
+        self.assertAnswers(self.serve(stall), words, text="well")
 
     def test_text_in_the_encoding_of_the_answer(self):
         server = self.serve(replies("200 OK", "Grüße".encode("latin-1"), "Content-Type: text/html; charset=latin-1"))
@@ -383,6 +394,10 @@ class HttpTests(NetworkTestCase):
         self.assertEqual(self.ask(url=server.url, text="\ud800").state, "fail")
         for charset in ("klingon", "rot13", "a\0b"):
             server = self.serve(replies("200 OK", "Grüße", f"Content-Type: text/html; charset={charset}"))
+            self.assertPasses(self.ask(url=server.url, text="Grüße"))
+        for charset in ("utf-16", "UTF-16BE", "utf-32", "utf-8-sig"):  # some begin with a mark
+            body = "Schöne Grüße".encode(charset)
+            server = self.serve(replies("200 OK", body, f"Content-Type: text/html; charset={charset}"))
             self.assertPasses(self.ask(url=server.url, text="Grüße"))
 
     def test_text_across_pieces_of_the_answer(self):
@@ -540,6 +555,10 @@ class HttpTests(NetworkTestCase):
         self.assertPasses(self.ask(url=server.url))
         self.assertPasses(self.ask(url=server.url, text="x"))
         words = "breaks off the answer before its end, and the text is not in what came"
+        self.assertAnswers(server, words, text="y")
+        chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+        server = self.serve(lambda server, connection, request: connection.sendall(chunks))
+        self.assertPasses(self.ask(url=server.url, text="hello"))
         self.assertAnswers(server, words, text="y")
 
     def test_tls(self):

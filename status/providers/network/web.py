@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import re
@@ -9,7 +10,7 @@ import socket
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from http.client import HTTP_PORT, HTTPS_PORT, HTTPConnection, HTTPResponse
+from http.client import HTTP_PORT, HTTPS_PORT, HTTPConnection, HTTPResponse, IncompleteRead
 from time import monotonic
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -38,6 +39,8 @@ MAX_HOPS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 SWITCHING_PROTOCOLS = 101
 PORTS = {"http": HTTP_PORT, "https": HTTPS_PORT}
+#: Encodings that put a mark before a text -> those of what comes after the mark.
+MARKED = {"utf-8-sig": ["utf-8"], "utf-16": ["utf-16-le", "utf-16-be"], "utf-32": ["utf-32-le", "utf-32-be"]}
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
@@ -99,10 +102,13 @@ class WebCheck(Measurement):
             answered, has_text = fetch(url, request)
         except NETWORK_ERRORS as error:
             return failed(target, words_of(error))
-        wrong = [] if answered in expected else [f"answers {answered}, not {' or '.join(map(str, expected))}"]
-        wrong += [] if has_text else [f"the text is not in the first {MAX_PAGE_BYTES:,} bytes of the answer"]
+        wrong = ""
+        if answered not in expected:
+            wrong = f"answers {answered}, not {' or '.join(map(str, expected))}"
+        elif not has_text:
+            wrong = f"the text is not in the first {MAX_PAGE_BYTES:,} bytes of the answer"
         if wrong:
-            return Answer({target: {"ok": False, "status": answered}}, {target: "; ".join(wrong)})
+            return Answer({target: {"ok": False, "status": answered}}, {target: wrong})
         return judge_time(target, {"status": answered}, began, warn_seconds)
 
 
@@ -121,7 +127,10 @@ class Request(NamedTuple):
 
 
 def fetch(url: str, request: Request) -> tuple[int, bool]:
-    """Return the status that answers, and whether the text is there. Follows redirects on the same server."""
+    """Return the status that answers, and whether the text is there. Follows redirects on the same server.
+
+    The text is looked for where the status is one of those that are expected.
+    """
     for _ in range(MAX_HOPS + 1):
         parts = urlsplit(url)
         with closing(open_connection(parts, request)) as opened:
@@ -135,8 +144,10 @@ def fetch(url: str, request: Request) -> tuple[int, bool]:
             connection.request("GET", place, headers=headers_for(parts, request))
             with connection.getresponse() as response:
                 location = response.getheader("Location")
-                if response.status in request.expected or response.status not in REDIRECTS or not location:
+                if response.status in request.expected:
                     return response.status, request.text is None or holds(response, request.text)
+                if response.status not in REDIRECTS or not location:
+                    return response.status, False
         url = redirected(parts, location)
     raise Unavailable(f"redirects more than {MAX_HOPS} times")
 
@@ -224,19 +235,29 @@ def holds(response: HTTPResponse, text: str) -> bool:
     """Return whether the body, as far as it is read, holds the text in the encoding of the answer."""
     if response.getheader("Content-Encoding", "identity").strip().lower() != "identity":
         raise Unavailable("answers compressed although asked not to, so that the text cannot be looked for")
-    try:
-        wanted = text.encode(response.headers.get_content_charset("utf-8"))
-    except (LookupError, ValueError):  # an encoding that is none, a text that it cannot hold
-        wanted = text.encode("utf-8", "replace")
+    wanted = spellings(text, response.headers.get_content_charset("utf-8"))
+    longest = max(map(len, wanted))
     read, tail = 0, b""
-    while read < MAX_PAGE_BYTES and (chunk := response.read1(CHUNK_BYTES)):
-        read, tail = read + len(chunk), tail + chunk
-        if wanted in tail:
-            return True
-        tail = tail[-len(wanted) :]
-    if read < MAX_PAGE_BYTES and response.length:  # read1() says nothing of what is missing
+    try:
+        while read < MAX_PAGE_BYTES and (chunk := response.read1(CHUNK_BYTES)):
+            read, tail = read + len(chunk), tail + chunk
+            if any(spelling in tail for spelling in wanted):
+                return True
+            tail = tail[-longest:]
+        is_cut = read < MAX_PAGE_BYTES and bool(response.length)  # read1() says nothing of what is missing
+    except IncompleteRead:  # except in chunks
+        is_cut = True
+    if is_cut:
         raise Unavailable("breaks off the answer before its end, and the text is not in what came")
     return False
+
+
+def spellings(text: str, charset: str) -> list[bytes]:
+    """Return what a text may be in the middle of a body in that encoding, or in UTF-8 where there is none such."""
+    try:
+        return [text.encode(name) for name in MARKED.get(codecs.lookup(charset).name, [charset])]
+    except (LookupError, ValueError):  # an encoding that is none, a text that it cannot hold
+        return [text.encode("utf-8", "replace")]
 
 
 def redirected(parts: SplitResult, location: str) -> str:
