@@ -431,6 +431,19 @@ class RabbitMQFaults(Faults, CeleryTestCase):
         reasons = {"celery": "2 consumers, fewer than 3", "missing": "there is no such queue"}
         self.assertEqual(answer.reasons, reasons)
 
+    def test_a_queue_that_is_refused_is_no_broken_broker(self):
+        with self.app.connection_for_write() as connection:
+            connection.channel().queue_declare("mine", exclusive=True)
+            long = "x" * 300
+            answer = queues.check(queues=["mine", long, "celery", "missing"])
+        self.assertEqual(answer.value["celery"], {"ok": True, "messages": 0, "consumers": 2})
+        reasons = {
+            "mine": "the broker does not tell (ResourceLocked)",
+            long: "no queue has such a long name",
+            "missing": "there is no such queue",
+        }
+        self.assertEqual(answer.reasons, reasons)
+
     @classmethod
     def make_broker(cls) -> Any:
         return services.rabbitmq()

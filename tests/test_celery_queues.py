@@ -12,6 +12,7 @@ from unittest import mock
 
 from celery import _state
 from kombu import Exchange, Queue
+from kombu.common import Broadcast
 
 from status.engine import Engine, engine
 from status.entries import Check
@@ -55,6 +56,13 @@ class QueueTests(CeleryTestCase):
         self.assertEqual((result.answer, result.state), ({"celery": {"ok": True, "messages": 2}}, "pass"))
         self.assertEqual(result.public_answer, {"celery": {"ok": True}})
         self.assertEqual(ask(queues, queues=["mail"]).answer, {"mail": {"ok": True, "messages": 1}})
+
+    def test_queues_of_broadcasts_are_not_asked_for(self) -> None:
+        """Each process makes up a name for its own."""
+        self.app.conf.task_queues = (Queue("celery"), Broadcast("news"), Broadcast("alarms", queue="bell", unique=True))
+        self.fill("celery", 1)
+        result = ask(queues)
+        self.assertEqual((result.answer, result.state), ({"celery": {"ok": True, "messages": 1}}, "pass"))
 
     def test_thresholds_warn_and_fail(self) -> None:
         self.fill("celery", 3)

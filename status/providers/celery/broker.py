@@ -20,6 +20,7 @@ from celery import Celery
 from celery.app import default_app
 from celery.app.utils import find_app
 from kombu import Consumer, Producer, Queue
+from kombu.common import Broadcast
 from kombu.pidbox import Mailbox
 from kombu.transport import virtual
 
@@ -40,6 +41,8 @@ TIDY_SECONDS = 0.05
 POLLING_INTERVAL = 0.02
 #: What AMQP answers about a queue that is not there.
 NOT_FOUND = "404"
+#: Bytes of the longest name that AMQP can tell.
+MAX_NAME = 255
 #: What names of reply queues begin with.
 QUEUE_PREFIX = "status"
 
@@ -74,6 +77,11 @@ def celery_app(remote_control: bool) -> Any:
     if remote_control and not app.conf.worker_enable_remote_control:
         raise Unavailable("Celery's worker_enable_remote_control is off, so no worker can answer.")
     return app
+
+
+def queue_names(app: Any) -> list[str]:
+    """Return the queues that the app consumes, but for those of broadcasts: each process makes up a name for them."""
+    return [name for name, queue in app.amqp.queues.items() if not isinstance(queue, Broadcast)]
 
 
 class BrokerConnection:
@@ -115,17 +123,23 @@ class BrokerConnection:
     def count(self, queue: str, until: float) -> tuple[int, int] | None:
         """Return how many messages wait in the queue, and how many consumers it has; None where there is none.
 
-        Only AMQP counts consumers. Redis deletes a queue with its last message.
+        Only AMQP counts consumers. Redis deletes a queue with its last message. Raises ``Unavailable`` where the broker
+        does not tell of this queue, and may tell of others.
         """
         self.limit(until)
+        is_amqp = self.driver == "amqp"
+        if is_amqp and len(queue.encode("utf-8", "replace")) > MAX_NAME:
+            raise Unavailable("no queue has such a long name")
         try:
             found = self.channel.queue_declare(queue, passive=True)
         except self.connection.channel_errors as error:
-            if str(getattr(error, "reply_code", "")) != NOT_FOUND:
-                raise
-            if self.driver == "amqp":  # the broker has closed the channel
+            if is_amqp:  # the broker has closed the channel
                 self.channel = self.connection.channel()
-            return None
+            if str(getattr(error, "reply_code", "")) == NOT_FOUND:
+                return None
+            if is_amqp:
+                raise Unavailable(f"the broker does not tell ({type(error).__name__})") from error
+            raise
         return found.message_count, found.consumer_count
 
     def ask(

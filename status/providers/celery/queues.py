@@ -16,9 +16,10 @@ from status.providers.kinds import COUNT, NAMES, listed
 class QueueCheck(BrokerProvider):
     """Answer ``{queue: {"ok": bool, "messages": number, "consumers": number}}`` for queues of the Celery app's broker.
 
-    Entry arguments: ``queues``, a list of names, by default those that the app consumes; ``warn_length`` and
-    ``fail_length``, numbers of waiting messages above which a queue warns or fails; ``warn_consumers`` and
-    ``fail_consumers``, numbers of consumers below which it does. Without them a queue fails only where it is not there.
+    Entry arguments: ``queues``, a list of names, by default those that the app consumes, without those of broadcasts,
+    which each process names anew; ``warn_length`` and ``fail_length``, numbers of waiting messages above which a queue
+    warns or fails; ``warn_consumers`` and ``fail_consumers``, numbers of consumers below which it does. Without them a
+    queue fails only where it is not there.
 
     Queues are declared passively: none is made, no message is taken. Consumers are counted by RabbitMQ alone, and left
     out of the answer elsewhere.
@@ -42,10 +43,12 @@ class QueueCheck(BrokerProvider):
         warn_consumers: int | None = None,
         fail_consumers: int | None = None,
     ) -> Answer:
-        app = import_broker().celery_app(self.remote_control)
-        names = list(app.amqp.queues) if queues is None else listed(queues)
+        broker = import_broker()
+        app = broker.celery_app(self.remote_control)
+        names = broker.queue_names(app) if queues is None else listed(queues)
         counts: dict[str, tuple[int, int] | None] = {}
-        contact = self.ask_broker(partial(_count_queues, names, counts))
+        refused: dict[str, str] = {}
+        contact = self.ask_broker(partial(_count_queues, names, counts, refused))
         if contact.driver not in (None, "amqp") and (warn_consumers, fail_consumers) != (None, None):
             raise Unavailable("Only RabbitMQ tells how many consumers a queue has. Ask for the workers instead.")
         values: dict[str, Any] = {}
@@ -57,7 +60,7 @@ class QueueCheck(BrokerProvider):
                 found = (0, 0)
             if found is None:
                 values[name] = {"ok": False}
-                reasons[name] = contact.trouble or "there is no such queue"
+                reasons[name] = refused.get(name) or contact.trouble or "there is no such queue"
                 continue
             messages, consumers = found
             facts = {"messages": messages, **({"consumers": consumers} if contact.driver == "amqp" else {})}
@@ -75,11 +78,21 @@ class QueueCheck(BrokerProvider):
 
 
 def _count_queues(
-    names: Iterable[str], counts: dict[str, tuple[int, int] | None], connection: Any, until: float
+    names: Iterable[str],
+    counts: dict[str, tuple[int, int] | None],
+    refused: dict[str, str],
+    connection: Any,
+    until: float,
 ) -> bool:
-    """Put messages and consumers of each queue into ``counts``. Raises ``TimeoutError`` where that takes too long."""
+    """Put messages and consumers of each queue into ``counts``, or into ``refused`` why the broker tells none.
+
+    Raises ``TimeoutError`` where that takes too long.
+    """
     for name in names:
-        counts[name] = connection.count(name, until)
+        try:
+            counts[name] = connection.count(name, until)
+        except Unavailable as error:
+            refused[name] = str(error)
         if monotonic() >= until:
             raise TimeoutError
     return True
