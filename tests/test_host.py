@@ -175,17 +175,18 @@ class MemoryTests(Tree):
     measure = host.MemoryCheck
     subject = "memory"
 
-    def v2(self, limit: object, usage: int, inactive: int = 0, group: str = "") -> None:
+    def v2(self, limit: object, usage: int, inactive: int = 0, group: str = "", active: int = 0) -> None:
         folder = f"sys/fs/cgroup/{group}"
         self.write(f"{folder}/memory.max", f"{limit}\n")
         self.write(f"{folder}/memory.current", f"{usage}\n")
-        self.write(f"{folder}/memory.stat", f"anon 1\ninactive_file {inactive}\nactive_file 5\n")
+        self.write(f"{folder}/memory.stat", f"anon 1\ninactive_file {inactive}\nactive_file {active}\n")
 
-    def v1(self, limit: int, usage: int, inactive: int = 0, group: str = "") -> None:
+    def v1(self, limit: int, usage: int, inactive: int = 0, group: str = "", active: int = 0) -> None:
         folder = f"sys/fs/cgroup/memory/{group}"
         self.write(f"{folder}/memory.limit_in_bytes", f"{limit}\n")
         self.write(f"{folder}/memory.usage_in_bytes", f"{usage}\n")
-        self.write(f"{folder}/memory.stat", f"inactive_file 9\ntotal_inactive_file {inactive}\n")
+        told = f"inactive_file 9\nactive_file 9\ntotal_inactive_file {inactive}\ntotal_active_file {active}\n"
+        self.write(f"{folder}/memory.stat", told)
 
     def assertAvailable(self, where: str, available: float, percent: float, total: float) -> None:
         result = self.ask(warn_percent=None)
@@ -207,6 +208,10 @@ class MemoryTests(Tree):
     def test_pages_of_files_that_can_be_given_back_are_available(self):
         self.v2(GIB, GIB, GIB // 4)
         self.assertAvailable("container", GIB // 4, 25.0, GIB)
+        self.v2(GIB, GIB, GIB // 4, active=GIB // 2)  # which have been read more than once
+        self.assertAvailable("container", GIB * 3 // 4, 75.0, GIB)
+        self.v2(GIB, GIB // 4, GIB // 4, active=GIB // 4)  # pages went between two looks
+        self.assertAvailable("container", GIB, 100.0, GIB)
 
     def test_no_limit_in_v2_or_one_beyond_the_machine_is_that_of_the_machine(self):
         for limit in ("max", 64 * GIB):
@@ -224,6 +229,8 @@ class MemoryTests(Tree):
         self.write("proc/self/cgroup", "12:cpu,cpuacct:/docker/1\n7:memory:/docker/1\n1:name=systemd:/docker/1\n")
         self.v1(GIB, GIB // 2, GIB // 4)
         self.assertAvailable("container", GIB * 3 // 4, 75.0, GIB)
+        self.v1(GIB, GIB, GIB // 4, active=GIB // 4)
+        self.assertAvailable("container", GIB // 2, 50.0, GIB)
 
     def test_no_limit_in_v1(self):
         self.write("proc/self/cgroup", "7:memory:/docker/1\n")

@@ -24,8 +24,8 @@ from status.providers.kinds import AMOUNT, PERCENT, SWITCH, is_path, listed, one
 LEFT = {"warn_percent": PERCENT, "fail_percent": PERCENT}
 #: The files of a cgroup's memory in v2 and v1: limit, usage, and what memory.stat calls pages given back on demand.
 MEMORY_FILES = (
-    ("memory.max", "memory.current", "inactive_file"),
-    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ("memory.max", "memory.current", ("active_file", "inactive_file")),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_active_file", "total_inactive_file")),
 )
 
 
@@ -166,11 +166,13 @@ class MemoryCheck(OfSystem):
 
     def limits(self) -> Iterator[tuple[int, int]]:
         """Yield the bytes that each cgroup around this process has left, and its limit."""
-        for group, (limit, usage, idle) in product(self.groups("memory"), MEMORY_FILES):
+        for group, (limit, usage, given_back) in product(self.groups("memory"), MEMORY_FILES):
             with suppress(OSError, ValueError):  # not there, or "max"
                 most = int((group / limit).read_text())
-                cached = entries((group / "memory.stat").read_text()).get(idle, 0)
-                yield max(0, most - int((group / usage).read_text()) + cached), most
+                told = entries((group / "memory.stat").read_text())
+                cached = sum(told.get(name, 0) for name in given_back)
+                # The files are read one after the other, and pages come and go.
+                yield min(most, max(0, most - int((group / usage).read_text()) + cached)), most
 
 
 class LoadCheck(OfSystem):
