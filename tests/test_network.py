@@ -28,7 +28,7 @@ from tests import services
 from tests.components import eventually
 from tests.measuring import MeasuringTestCase
 from tests.processes import free_port, refused_port
-from tests.web_servers import authority_file, certified, replies, says_nothing, self_signed, serving
+from tests.web_servers import authority, authority_file, certified, replies, says_nothing, self_signed, serving
 
 AMOUNT = "a number, 0 or more, or None"
 HOST = "a host name or an IP address"
@@ -257,6 +257,24 @@ class TlsTests(NetworkTestCase):
     def test_authority_that_is_not_trusted(self):
         port = self.server(certified())
         self.assertFails(self.asked(port, ca_file=None), f"localhost:{port}", NOT_TRUSTED)
+
+    def test_intermediate_authority_alone_may_be_trusted(self):
+        intermediate = authority().create_child_ca()
+        path = self.directory / "intermediate.pem"
+        intermediate.cert_pem.write_to_path(str(path))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        intermediate.issue_cert("localhost").configure_cert(context)
+        port = self.server(context)
+        self.assertPasses(self.asked(port, ca_file=path))
+        self.assertPasses(self.asked(port))
+        port = self.server(certified())
+        self.assertFails(self.asked(port, ca_file=path), f"localhost:{port}", NOT_TRUSTED)
+
+    def test_name_that_is_common_only_does_not_count(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority().issue_cert(common_name="localhost").configure_cert(context)
+        port = self.server(context)
+        self.assertFails(self.asked(port), f"localhost:{port}", "its certificate is for another name")
 
     def test_name_is_that_of_the_host_or_the_one_that_is_told(self):
         port = self.server(certified("shop.example"))

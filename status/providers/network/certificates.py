@@ -86,7 +86,11 @@ def context_of(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
     Raises ``Unavailable`` where the file holds none.
     """
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:
         why = "holds no certificate" if isinstance(error, ssl.SSLError) else f"cannot be read ({error.strerror})"
         raise Unavailable(f"the file that ca_file names {why}") from error
+    context.hostname_checks_common_name = False  # as browsers, and RFC 9525
+    if ca_file is not None:
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it may hold an intermediate authority alone
+    return context
