@@ -70,6 +70,30 @@ class FileTests(StoragesTestCase):
         gone.assert_called_once()
         self.assertEqual(self.files(), [])
 
+    def test_no_folder_stays_that_would_belong_to_who_asked_first(self) -> None:
+        """Which may be root, so that the process on the web could not write there."""
+        self.use_folder(self.directory)
+        self.assertEqual(run(self.check()).answer, {"default": True})
+        self.assertEqual(os.listdir(self.directory), [])
+        with mock.patch.object(FileSystemStorage, "open", side_effect=OSError(errno.EIO, "")):
+            self.assertFails("cannot be read: Input/output error")
+        self.assertEqual(os.listdir(self.directory), [])
+
+    def test_a_folder_that_another_process_removes_at_the_wrong_moment_is_made_again(self) -> None:
+        self.use_folder(self.directory)
+        save = FileSystemStorage._save
+        failures: list[OSError] = []
+
+        def removed(storage: FileSystemStorage, name: str, content: Any) -> str:
+            if failures:
+                raise failures.pop()
+            return str(save(storage, name, content))
+
+        with mock.patch.object(FileSystemStorage, "_save", removed):
+            for failure in (FileNotFoundError(errno.ENOENT, ""), FileExistsError(errno.EEXIST, "")):
+                failures.append(failure)
+                self.assertEqual(run(self.check()).answer, {"default": True})
+
     def test_what_a_killed_process_left_is_deleted_and_nothing_else(self) -> None:
         """No file of a check stays for longer than a day."""
         self.use_folder(self.directory)

@@ -32,9 +32,10 @@ class StorageCheck(AliasCheck):
     Entry arguments: ``aliases``, by default those of ``STORAGES`` but ``staticfiles``; with ``read_only`` nothing is
     written, and a storage is asked whether it has a certain file.
 
-    A run writes a small file of its own into the folder ``django-status``, reads, compares and deletes it. What a
-    killed process left there is deleted an hour later, by whoever asks then. A folder that ``MEDIA_ROOT`` names and
-    that is still to be made is a warning, and is not made: a volume may be missing.
+    A run writes a small file of its own into the folder ``django-status``, reads, compares and deletes it. On disk the
+    folder is removed once it is empty. What a killed process left there is deleted an hour later, by whoever asks then.
+    A folder that ``MEDIA_ROOT`` names and that is still to be made is a warning, and is not made: a volume may be
+    missing.
     """
 
     label = "storages"
@@ -75,11 +76,17 @@ class StorageCheck(AliasCheck):
                 with _step("be listed"):
                     storage.listdir(FOLDER)
             return None
-        _write_read_delete(storage)
-        if time.monotonic() - self._swept.get(alias, -LEFTOVER_AFTER) >= LEFTOVER_AFTER:
-            self._swept[alias] = time.monotonic()
-            with suppress(Exception):  # a storage that lists nothing, or may not: nobody is told that it fails
-                _sweep(storage)
+        try:
+            _write_read_delete(storage)
+            if time.monotonic() - self._swept.get(alias, -LEFTOVER_AFTER) >= LEFTOVER_AFTER:
+                self._swept[alias] = time.monotonic()
+                with suppress(Exception):  # a storage that lists nothing, or may not: nobody is told that it fails
+                    _sweep(storage)
+        finally:
+            if isinstance(storage, FileSystemStorage):
+                # Who asked first may be root, and nobody else could write there.
+                with suppress(OSError):  # another process writes there, or something is left
+                    os.rmdir(storage.path(FOLDER))
         return None
 
 
@@ -88,7 +95,10 @@ def _write_read_delete(storage: Any) -> None:
     name = f"{FOLDER}/{int(time.time())}-{token.decode()}"
     try:
         with _step("be written to"):
-            name = storage.save(name, ContentFile(token))
+            try:
+                name = storage.save(name, ContentFile(token))
+            except (FileNotFoundError, FileExistsError):  # another process removed the folder that had just been made
+                name = storage.save(name, ContentFile(token))
         with _step("be read"), storage.open(name) as file:
             content = file.read(len(token) + 1)
     except BaseException:
