@@ -696,7 +696,11 @@ class TerminalTests(SimpleTestCase):
         self.assertEqual((out.write("a"), err.write("b")), (1, 1))
 
     def test_the_process_leaves_at_once_only_where_something_is_left_running(self):
-        with mock.patch("os._exit") as at_once, self.assertRaises(SystemExit) as left:
+        with (
+            mock.patch("os._exit") as at_once,
+            mock.patch("threading.Timer"),
+            self.assertRaises(SystemExit) as left,
+        ):
             leave(1)
         self.assertEqual((left.exception.code, at_once.called), (1, False))
         for stream, busy in ((None, True), (mock.Mock(flush=mock.Mock(side_effect=OSError)), False)):
@@ -896,13 +900,22 @@ class ProcessTests(SimpleTestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         (self.folder / "checks.py").write_text(
-            "import concurrent.futures, time\n"
+            "import atexit, concurrent.futures, time\n"
             "pool = concurrent.futures.ThreadPoolExecutor()\n"
             "def hang(): return pool.submit(time.sleep, 60).result()\n"
+            "def left():\n"
+            "    pool.submit(time.sleep, 60)\n"
+            "    return True\n"
+            "def idle():\n"
+            "    atexit.register(print, 'ended by itself')\n"
+            "    return pool.submit(bool, 1).result()\n"
             "def raises(): raise ConnectionError('shop:hunter2@db')\n"
             "def text(): return {'name': '\\u2713 \\x1b'}\n"
             "STATUS_TIMEOUT = 0.2\n"
-            "STATUS_PROVIDERS = {'hang': [('a', hang)], 'raise': [('a', raises)], 'stats': [('a', text)]}\n"
+            "STATUS_PROVIDERS = {\n"
+            "    'hang': [('a', hang)], 'raise': [('a', raises)], 'stats': [('a', text)],\n"
+            "    'left': [('a', left)], 'idle': [('a', idle)],\n"
+            "}\n"
         )
 
     def command(self, *words: str, **options: Any) -> Asked:
@@ -940,6 +953,12 @@ class ProcessTests(SimpleTestCase):
         self.assertEqual((code, err), (1, ""))
         self.assertEqual(json.loads(out)["a"]["error"], "timed out after 0.2 s")
         self.assertLess(time.monotonic() - started, PATIENCE / 2)
+
+    def test_the_process_ends_soon_although_a_check_leaves_a_thread_behind(self):
+        self.assertEqual(self.command("left", "-f", "json"), Asked(0, '{"a": true}\n'))
+
+    def test_a_pool_that_is_idle_keeps_nothing_from_being_done_at_the_end(self):
+        self.assertEqual(self.command("idle", "-f", "json"), Asked(0, '{"a": true}\nended by itself\n'))
 
     def test_what_a_check_raises_is_shown_on_demand_only(self):
         self.assertEqual(self.command("raise", "-e").err, "")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, suppress
 from io import StringIO, TextIOWrapper
@@ -29,6 +31,8 @@ from status.registry import registry
 from status.report import Report, State, one_line, overall, summary
 
 NAGIOS = "nagios"
+#: Seconds that a process which has answered waits for threads that a check has left behind.
+THREAD_SECONDS = 1.0
 
 
 def answer_and_exit(argv: Sequence[str], prog: str, in_django: bool) -> NoReturn:
@@ -332,7 +336,10 @@ def standard_streams() -> tuple[TextIO, TextIO]:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process, at once where a check still runs: the interpreter might wait for what it has started."""
+    """End the process, at once where a check still runs: the interpreter might wait for what it has started.
+
+    It waits for ever for threads that a check has left behind, before it does what is to be done at exit.
+    """
     at_once = engine.busy
     try:
         for stream in (sys.stdout, sys.stderr):
@@ -342,4 +349,9 @@ def leave(code: int) -> NoReturn:
         at_once = True  # the interpreter would flush again, and complain
     if at_once:
         os._exit(code)
+    end = threading.Timer(THREAD_SECONDS, os._exit, (code,))
+    end.daemon = True
+    with suppress(RuntimeError):  # no thread can be had
+        end.start()
+    atexit.register(end.cancel)
     sys.exit(code)
