@@ -171,6 +171,10 @@ class UsageTests(SimpleTestCase):
             (["health", "--watch", "-1"], "argument --watch: '-1' is not a number of seconds"),
             (["health", "--for", "3"], "--for goes with wait only"),
             (["wait", "-f", "json"], "--format does not go with wait"),
+            (["health", "--token", ""], "--token goes with --url"),
+            (["wait", "--token-file", "/no/such"], "--token-file goes with --url"),
+            (["beat", "backup", "--header", "Host: a"], "--header goes with --url"),
+            (["fleet", "--insecure"], "--insecure goes with --url"),
             (["wait", "--for", "2", "--stable", "3"], "--stable 3 never happens within --for 2"),
             (["snippet", "k8s", "-e"], "--error-on-fail does not go with snippet"),
             (
@@ -749,6 +753,10 @@ class CallCommandTests(SimpleTestCase):
         ):
             with self.subTest(options=options), self.assertRaisesMessage(CommandError, words):
                 call_command("status", "health", stdout=io.StringIO(), **options)
+
+    def test_call_command_takes_what_goes_with_url_only_as_no(self):
+        call_command("status", "ping", insecure=False, stdout=io.StringIO())
+        self.assertEqual(ask("ping", "-h", "--token", "a").code, 0)
 
     @override_settings(STATUS_PROVIDERS=BAD)
     def test_call_command_raises_what_the_shell_sees_as_exit_code(self):

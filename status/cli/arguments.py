@@ -137,6 +137,9 @@ class Options(NamedTuple):
                 owner = "snippet" if name in ("interval", "socket") else "wait"
                 where = f"goes with {owner} only" if verb is None else f"does not go with {verb}"
                 raise CannotAsk(f"{option} {where}")
+        for name in ("token", "token_file", "header", "insecure"):
+            if typed.get(name, False) is not False and "url" not in typed and not typed.get("help"):
+                raise CannotAsk(f"--{name.replace('_', '-')} goes with --url")
         # Of ``call_command``, which argparse has not seen.
         for name in typed.keys() & SECONDS_OPTIONS:
             try:
