@@ -665,6 +665,13 @@ class LiveTests(SimpleTestCase):
                 self.assertEqual(len(ask("health", err=screen).err.split(CLEAR_LINE)[1]), length)
 
 
+class Full(io.StringIO):
+    """A file on a disk that is full."""
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
 class TerminalTests(SimpleTestCase):
     def test_a_reader_that_leaves_does_not_change_the_verdict(self):
         class Gone(io.StringIO):
@@ -675,13 +682,13 @@ class TerminalTests(SimpleTestCase):
             self.assertEqual(ask("health", "-e", out=Gone()), Asked(1, ""))
 
     def test_an_answer_that_cannot_be_written_is_told(self):
-        class Full(io.StringIO):
-            def flush(self) -> None:
-                raise OSError(28, "No space left on device")
-
         self.assertEqual(
             ask("ping", out=Full())[::2], (2, "status: the answer cannot be written: No space left on device\n")
         )
+        # A plugin says with its code that nobody knows.
+        for words in (["ping"], ["nope"]):
+            told = "the answer cannot be written: No space left on device\n"
+            self.assertEqual(ask(*words, "-f", "nagios", out=Full())[::2], (3, told))
         closed = io.StringIO()
         with mock.patch.object(closed, "getvalue", return_value=""):
             closed.close()

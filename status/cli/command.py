@@ -79,7 +79,7 @@ def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Te
     except CannotAsk as error:
         if is_for_nagios(options, argv):
             code = nagios.CRITICAL if error.down else nagios.UNKNOWN
-            terminal.write(nagios.no_answer(code, str(error)))
+            terminal.tell(nagios.no_answer(code, str(error)))
             return code
         terminal.remark(f"{prog}: {error}")
         return error.exit_code

@@ -30,7 +30,7 @@ MAX_NAME_WIDTH = 40
 
 
 class Terminal:
-    """Standard output and standard error. What becomes of them does not change the exit code.
+    """Standard output and standard error. Who reads them no more does not change the exit code.
 
     colour: whether the output takes ANSI colours.
     interactive: whether a person looks at standard output, so that it may be redrawn.
@@ -60,6 +60,13 @@ class Terminal:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is closed"
             raise CannotAsk(f"the answer cannot be written: {reason}") from error
+
+    def tell(self, text: str) -> None:
+        """Write what the exit code says as well. Where that cannot be written, say so on standard error instead."""
+        try:
+            self.write(text)
+        except CannotAsk as error:
+            self.remark(str(error))
 
     def remark(self, text: str) -> None:
         """Write one line to standard error, if anybody reads it."""
