@@ -36,6 +36,13 @@ class Screen(io.StringIO):
         return True
 
 
+class Full(io.StringIO):
+    """A file on a disk that is full."""
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
 def ask(*words: str, out: io.StringIO | None = None, err: io.StringIO | None = None, **options: Any) -> Asked:
     """Answer ``words`` in this process, as ``manage.py status`` or, with ``in_django=False``, as ``django_status``."""
     options = {"prog": "status", "in_django": True, **options}

@@ -36,7 +36,7 @@ from status.engine import engine
 from status.providers.base import Answer
 from status.report import summary
 from tests import services
-from tests.commandline import PATIENCE, Asked, Screen, ask, bare, command
+from tests.commandline import PATIENCE, Asked, Full, Screen, ask, bare, command
 from tests.docs_commands import PAGE, section
 from tests.reports import MIXED, report, result
 
@@ -593,6 +593,13 @@ class WaitTests(SimpleTestCase):
     def test_quiet_wait_is_silent_on_success(self):
         self.assertEqual(ask("wait", "-q"), Asked(0, ""))
 
+    def test_what_was_waited_for_does_not_change_where_it_cannot_be_written(self):
+        for providers, code in ((GOOD, 0), (BAD, 1)):
+            with self.subTest(code), override_settings(STATUS_PROVIDERS=providers):
+                asked = ask("wait", "health", "--for", "0.1", out=Full())
+                self.assertEqual(asked.code, code)
+                self.assertTrue(asked.err.endswith("the answer cannot be written: No space left on device\n"))
+
     @override_settings(STATUS_PROVIDERS=BAD)
     def test_wait_does_not_wait_for_a_name_that_is_not_there(self):
         self.assertEqual(ask("wait", "nope").code, 2)
@@ -663,13 +670,6 @@ class LiveTests(SimpleTestCase):
             with self.subTest(columns), override_settings(STATUS_PROVIDERS=checks, STATUS_TIMEOUT=PATIENCE):
                 fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
                 self.assertEqual(len(ask("health", err=screen).err.split(CLEAR_LINE)[1]), length)
-
-
-class Full(io.StringIO):
-    """A file on a disk that is full."""
-
-    def flush(self) -> None:
-        raise OSError(28, "No space left on device")
 
 
 class TerminalTests(SimpleTestCase):

@@ -13,7 +13,7 @@ from django.urls import include, path
 
 from status import ask as ask_in_python
 from status.engine import engine
-from tests.commandline import ask
+from tests.commandline import Full, ask
 from tests.processes import absent, directory
 
 urlpatterns = [path("status/", include("status.urls"))]
@@ -147,6 +147,11 @@ class CommandTests(DrainTestCase):
             self.assertEqual(self.drain("off"), (0, "not draining\n"))
             self.assertFalse(self.file.exists())
         self.assertEqual(self.drain("on", "-q"), (0, ""))
+
+    def test_what_is_done_is_done_where_it_cannot_be_written(self):
+        asked = ask("drain", "on", out=Full())
+        self.assertEqual(asked[::2], (0, "the answer cannot be written: No space left on device\n"))
+        self.assertTrue(self.file.exists())
 
     def test_a_file_that_cannot_be_made_or_removed_says_why(self):
         with override_settings(STATUS_DRAIN_FILE=str(self.file / "no" / "draining")):

@@ -36,7 +36,7 @@ from status.store import Store, StoreFailed, encode, key_of
 from status.threads import Worker, call_here, start_call
 from tests import services
 from tests.base_settings import MIDDLEWARE, STATUS_MIDDLEWARE
-from tests.commandline import ask
+from tests.commandline import Full, ask
 from tests.components import EnteringTestCase, eventually, run_script
 from tests.documents import blocks, page, section
 
@@ -845,6 +845,8 @@ class CommandTests(HeartbeatTestCase):
         code, out, err = ask("beat", "mails")
         self.assertEqual((code, out, err), (0, "mails: heard\n", ""))
         self.assertEqual(ask("beat", "mails", "-q"), (0, "", ""))
+        unwritten = "the answer cannot be written: No space left on device\n"
+        self.assertEqual(ask("beat", "mails", out=Full())[::2], (0, unwritten))
         self.assertIn("default", json.dumps(Store.configured()))
         self.assertIsNotNone(caches["default"].get(key_of(BEAT, "mails")))
 

@@ -101,14 +101,14 @@ def run(options: Options, terminal: Terminal) -> int:
         return 0
     if options.verb == "drain":
         text = drain(options.name)
-        terminal.write("" if options.quiet else text)
+        terminal.tell("" if options.quiet else text)
         return 0
     target = Local() if options.url is None else Instance(options, terminal.remark)
     if options.verb == "beat":
         if options.name is None:
             raise CannotAsk("beat takes a name of STATUS_HEARTBEATS")
         target.beat(options.name, options)
-        terminal.write("" if options.quiet else f"{options.name}: heard")
+        terminal.tell("" if options.quiet else f"{options.name}: heard")
         return 0
     if options.verb == "fleet":
         terminal.write(_fleet(target, options))
@@ -219,11 +219,11 @@ class Wait:
             healthy = self._until(started + limit, stable)
         if healthy:
             if not self.options.quiet:
-                terminal.write(f"{self.name}: healthy after {monotonic() - started:.1f} s")
+                terminal.tell(f"{self.name}: healthy after {monotonic() - started:.1f} s")
             return 0
         terminal.remark(f"{self.name}: not healthy within {limit:g} s: {self.trouble}")
         if self.last is not None and self.last.failing:
-            terminal.write(human_text(self.last, terminal.colour, only_trouble=True))
+            terminal.tell(human_text(self.last, terminal.colour, only_trouble=True))
         return 1
 
     def _until(self, deadline: float, stable: float) -> bool:
