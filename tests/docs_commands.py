@@ -149,9 +149,9 @@ With ``--url`` it is not this process that is asked, but a server, over HTTP:
 
 ``-t`` bounds the whole exchange (10 seconds unless given), also where the server sends one byte a second. The token
 comes from ``--token-file``, from ``STATUS_TOKEN`` in the environment, or from ``--token``, which other users of the
-machine may see. ``--header 'Host: shop.example.com'`` adds a header, ``--insecure`` accepts any certificate. Redirects
-to another server are refused, and proxies are not used. A name with a slash saves the request that finds out whether
-``ping`` is a resource or a provider.
+machine may see. ``--header 'Host: shop.example.com'`` adds a header, ``--insecure`` accepts any certificate. Beside a
+``--header 'Authorization: ...'`` the token goes as ``X-Status-Token``. Redirects to another server are refused, and
+proxies are not used. A name with a slash saves the request that finds out whether ``ping`` is a resource or a provider.
 
 A server that cannot be found, refuses, does not answer in time, has a wrong certificate, or whose proxy answers 502 to
 504, is not well: exit code 1 with or without ``-e``, and CRITICAL for Nagios. A wrong address, name or token, and an

@@ -202,6 +202,18 @@ class InstanceTests(LiveServerTestCase):
                     self.assertEqual((code, out), (2, ""))
                     self.assertIn("answers 401: it needs a token", err)
 
+    def test_a_token_goes_along_with_the_login_of_a_proxy(self):
+        for name in ("Authorization", "authorization"):
+            words = ["--header", f"{name}: Basic dTpw", "--token", TOKEN]
+            with (
+                self.subTest(name),
+                override_settings(DEBUG=False, STATUS_PUBLIC=(), STATUS_TOKENS=(TOKEN,)),
+                mock.patch(f"{__name__}.seen", []) as sent,
+            ):
+                self.assertIn("OperationalError", self.ask("health", *words).out)
+                self.ask("ping", *words, mount="/shop/")
+                self.assertEqual((sent[0]["Authorization"], sent[0][TOKEN_HEADER]), ("Basic dTpw", TOKEN))
+
     @override_settings(DEBUG=False, STATUS_TOKENS=(TOKEN,))
     def test_a_wrong_token_is_told_where_strangers_may_ask_as_well(self):
         for words in (["health"], ["health", "-f", "text", "-e"], ["ping", "-f", "json"], ["--list"], ["fleet"]):

@@ -141,7 +141,9 @@ class Instance:
         if token is not None:
             if not token.isascii() or not token.isprintable() or not token or " " in token:
                 raise CannotAsk("the token should be one word of ASCII characters")
-            self.headers["Authorization"] = f"Bearer {token}"
+            # As docs/security.rst has it, where basic authentication in front takes the other header.
+            is_taken = any(name.lower() == "authorization" for name in self.headers)
+            self.headers.update({"X-Status-Token": token} if is_taken else {"Authorization": f"Bearer {token}"})
 
     def listing(self, name: str | None) -> Mapping[str, Mapping[str, str]]:
         self._deadline = monotonic() + self.timeout
