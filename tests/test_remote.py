@@ -197,10 +197,10 @@ class InstanceTests(LiveServerTestCase):
                         self.assertIn("OperationalError", self.ask("health", *words).out)
                 with mock.patch.dict("os.environ", {"STATUS_TOKEN": TOKEN}):
                     self.assertIn("OperationalError", self.ask("health").out)
-                for words in ([], ["--token", "wrong"]):
+                for words, told in (([], "it needs a token"), (["--token", "wrong"], "it does not know the token")):
                     code, out, err = self.ask("health/databases", *words)
                     self.assertEqual((code, out), (2, ""))
-                    self.assertIn("answers 401: it needs a token", err)
+                    self.assertIn(f"answers 401: {told}", err)
 
     def test_a_token_goes_along_with_the_login_of_a_proxy(self):
         for name in ("Authorization", "authorization"):

@@ -138,6 +138,7 @@ class Instance:
                 raise CannotAsk(f"--token-file {options.token_file}: {reason}") from error
         if token is None:
             token = os.environ.get("STATUS_TOKEN") or None
+        self.token_is_sent = token is not None
         if token is not None:
             if not token.isascii() or not token.isprintable() or not token or " " in token:
                 raise CannotAsk("the token should be one word of ASCII characters")
@@ -244,6 +245,8 @@ class Instance:
         status, problem = response.status, _problem(response)
         if status in (401, 403):
             remedy = "it needs a token (--token-file, $STATUS_TOKEN) or other rights"
+            if self.token_is_sent:
+                remedy = "it does not know the token, which may be too short; correct it (--token-file, $STATUS_TOKEN)"
             return CannotAsk(f"{self.url} answers {status}: {remedy}")
         if problem is not None:
             return CannotAsk(f"{self.url}: {problem}")
