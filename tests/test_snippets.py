@@ -38,6 +38,8 @@ WITHOUT_ADDRESS = ("prometheus-rules", "grafana")
 WITHOUT_HOST = (*WITHOUT_ADDRESS, "alb")
 #: Proxies that pass on for which host they were asked.
 FORWARDING = ("apache", "nginx")
+#: Proxies that ask the site over plain HTTP only.
+WITHOUT_TLS = ("varnish",)
 #: Where the site is: as a rule, behind TLS, and by an IPv6 address.
 SITES = ("http://localhost:8000/status/", "https://127.0.0.1:8443/status/", "http://[::1]:8000/status/")
 
@@ -116,6 +118,10 @@ SLOWLY: dict[str, dict[str, bool]] = {
 
 def slow(timeout: float) -> Any:
     return ("slow", lambda: True, (), {}, {"timeout": timeout})
+
+
+def own_url(kind: str) -> str:
+    return f"{'http' if kind in WITHOUT_TLS else 'https'}://[fd00::1]:8443/up/"
 
 
 def snippet(kind: str, *words: str, **options: Any) -> str:
@@ -232,7 +238,7 @@ class ContentTests(SimpleTestCase):
             if kind not in (*WITHOUT_ADDRESS, *FORWARDING, "prometheus", "alb"):
                 with self.subTest(kind):
                     self.assertIn("shop.example.com", snippet(kind))
-                    self.assertIn("[fd00::1]", snippet(kind, "--url", "https://[fd00::1]:8443/up/"))
+                    self.assertIn("[fd00::1]", snippet(kind, "--url", own_url(kind)))
 
     def test_list_says_what_each_is_for(self):
         code, out, err = ask("snippet", "--list")
@@ -271,13 +277,24 @@ class ContentTests(SimpleTestCase):
     def test_a_url_of_the_users_own_wins(self):
         for kind in SNIPPETS:
             with self.subTest(kind):
-                text = snippet(kind, "--url", "https://[fd00::1]:8443/up/")
+                text = snippet(kind, "--url", own_url(kind))
                 self.assertEqual("/up/" in text, kind not in WITHOUT_ADDRESS)
                 self.assertNotIn("/internal/", text)
         self.assertIn('targets: ["[fd00::1]:8443"]', snippet("prometheus", "--url", "https://[fd00::1]:8443/up/"))
         self.assertIn("scheme: HTTPS\n", snippet("k8s", "--url", "https://shop.example.com/up/"))
         self.assertIn("port: 443\n", snippet("k8s", "--url", "https://shop.example.com/up/"))
         self.assertIn(" check ssl verify required", snippet("haproxy", "--url", "https://shop.example.com/up/"))
+
+    def test_a_proxy_that_asks_over_tls_says_so(self):
+        url = ("--url", "https://shop.example.com/up/")
+        for kind, part in (
+            ("nginx", "    proxy_ssl_server_name on;\n    proxy_ssl_name shop.example.com;\n"),
+            ("apache", "SSLProxyEngine On\n<Location"),
+        ):
+            with self.subTest(kind):
+                self.assertIn(part, snippet(kind, *url))
+                for words in ([], [*url, "--socket", "/run/web.sock"]):
+                    self.assertNotIn("ssl", snippet(kind, *words).lower())
 
     def test_a_proxy_may_reach_the_project_by_a_unix_socket(self):
         for kind, part in (
@@ -312,6 +329,7 @@ class ContentTests(SimpleTestCase):
             ({}, ["healthchecks", "--interval", "90"], "with snippet healthchecks, not 90"),
             ({}, ["uptime-kuma", "--interval", "420"], "with snippet uptime-kuma, not 420"),
             ({}, ["monit", "--interval", "60"], "--interval does not go with snippet monit"),
+            ({}, ["varnish", "--url", "https://a/"], "Varnish asks no backend over TLS; give an http address as --url"),
             ({}, ["k8s", "--interval", "often"], "'often' is not a number of seconds"),
             ({}, ["nginx", "--socket", "run/a"], "--socket should be an absolute path"),
             ({}, ["nginx", "--socket", "/run/a b"], "that needs no quoting"),
@@ -530,7 +548,7 @@ class ToolTests(SimpleTestCase):
 
     def each_site(self, kind: str) -> list[str]:
         """The snippet for each of ``SITES``, and for a Unix socket, with a program that is there."""
-        texts = [snippet(kind, "--url", url) for url in SITES]
+        texts = [snippet(kind, "--url", url) for url in SITES if kind not in WITHOUT_TLS or url.startswith("http:")]
         if kind in UPSTREAMS:
             texts.append(snippet(kind, "--socket", "/run/web.sock"))
         return [re.sub(r"/\S*/django_status", "/bin/true", text) for text in texts]

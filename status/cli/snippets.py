@@ -25,6 +25,11 @@ UPSTREAMS = {
     "haproxy": ("{server} check{ssl}", "{socket} check"),
     "caddy": ("{scheme}://{server}", "unix/{socket}"),
 }
+#: What a proxy needs besides to ask the project over TLS.
+TLS = {
+    "nginx": "    proxy_ssl_server_name on;\n    proxy_ssl_name {host};\n",
+    "apache": "# Over TLS, which needs mod_ssl.\nSSLProxyEngine On\n",
+}
 #: Where the project is taken to be served, unless ``--url`` says otherwise.
 DEFAULT_SERVER = "http://localhost:8000"
 #: Seconds on top of the timeouts of the checks, for the way there and back.
@@ -67,10 +72,14 @@ def snippet(kind: str | None, url: str | None, socket: str | None = None, interv
     api = api_url(url or f"{DEFAULT_SERVER}{path}")
     if not UNQUOTED.fullmatch(api):
         raise CannotAsk(f"{api} holds characters that would need quoting; give a plain address as --url")
+    if kind == "varnish" and api.startswith("https:"):
+        raise CannotAsk("Varnish asks no backend over TLS; give an http address as --url")
     # A probe has to name a host that the project accepts; a URL that was given does.
     hosts = [] if url else [str(pattern).lstrip(".") for pattern in conf.read("ALLOWED_HOSTS", ())]
     values = _placeholders(kind, api, next(filter(HOST_NAME.fullmatch, hosts), None), interval)
     if kind in UPSTREAMS:
+        over_tls = api.startswith("https:") and socket is None
+        values["tls"] = TLS.get(kind, "").format(**values) if over_tls else ""
         values["upstream"] = UPSTREAMS[kind][socket is not None].format(**values, socket=socket)
     return PLACEHOLDER.sub(lambda placeholder: str(values[placeholder[1]]), template)
 
