@@ -857,6 +857,12 @@ class SettingsTests(SimpleTestCase):
         done = subprocess.run(command, env=bare(env), cwd=self.folder, capture_output=True, encoding="utf-8")
         return done.returncode, done.stdout, done.stderr
 
+    def test_what_the_settings_print_is_no_part_of_the_answer(self):
+        self.write("chatty", "print('loading')\nfrom plain import *")
+        self.assertEqual(self.script("-s", "chatty", "ping", "-f", "json"), (0, '{"pong": true}\n', "loading\n"))
+        code, out, err = self.script("-s", "chatty", "-h")
+        self.assertEqual((code, out[:6], err), (0, "usage:", "loading\n"))
+
     def test_nothing_else_is_imported_from_a_directory_that_others_may_write(self):
         """FAULTS A20"""
         for name in (*sys.stdlib_module_names, "django", "git", "asgiref", "status"):
@@ -883,6 +889,7 @@ class SettingsTests(SimpleTestCase):
         self.write("slip", "STATUS_TIMEOUT = = 2")
         self.write("secret", "raise ValueError('hunter2')")
         self.write("leaves", "import sys\nsys.exit(0)")
+        self.write("keyless", "import os\nA = 1\nKEY = os.environ['NO_SUCH_KEY_HERE']")
         self.write("unset", "INSTALLED_APPS = ['no_such_app']")
         for name, line in (
             ("nope", "-s names 'nope': there is no such module"),
@@ -893,6 +900,7 @@ class SettingsTests(SimpleTestCase):
             ("slip", "-s names 'slip': SyntaxError at {folder}/slip.py:1"),
             ("secret", "-s names 'secret', which cannot be loaded: ValueError at {folder}/secret.py:1"),
             ("leaves", "-s names 'leaves', which cannot be loaded: SystemExit at {folder}/leaves.py:2"),
+            ("keyless", "-s names 'keyless', which cannot be loaded: KeyError at {folder}/keyless.py:3"),
             ("unset", "-s names 'unset': it needs no_such_app, which is not installed"),
         ):
             with self.subTest(name):

@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from io import StringIO, TextIOWrapper
 from pathlib import Path
 from signal import SIGINT, SIGTERM, signal
@@ -57,25 +57,9 @@ def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Te
     options = None
     try:
         options = parse_arguments(argv, prog, in_django)
-        if options.help:
-            resources: Mapping[str, Iterable[str]] = {}
-            with suppress(CannotAsk):  # help is most needed where the settings are broken
-                if not in_django:
-                    apply_settings(options.settings)
-                resources = {**registry, **registry.presets()}
-            terminal.write(help_text(options, prog, in_django, resources))
-            return 0
-        if not in_django and (options.url is None or options.verb == "snippet"):
-            apply_settings(options.settings)
-            if names := conf.in_lower_case():
-                terminal.remark(f"{prog}: the settings should be in upper case: {', '.join(map(str.upper, names))}")
-        # Who typed this reads the answer: nobody else is told, and his time is that of the checks.
-        engine.observers.clear()
-        engine.is_shared = False
-        # What a check prints is no part of the answer, nor is what it logs.
-        traceback = tracebacks_to(terminal.err) if options.traceback else nullcontext()
-        with redirect_stdout(terminal.err), no_logging_to_console(), traceback:
-            return run(options, terminal)
+        # What settings and checks print is no part of the answer.
+        with terminal.set_apart() as printed:
+            return answer(options, prog, in_django, terminal, printed)
     except CannotAsk as error:
         if is_for_nagios(options, argv):
             code = nagios.CRITICAL if error.down else nagios.UNKNOWN
@@ -83,6 +67,32 @@ def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Te
             return code
         terminal.remark(f"{prog}: {error}")
         return error.exit_code
+
+
+def answer(options: Options, prog: str, in_django: bool, terminal: Terminal, printed: TextIO) -> int:
+    """Return the exit code for ``options``, after the answer. Raises CannotAsk.
+
+    printed: where tracebacks go that are asked for.
+    """
+    if options.help:
+        resources: Mapping[str, Iterable[str]] = {}
+        with suppress(CannotAsk):  # help is most needed where the settings are broken
+            if not in_django:
+                apply_settings(options.settings)
+            resources = {**registry, **registry.presets()}
+        terminal.write(help_text(options, prog, in_django, resources))
+        return 0
+    if not in_django and (options.url is None or options.verb == "snippet"):
+        apply_settings(options.settings)
+        if names := conf.in_lower_case():
+            terminal.remark(f"{prog}: the settings should be in upper case: {', '.join(map(str.upper, names))}")
+    # Who typed this reads the answer: nobody else is told, and his time is that of the checks.
+    engine.observers.clear()
+    engine.is_shared = False
+    traceback = tracebacks_to(printed) if options.traceback else nullcontext()
+    # What a check logs is no part of the answer either.
+    with no_logging_to_console(), traceback:
+        return run(options, terminal)
 
 
 def is_for_nagios(options: Options | None, argv: Sequence[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from time import monotonic
 from typing import NamedTuple, TextIO
 
@@ -60,6 +60,12 @@ class Terminal:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is closed"
             raise CannotAsk(f"the answer cannot be written: {reason}") from error
+
+    @contextmanager
+    def set_apart(self) -> Iterator[TextIO]:
+        """Send what is printed in the block to standard error, and give that stream."""
+        with redirect_stdout(self.err):
+            yield self.err
 
     def tell(self, text: str) -> None:
         """Write what the exit code says as well. Where that cannot be written, say so on standard error instead."""

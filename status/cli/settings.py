@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
-from traceback import extract_tb
+from traceback import walk_tb
+from types import FrameType
 from typing import Any
 
 from status.cli.arguments import CannotAsk
@@ -87,6 +88,11 @@ def _import(origin: str, name: str) -> Any:
         return getattr(owner, attribute)
 
 
+def is_of_python(frame: FrameType) -> bool:
+    """Return whether the frame is one of the standard library's."""
+    return frame.f_globals.get("__name__", "").partition(".")[0] in sys.stdlib_module_names
+
+
 @contextmanager
 def loading(origin: str, name: str) -> Iterator[None]:
     """Raise CannotAsk where the block fails, which loads the module ``name`` that ``origin`` names.
@@ -105,6 +111,8 @@ def loading(origin: str, name: str) -> Iterator[None]:
     except SyntaxError as error:
         raise CannotAsk(f"{origin} names {name!r}: SyntaxError at {error.filename}:{error.lineno}") from error
     except (Exception, SystemExit) as error:  # settings that refuse to be loaded may call sys.exit()
-        place = extract_tb(error.__traceback__)[-1]
-        what = f"which cannot be loaded: {type(error).__name__} at {place.filename}:{place.lineno}"
+        # What the settings call of the standard library is not where the mistake is.
+        places = [place for place in walk_tb(error.__traceback__) if not is_of_python(place[0])]
+        frame, line = places[-1]
+        what = f"which cannot be loaded: {type(error).__name__} at {frame.f_code.co_filename}:{line}"
         raise CannotAsk(f"{origin} names {name!r}, {what}") from error
