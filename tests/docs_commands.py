@@ -101,9 +101,10 @@ One command line with two entrances: ``manage.py status`` inside a Django projec
 
 On a terminal it has colours (not with ``NO_COLOR``), and a line tells what is still waited for. ``-f`` writes any of
 the :doc:`formats`; ``-f json`` is the document that the address answers. ``-q`` prints nothing unless something fails,
-so that cron mails only that; with ``-v`` (``-v 2`` of ``manage.py``) it tells warnings too. ``--watch SECONDS`` asks
-again and again. ``--traceback`` shows what a check raised, which is otherwise only logged. Long options may be cut
-short and spelled as in 2.x (``--error_on_fail``, ``--output_format``).
+so that cron mails only that; with ``-v`` (``-v 2`` of ``manage.py``) it tells warnings too. What a check prints goes to
+standard error, with ``-q`` only where there is an answer; what programs print that a check starts is out of reach.
+``--watch SECONDS`` asks again and again. ``--traceback`` shows what a check raised, which is otherwise only logged.
+Long options may be cut short and spelled as in 2.x (``--error_on_fail``, ``--output_format``).
 
 Exit codes
 ----------

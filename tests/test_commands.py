@@ -862,6 +862,9 @@ class SettingsTests(SimpleTestCase):
         self.assertEqual(self.script("-s", "chatty", "ping", "-f", "json"), (0, '{"pong": true}\n', "loading\n"))
         code, out, err = self.script("-s", "chatty", "-h")
         self.assertEqual((code, out[:6], err), (0, "usage:", "loading\n"))
+        self.assertEqual(self.script("-s", "chatty", "ping", "-q"), (0, "", ""))
+        told = 'django_status.py: there is no resource or provider "nope"; there is: a, live, ping\nloading\n'
+        self.assertEqual(self.script("-s", "chatty", "nope", "-q"), (2, "", told))
 
     def test_nothing_else_is_imported_from_a_directory_that_others_may_write(self):
         """FAULTS A20"""
@@ -923,7 +926,7 @@ class ProcessTests(SimpleTestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         (self.folder / "checks.py").write_text(
-            "import atexit, concurrent.futures, time\n"
+            "import atexit, concurrent.futures, logging, time, warnings\n"
             "pool = concurrent.futures.ThreadPoolExecutor()\n"
             "def hang(): return pool.submit(time.sleep, 60).result()\n"
             "def left():\n"
@@ -933,11 +936,18 @@ class ProcessTests(SimpleTestCase):
             "    atexit.register(print, 'ended by itself')\n"
             "    return pool.submit(bool, 1).result()\n"
             "def raises(): raise ConnectionError('shop:hunter2@db')\n"
+            "def chatty(answer):\n"
+            "    print('printed')\n"
+            "    warnings.warn('warned')\n"
+            "    logging.basicConfig()\n"
+            "    logging.getLogger('shop').error('logged')\n"
+            "    return answer\n"
             "def text(): return {'name': '\\u2713 \\x1b'}\n"
             "STATUS_TIMEOUT = 0.2\n"
             "STATUS_PROVIDERS = {\n"
             "    'hang': [('a', hang)], 'raise': [('a', raises)], 'stats': [('a', text)],\n"
             "    'left': [('a', left)], 'idle': [('a', idle)],\n"
+            "    'good': [('a', chatty, (True,))], 'bad': [('a', chatty, (False,))],\n"
             "}\n"
         )
 
@@ -982,6 +992,15 @@ class ProcessTests(SimpleTestCase):
 
     def test_a_pool_that_is_idle_keeps_nothing_from_being_done_at_the_end(self):
         self.assertEqual(self.command("idle", "-f", "json"), Asked(0, '{"a": true}\nended by itself\n'))
+
+    def test_quiet_keeps_what_a_check_prints_until_something_fails(self):
+        for words in (["good", "-q"], ["good", "-q", "-f", "json"], ["wait", "good", "-q"]):
+            self.assertEqual(self.command(*words), Asked(0, ""))
+        code, out, err = self.command("bad", "-q", "-f", "json")
+        self.assertEqual((code, out), (0, '{"a": false}\n'))
+        for told in ("printed\n", "UserWarning: warned\n", "ERROR:shop:logged\n"):
+            self.assertIn(told, err)
+            self.assertIn(told, self.command("good").err)
 
     def test_what_a_check_raises_is_shown_on_demand_only(self):
         self.assertEqual(self.command("raise", "-e").err, "")

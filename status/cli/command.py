@@ -58,7 +58,7 @@ def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Te
     try:
         options = parse_arguments(argv, prog, in_django)
         # What settings and checks print is no part of the answer.
-        with terminal.set_apart() as printed:
+        with terminal.set_apart(options.quiet) as printed:
             return answer(options, prog, in_django, terminal, printed)
     except CannotAsk as error:
         if is_for_nagios(options, argv):
@@ -66,6 +66,7 @@ def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Te
             terminal.tell(nagios.no_answer(code, str(error)))
             return code
         terminal.remark(f"{prog}: {error}")
+        terminal.write_printed()
         return error.exit_code
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from io import BytesIO, TextIOWrapper
 from time import monotonic
 from typing import NamedTuple, TextIO
 
@@ -29,6 +30,24 @@ TROUBLE = ("fail", "warn", "running")
 MAX_NAME_WIDTH = 40
 
 
+class Kept(TextIOWrapper):
+    """Keeps what is written to it instead of ``stream``, and has the number of that file."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.bytes, self.stream = BytesIO(), stream
+        super().__init__(self.bytes, "utf-8", "backslashreplace", write_through=True)
+
+    def fileno(self) -> int:
+        return self.stream.fileno()
+
+    def take(self) -> str:
+        """Return what was written since this was called last."""
+        text = self.bytes.getvalue().decode()
+        self.bytes.seek(0)
+        self.bytes.truncate()
+        return text
+
+
 class Terminal:
     """Standard output and standard error. Who reads them no more does not change the exit code.
 
@@ -36,6 +55,7 @@ class Terminal:
     interactive: whether a person looks at standard output, so that it may be redrawn.
     watched: whether a person looks at standard error, so that a live line is shown there.
     gone: nobody reads the output any more (``| head``).
+    printed: what was printed, where that is kept until there is an answer.
     live_seconds: until a live line appears, and between two states of it.
     """
 
@@ -43,14 +63,16 @@ class Terminal:
 
     def __init__(self, out: TextIO, err: TextIO, colour: bool = True) -> None:
         self.out, self.err, self.gone = out, err, False
+        self.printed = Kept(err)
         self.interactive, self.watched = _is_terminal(out), _is_terminal(err)
         # See https://no-color.org
         wanted = colour and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         self.colour = wanted and self.interactive
 
     def write(self, text: str) -> None:
-        """Write the text and end its line. Raises CannotAsk where it cannot be written."""
+        """Write the text and end its line, and then what was printed. Raises CannotAsk where it cannot be written."""
         if self.gone or not text:
+            self.printed.take()
             return
         try:
             self.out.write(text if text.endswith("\n") else f"{text}\n")
@@ -60,12 +82,27 @@ class Terminal:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is closed"
             raise CannotAsk(f"the answer cannot be written: {reason}") from error
+        self.write_printed()
+
+    def write_printed(self) -> None:
+        """Write to standard error what was printed and kept."""
+        if text := self.printed.take():
+            with suppress(OSError, ValueError):
+                self.err.write(text)
+                self.err.flush()
 
     @contextmanager
-    def set_apart(self) -> Iterator[TextIO]:
-        """Send what is printed in the block to standard error, and give that stream."""
-        with redirect_stdout(self.err):
-            yield self.err
+    def set_apart(self, quiet: bool) -> Iterator[TextIO]:
+        """Send what is printed in the block to standard error, and give that stream.
+
+        quiet: keep it until an answer is written, and where that is silent, drop it.
+        """
+        if not quiet:
+            with redirect_stdout(self.err):
+                yield self.err
+            return
+        with redirect_stdout(self.printed), redirect_stderr(self.printed):
+            yield self.printed
 
     def tell(self, text: str) -> None:
         """Write what the exit code says as well. Where that cannot be written, say so on standard error instead."""
