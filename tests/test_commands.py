@@ -416,6 +416,9 @@ class HumanTests(SimpleTestCase):
         with mock.patch.dict(os.environ, {"TERM": "xterm"}):
             self.assertIn("\x1b[", ask("health", out=Screen()).out)
             self.assertNotIn("\x1b[", ask("health").out)
+            for option in ("--no-color", "--no_color", "--no-c"):
+                with self.subTest(option):
+                    self.assertNotIn("\x1b[", ask("health", option, out=Screen()).out)
             for variable in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
                 with self.subTest(variable), mock.patch.dict(os.environ, variable):
                     self.assertNotIn("\x1b[", ask("health", out=Screen()).out)

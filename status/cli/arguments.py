@@ -116,6 +116,7 @@ class Options(NamedTuple):
     interval: float | None = None
     help: bool = False
     traceback: bool = False
+    no_color: bool = False
 
     @classmethod
     def of(cls, words: Sequence[str], given: Mapping[str, Any]) -> Options:
@@ -130,7 +131,7 @@ class Options(NamedTuple):
             typed["verbose"] = True
         parser = argparse.ArgumentParser(add_help=False)
         add_options(parser, verb)
-        known = {"settings", "traceback", *vars(parser.parse_args([]))}
+        known = {"settings", "traceback", "no_color", *vars(parser.parse_args([]))}
         for name in typed:
             if name not in known and not typed.get("help"):
                 option = "--for" if name == "wait_for" else f"--{name.replace('_', '-')}"

@@ -46,7 +46,7 @@ def answer_and_exit(argv: Sequence[str], prog: str, in_django: bool) -> NoReturn
     for number in (SIGINT, SIGTERM):
         # Also as the first process of a container, where SIGTERM without a handler does nothing.
         signal(number, end_at_once)
-    leave(answer_command(argv, prog, in_django, Terminal(*standard_streams(), colour="--no-color" not in argv)))
+    leave(answer_command(argv, prog, in_django, Terminal(*standard_streams())))
 
 
 def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Terminal) -> int:
@@ -57,6 +57,7 @@ def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Te
     options = None
     try:
         options = parse_arguments(argv, prog, in_django)
+        terminal.colour &= not options.no_color
         # What settings and checks print is no part of the answer.
         with terminal.set_apart(options.quiet) as printed:
             return answer(options, prog, in_django, terminal, printed)
