@@ -168,6 +168,7 @@ class UsageTests(SimpleTestCase):
             (["health", "-t", "soon"], "argument -t/--timeout: 'soon' is not a number of seconds"),
             (["health", "-t", "0"], "argument -t/--timeout: '0' is not a positive number of seconds"),
             (["health", "-t", "nan"], "argument -t/--timeout: 'nan' is not a number of seconds"),
+            (["ping", "--watch", "9223372036"], "argument --watch: '9223372036' is not a number of seconds"),
             (["health", "--watch", "-1"], "argument --watch: '-1' is not a number of seconds"),
             (["health", "--for", "3"], "--for goes with wait only"),
             (["wait", "-f", "json"], "--format does not go with wait"),
@@ -882,6 +883,17 @@ class SettingsTests(SimpleTestCase):
                 done = self.script(*words)
                 self.assertEqual(done[0], code, done)
                 self.assertNotIn("planted", done[1] + done[2])
+
+    def test_a_working_directory_that_is_gone_hides_no_settings(self):
+        gone = self.folder / "gone"
+        for name, code in (("tests.settings", 0), ("plain", 2)):
+            words = [sys.executable, "-c", "import os, status.__main__ as main; os.rmdir(os.getcwd()); main.main()"]
+            with self.subTest(name):
+                gone.mkdir()
+                run = partial(subprocess.run, env=bare(), cwd=gone, capture_output=True, encoding="utf-8")
+                done = run([*words, "-s", name, "ping", "-f", "text"])
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertNotIn("Error", done.stderr)
 
     def test_safe_mode_of_python_keeps_the_working_directory_out(self):
         """FAULTS A20"""

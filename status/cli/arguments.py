@@ -57,6 +57,8 @@ SNIPPETS = {
 }
 #: Options that are a number of seconds, and whether that may be 0.
 SECONDS_OPTIONS = {"timeout": False, "watch": False, "wait_for": False, "stable": True}
+#: The most that one of them takes. A system may not wait for as long as Python's own ``threading.TIMEOUT_MAX``.
+MAX_SECONDS = min(threading.TIMEOUT_MAX, 1e9)
 #: Characters of a line that says why there is no answer.
 MAX_MESSAGE = 2_000
 #: The exit code where the question could not be asked.
@@ -242,7 +244,7 @@ def seconds(text: str, zero: bool = False) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 <= value <= threading.TIMEOUT_MAX:
+    if not 0 <= value <= MAX_SECONDS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     if not value and not zero:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")

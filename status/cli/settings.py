@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
@@ -68,10 +68,14 @@ def look_into_working_directory(name: str) -> None:
 
     As the last place, and not in Python's safe mode: others may be able to write there, and call a file ``json.py``.
     """
-    package, here = name.partition(".")[0], os.getcwd()
+    package = name.partition(".")[0]
     safe = getattr(sys.flags, "safe_path", False) or os.environ.get("PYTHONSAFEPATH")  # the flag is of Python 3.11
-    if not safe and find_spec(package) is None and PathFinder.find_spec(package, [here]):
-        sys.path.append(here)
+    if safe or find_spec(package) is not None:
+        return
+    with suppress(OSError):  # it is not there any more
+        here = os.getcwd()
+        if PathFinder.find_spec(package, [here]):
+            sys.path.append(here)
 
 
 def _import(origin: str, name: str) -> Any:
