@@ -111,6 +111,9 @@ Exit codes
 
 {exit_codes}
 
+Where the settings cannot be loaded, ``manage.py`` ends with Django's own traceback and 1 before it finds the command.
+``django_status -s shop.settings`` says so in one line, with 2, or UNKNOWN and 3 for Nagios: monitors had better use it.
+
 Options
 -------
 
@@ -187,7 +190,8 @@ Fleet
 -----
 
 ``manage.py status fleet`` shows all processes of the project that report themselves to the store, and what is not well
-with them; ``--url`` asks a server for it. It informs: exit code 0 whatever they say. See :doc:`fleet`.
+with them; ``--url`` asks a server for it. It informs: exit code 0 whatever they say, and 1 where the store or
+the server does not tell. See :doc:`fleet`.
 
 Drain
 -----
