@@ -201,6 +201,12 @@ class ErrorTests(ChecksTestCase):
         self.assertEqual(found.hint, "Until then the check fails. Correct 'code' in the settings.")
         self.assertEqual((answer.status_code, answer.json()), (503, {"ok": False, "error": wrong}))
 
+    def test_switch_of_the_running_code_that_is_none(self) -> None:
+        for parents in ("no", 1, []):
+            entry = ("code", "status.providers.health.code", None, {"parents": parents})
+            words = "health/code: The argument parents of the entry should be True or False, not"
+            self.assertFinds("W013", words, STATUS_PROVIDERS={"health": [entry]})
+
     def test_aliases_that_are_not_configured(self) -> None:
         for provider, aliases, words in (
             ("databases", ["default", "nope"], "health/one: 'nope' should be configured in DATABASES."),

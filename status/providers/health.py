@@ -18,6 +18,7 @@ from status.loops import touched
 from status.providers import git
 from status.providers.base import Answer, Provider, Unavailable
 from status.providers.code import NO_DIRECTORY, read_code, running_code
+from status.providers.kinds import SWITCH
 from status.report import iso
 
 #: Why ``ready`` fails while this process drains.
@@ -42,6 +43,8 @@ class RunningCode(Provider):
     2026-11-26T08:00:00Z". It warns as well where either commit is unknown. The HTTP status stays 200, as the process
     serves what it loaded. Not among the default checks: add ``("code", "status.providers.health.code")`` to ``health``.
     """
+
+    kinds = MappingProxyType({"parents": SWITCH})
 
     def check(self, *, parents: bool = False) -> Answer:
         """Compare the commits; with ``parents``, the checkout may be a directory above the project path as well."""
