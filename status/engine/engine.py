@@ -123,7 +123,8 @@ class Asked(NamedTuple):
         )
 
     def _deadline(self, one: Execution) -> float:
-        return min(one.deadline, self.asked + self.timeout)
+        """Return when the caller waits no longer: at the end of his own time where the run has more."""
+        return one.deadline if one.timeout <= self.timeout else min(one.deadline, self.asked + self.timeout)
 
     def _outcome(self) -> Outcome:
         whole = self.executions.get(None)
