@@ -212,8 +212,13 @@ class OncePerMinuteTests(ChangesTestCase):
 
     def test_what_is_told_last_is_true_whatever_happens(self):
         dice = random.Random(16)
-        told: list[tuple[float, str | None, Result]] = []
-        teller = notifications.Teller("log", lambda old, seen: told.append((time.monotonic(), old, seen)))
+        told: list[tuple[float, float, str | None, Result]] = []
+
+        def tell(old: str | None, seen: Result) -> None:
+            # With the time before which nothing more is told of the check.
+            told.append((time.monotonic(), teller._told[seen.resource, seen.name].due, old, seen))
+
+        teller = notifications.Teller("log", tell)
         last: dict[str, Result] = {}
         with mock.patch.object(notifications.Teller, "interval", 0.002):
             for _ in range(10_000):
@@ -228,12 +233,13 @@ class OncePerMinuteTests(ChangesTestCase):
                 teller.see(last[name])
             self.assertTrue(flush(teller, 30))
         for name, seen in last.items():
-            changes = [(at, old, new.state) for at, old, new in told if new.name == name]
-            self.assertEqual(changes[-1][2], seen.state)
-            for (earlier, _, before), (later, old, new) in itertools.pairwise(changes):
+            changes = [(at, due, old, new.state) for at, due, old, new in told if new.name == name]
+            self.assertEqual(changes[-1][3], seen.state)
+            for (_, due, _, before), (later, next_due, old, new) in itertools.pairwise(changes):
                 self.assertEqual(old, before)
                 self.assertNotEqual(old, new)
-                self.assertGreater(later - earlier, 0.001)
+                self.assertGreaterEqual(later, due)
+                self.assertGreater(next_due - due, 0.0019)
 
 
 class SignalTests(ChangesTestCase):
