@@ -186,7 +186,7 @@ class LiveTests(BrowserTestCase):
             page.evaluate("window.opened = document.activeElement.parentNode")
             self.switch(stats_sales="fail")
             self.look_again(page)
-            page.wait_for_function("document.body.innerText.includes('service')")
+            page.wait_for_function("() => document.body.innerText.includes('service')")
             self.assertTrue(page.evaluate("window.opened.open && window.opened.isConnected"))
             self.assertTrue(page.evaluate("document.activeElement === window.opened.firstChild"))
             self.assertEqual(page.evaluate("window.scrollY"), 250)
@@ -375,7 +375,7 @@ class HostileTests(BrowserTestCase):
             page.evaluate("window.boom = () => { window.booms += 1 }; window.booms = 0")
             self.switch(stats_sales="fail")
             self.look_again(page)
-            page.wait_for_function("document.body.innerText.includes('service')")
+            page.wait_for_function("() => document.body.innerText.includes('service')")
             self.assertEqual(page.evaluate("window.booms"), 0)
 
     def test_the_policy_is_the_strict_one(self):
@@ -386,7 +386,7 @@ class HostileTests(BrowserTestCase):
         )
         with self.open("/status/", expect_complaints=True) as page:
             page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=\"data:image/png,\" id=x>')")
-            page.wait_for_function("document.getElementById('x').complete")
+            page.wait_for_function("() => document.getElementById('x').complete")
         self.assertTrue([text for text in self.complaints if "Content Security Policy" in text])
 
 
