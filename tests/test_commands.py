@@ -885,13 +885,14 @@ class SettingsTests(SimpleTestCase):
                 self.assertNotIn("planted", done[1] + done[2])
 
     def test_a_working_directory_that_is_gone_hides_no_settings(self):
-        gone = self.folder / "gone"
+        gone, script = self.folder / "gone", self.folder / "bin" / "script.py"
+        script.parent.mkdir()  # in which Python looks for modules, and not where it is started
+        script.write_text("import os, status.__main__ as main; os.rmdir(os.getcwd()); main.main()")
         for name, code in (("tests.settings", 0), ("plain", 2)):
-            words = [sys.executable, "-c", "import os, status.__main__ as main; os.rmdir(os.getcwd()); main.main()"]
             with self.subTest(name):
                 gone.mkdir()
                 run = partial(subprocess.run, env=bare(), cwd=gone, capture_output=True, encoding="utf-8")
-                done = run([*words, "-s", name, "ping", "-f", "text"])
+                done = run([sys.executable, str(script), "-s", name, "ping", "-f", "text"])
                 self.assertEqual(done.returncode, code, done.stderr)
                 self.assertNotIn("Error", done.stderr)
 
