@@ -537,10 +537,10 @@ class HangingTests(DatabasesTestCase):
 
     def test_next_callers_are_told_at_once_and_start_nothing(self) -> None:
         run(self.entry)
-        before = time.monotonic()
         for _ in range(20):
+            before = time.monotonic()
             result = run(self.entry)
-        self.assertLess(time.monotonic() - before, 0.35)
+            self.assertLess(time.monotonic() - before, 0.35)  # and not the deadline once more
         self.assertEqual(result.answer, {"default": True, "hung": False})
         self.assertRegex(result.reasons["hung"], "^timed out after .* s, still running since ")
         self.assertEqual((len(self.threads()), self.calls), (1, 1))
