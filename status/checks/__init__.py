@@ -24,7 +24,7 @@ MISTAKES = (
     entries.database_warnings,
     addresses.address_warnings,
     addresses.slash_warnings,
-    addresses.argument_warnings,
+    addresses.mount_warnings,
     addresses.urlconf_warnings,
     addresses.name_clash_warnings,
     entries.store_warnings,

@@ -60,7 +60,7 @@ def slash_warnings() -> Iterator[CheckMessage]:
             yield Warning(message, 'Write path("status/", include("status.urls")).', id="status.W036")
 
 
-def argument_warnings() -> Iterator[CheckMessage]:
+def mount_warnings() -> Iterator[CheckMessage]:
     """Yield mounts whose path takes an argument that the views of the API take too, from the path below the mount."""
     for _, mount in each_mount():
         if not any(view.name == "api_root" for view in mount.views):

@@ -60,7 +60,7 @@ def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Te
         terminal.colour &= not options.no_color
         # What settings and checks print is no part of the answer.
         with terminal.set_apart(options.quiet) as printed:
-            return answer(options, prog, in_django, terminal, printed)
+            return answer_options(options, prog, in_django, terminal, printed)
     except CannotAsk as error:
         if is_for_nagios(options, argv):
             code = nagios.CRITICAL if error.down else nagios.UNKNOWN
@@ -71,7 +71,7 @@ def answer_command(argv: Sequence[str], prog: str, in_django: bool, terminal: Te
         return error.exit_code
 
 
-def answer(options: Options, prog: str, in_django: bool, terminal: Terminal, printed: TextIO) -> int:
+def answer_options(options: Options, prog: str, in_django: bool, terminal: Terminal, printed: TextIO) -> int:
     """Return the exit code for ``options``, after the answer. Raises CannotAsk.
 
     printed: where tracebacks go that are asked for.
