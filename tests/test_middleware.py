@@ -45,9 +45,9 @@ from status.http import HEADERS, exempt
 from status.middleware import StatusMiddleware, place_of
 from status.mounts import mounts_of
 from status.views import PageView, asset_version
+from tests.test_http import CACHED
 
 DOOR = "status.middleware.StatusMiddleware"
-CACHED = ["django.middleware.cache.UpdateCacheMiddleware", "django.middleware.cache.FetchFromCacheMiddleware"]
 BEHIND = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
