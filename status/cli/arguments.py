@@ -136,13 +136,12 @@ class Options(NamedTuple):
         known = {"settings", "traceback", "no_color", *vars(parser.parse_args([]))}
         for name in typed:
             if name not in known and not typed.get("help"):
-                option = "--for" if name == "wait_for" else f"--{name.replace('_', '-')}"
                 owner = "snippet" if name in ("interval", "socket") else "wait"
                 where = f"goes with {owner} only" if verb is None else f"does not go with {verb}"
-                raise CannotAsk(f"{option} {where}")
+                raise CannotAsk(f"{option_of(name)} {where}")
         for name in ("token", "token_file", "header", "insecure"):
             if typed.get(name, False) is not False and "url" not in typed and not typed.get("help"):
-                raise CannotAsk(f"--{name.replace('_', '-')} goes with --url")
+                raise CannotAsk(f"{option_of(name)} goes with --url")
         # Of ``call_command``, which argparse has not seen.
         for name in typed.keys() & SECONDS_OPTIONS:
             try:
@@ -236,6 +235,11 @@ def help_text(options: Options, prog: str, in_django: bool, resources: Mapping[s
 def typed_name(resource: str) -> str:
     """Return what is typed for a resource: one that is called like a sub-command takes a slash, as in its address."""
     return f"{resource}/" if resource in VERBS else resource
+
+
+def option_of(name: str) -> str:
+    """Return an option of ``Options`` as it is typed."""
+    return "--for" if name == "wait_for" else f"--{name.replace('_', '-')}"
 
 
 def seconds(text: str, zero: bool = False) -> float:
