@@ -182,10 +182,12 @@ class Detour:
 
     def arrive(self, ended: Future[Any]) -> None:
         """Choose the response of the stack if it is that of the view: an error, or a page about one, may follow."""
+        answered, copied = self.lookup.response, self.response
         if ended.done() and (error := ended.exception()):
             log_once(FAILED, error)
-        elif ended.done() and self.response and ended.result() is (answered := self.lookup.response):
-            self.response = answered if answered.status_code == self.response.status_code else self.response
+        elif ended.done() and answered and copied:
+            is_same = ended.result() is answered and answered.status_code == copied.status_code
+            self.response = answered if is_same else copied
 
 
 def drop_detours(record: logging.LogRecord) -> bool:
