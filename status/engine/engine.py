@@ -269,10 +269,11 @@ class Engine:
         synchronous, asked = conf.synchronous, monotonic()
         try:
             for check in checks:
-                executions = self._join(check, asked, timeout, loading, new)
+                own = check.timeout
+                limit = max(timeout or own, own) if self.is_shared else timeout or own
                 # His own time also where he joins a run that another caller gives more.
-                limit = timeout or (math.inf if check in loading else check.timeout)
-                started.append(Asked(check, executions, asked, limit, give_up))
+                given = timeout or (math.inf if check in loading else own)
+                started.append(Asked(check, self._join(check, asked, limit, loading, new), asked, given, give_up))
             for number, task in enumerate(new, 1):
                 if synchronous or in_place(task.one):
                     here.append(task)
@@ -291,15 +292,16 @@ class Engine:
         return started
 
     def _join(
-        self, check: Check, asked: float, timeout: float | None, loading: Collection[Check], new: list[Task]
+        self, check: Check, asked: float, limit: float, loading: Collection[Check], new: list[Task]
     ) -> dict[str | None, Execution]:
-        """Return what answers ``check``, and append to ``new`` what the caller has to start for that."""
+        """Return what answers ``check``, and append to ``new`` what the caller has to start for that.
+
+        limit: seconds that a run may take which he starts.
+        """
         state = self._state.get()
         if check.provider is None:
             return {None: Execution(math.inf) if check in loading else unloaded(check)}
-        limit, max_age, parts = timeout or check.timeout, check.max_age, check.parts()
-        if self.is_shared:
-            limit = max(limit, check.timeout)
+        max_age, parts = check.max_age, check.parts()
         targets = {None: check} if parts is None else {part.name: part for part in parts}
         executions: dict[str | None, Execution] = {}
         for name, one in targets.items():
