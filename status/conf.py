@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from copy import copy
 from importlib import import_module
@@ -83,6 +83,17 @@ def shown(value: Any) -> str:
     return ascii(str(value)[:40]) if isinstance(value, (str, Path)) else found(value)
 
 
+def found_in(value: Any) -> str:
+    """Return the same with the types in a list or dict, unless all is text: often a variable is missing, and None."""
+    items: Iterable[Any] = value if isinstance(value, (list, tuple, set, frozenset)) else ()
+    if isinstance(value, dict):
+        items = value.values()
+    types = sorted({type(item).__name__ for item in items})
+    if set(types) <= {"str"}:
+        return found(value)
+    return f"{found(value)} with items of the type{'s' * (len(types) > 1)} {', '.join(types)}"
+
+
 class Setting:
     """A setting as an attribute of ``Conf``: read on access, and its default where the value is of the wrong kind.
 
@@ -101,7 +112,7 @@ class Setting:
         expected: str,
         valid: Callable[[Any], bool],
         hint: str,
-        describe: Callable[[Any], str] = found,
+        describe: Callable[[Any], str] = found_in,
     ) -> None:
         self.name, self.default, self.expected = name, default, expected
         self.valid, self.hint, self.describe = valid, hint, describe
@@ -155,7 +166,7 @@ def is_whole(value: Any, least: int = 0, most: float = math.inf) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
-def _is_path(value: Any) -> bool:
+def is_directory_path(value: Any) -> bool:
     """Return whether ``value`` can be the path of a directory; None and an empty text count as not set."""
     try:
         return value is None or "\0" not in os.fspath(value)
@@ -191,14 +202,14 @@ class Conf:
         "PROJECT_PATH",
         None,
         "the path of a directory, or None",
-        _is_path,
+        is_directory_path,
         "Name the directory where the source code is, or leave it to BASE_DIR.",
     )
     base_dir = Setting(
         "BASE_DIR",
         None,
         "the path of a directory, or None",
-        _is_path,
+        is_directory_path,
         "It counts where PROJECT_PATH is not set. Set that, or correct it.",
     )
     timeout = Setting(
@@ -445,10 +456,6 @@ class Conf:
             value = self.read(setting.name, setting.default)
             if not setting.valid(value):
                 what = setting.describe(value)
-                if isinstance(value, (list, tuple, set, frozenset)):
-                    # Often of a variable that is missing: [os.environ.get("STATUS_TOKEN")].
-                    odd = sorted({type(item).__name__ for item in value if not isinstance(item, str)})
-                    what += f" with items of the type {', '.join(odd)}" if odd else ""
                 problems.append(Problem(setting.name, setting.expected, what, setting.hint))
         return problems
 

@@ -153,8 +153,10 @@ class ConfigurationTests(CeleryTestCase):
 
     def test_a_single_name_is_no_list_of_names(self):
         self.use("memory://")
-        self.assertUnavailable("workers should be a list of Celery node names, not a str.", workers="w@test")
-        self.assertUnavailable("workers should be a list", workers=[1])
+        self.assertUnavailable(
+            "workers of the entry should be a list of Celery node names, not a str.", workers="w@test"
+        )
+        self.assertUnavailable("not a list with items of the type int.", workers=[1])
 
     def test_not_installed_says_how_to_install(self):
         with self.importing_anew(celery=None):

@@ -88,7 +88,7 @@ class ErrorTests(ChecksTestCase):
             ("STATUS_SHOW_DETAILS", "sometimes", "not 'sometimes'."),
             ("STATUS_SHOW_DETAILS", ["always"], "STATUS_SHOW_DETAILS should be"),
             ("STATUS_TOKENS", TOKEN, "STATUS_TOKENS should be a list of tokens, not a str."),
-            ("STATUS_TOKENS", [TOKEN, None], "not a list with items of the type NoneType."),
+            ("STATUS_TOKENS", [TOKEN, None], "not a list with items of the types NoneType, str."),
             ("STATUS_NETWORKS", "10.0.0.0/8", "STATUS_NETWORKS should be a list of networks, not a str."),
             ("STATUS_TRUSTED_PROXIES", "10.0.0.1", "STATUS_TRUSTED_PROXIES should be a list of networks, not a str."),
             ("STATUS_PERMISSION", 5, "STATUS_PERMISSION should be a callable"),
@@ -215,8 +215,11 @@ class ErrorTests(ChecksTestCase):
             ("mail", "nope", "health/one: 'nope' should be configured in MAILERS"),
             ("replicas", None, "health/one: No database is a replica"),
             ("replicas", ["default"], None),
-            ("databases", [{}], None),
-            ("databases", 1, None),
+            ("databases", [{}], "should be a list of names, or one name, not a list with items of the type dict."),
+            ("databases", 1, "health/one: The argument aliases of the entry should be a list of names, or one name"),
+            ("caches", [None], "not a list with items of the type NoneType."),
+            ("databases", [], None),
+            ("databases", {"default": 1}.keys(), None),
         ):
             entry = ("one", f"status.providers.django.health.{provider}", None, {"aliases": aliases})
             with self.subTest(provider=provider, aliases=aliases):

@@ -281,7 +281,7 @@ class AddressCheckTests(ChecksTestCase):
             self.assertFindsNothing(**{name: value})
             self.assertFindsNothing(MIDDLEWARE=stack, STATUS_URLCONFS=["tests.urls"], **{name: value})
         self.assertFindsNothing(MIDDLEWARE=stack, PUBLIC_SCHEMA_URLCONF=settings.ROOT_URLCONF)
-        self.assertFinds("E001", "with items of the type int.", MIDDLEWARE=stack, STATUS_URLCONFS=("urls", 3))
+        self.assertFinds("E001", "with items of the types int, str.", MIDDLEWARE=stack, STATUS_URLCONFS=("urls", 3))
 
 
 class NameTests(ChecksTestCase):

@@ -642,14 +642,19 @@ class HttpTests(NetworkTestCase):
         self.assertKind(
             "status", "an HTTP status, or a list of them", {"a str": "200", "99": 99, "an empty list": []}, **address
         )
-        self.assertKind("status", "an HTTP status, or a list of them", {"True": True, "a list": [200, "x"]}, **address)
+        self.assertKind(
+            "status",
+            "an HTTP status, or a list of them",
+            {"True": True, "a list with items of the types int, str": [200, "x"]},
+            **address,
+        )
         self.assertKind("text", "a text that is not empty, or None", {"an empty str": "", "a bytes": b"x"}, **address)
         headers = "a dict of header names and values, or None"
         self.assertKind(
             "headers", headers, {"an empty list": [], "a str": "a: b", "a dict": {"a": "b\r\nc: d"}}, **address
         )
         self.assertKind("headers", headers, {"a dict": {"a b": "c"}}, **address)
-        self.assertKind("headers", headers, {"a dict": {"a": 1}}, **address)
+        self.assertKind("headers", headers, {"a dict with items of the type int": {"a": 1}}, **address)
         self.assertKind("proxy", "an http address in ASCII, or None", {"a str": "https://proxy"}, **address)
         self.assertKind("warn_seconds", AMOUNT, {"a str": "1"}, **address)
 

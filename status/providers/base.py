@@ -11,7 +11,7 @@ from time import monotonic
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
-from status.conf import conf, found
+from status.conf import conf, found_in
 from status.exceptions import StatusError
 from status.logs import FailureLog
 
@@ -130,7 +130,7 @@ class Provider:
         It knows of the providers of this package. Those of a project may be decorated, and take what their signature
         does not tell.
         """
-        if self.arguments is not None or not type(self).__module__.startswith("status."):
+        if not type(self).__module__.startswith("status."):
             return None
         taken = signature(self.takes())
         try:
@@ -141,7 +141,7 @@ class Provider:
         for name, kind in self.kinds.items():
             value = given.get(name, taken.parameters[name].default)
             if value is not taken.parameters[name].default and not kind.valid(value):
-                return f"The argument {name} of the entry should be {kind.expected}, not {found(value)}."
+                return f"The argument {name} of the entry should be {kind.expected}, not {found_in(value)}."
         return None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

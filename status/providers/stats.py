@@ -8,11 +8,12 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from status.conf import conf
+from status.conf import conf, is_directory_path
 from status.logs import FailureLog
 from status.providers import git
-from status.providers.base import Answer, Provider
+from status.providers.base import Answer, Kind, Provider
 from status.providers.code import NO_DIRECTORY, Code, read_code, running_code
+from status.providers.kinds import SWITCH
 from status.report import failure
 
 #: Checkouts whose facts are remembered at a time; a project has one.
@@ -47,6 +48,7 @@ class CodeFacts(Provider):
     """
 
     arguments = MappingProxyType({"path": (str, os.PathLike), "parents": bool})
+    kinds = MappingProxyType({"path": Kind("the path of a directory", is_directory_path), "parents": SWITCH})
 
     def __init__(self) -> None:
         self._remembered: dict[tuple[str, bool, bool], Remembered] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from time import monotonic
 from types import MappingProxyType
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from status.conf import conf, is_names
 from status.logs import FailureLog
-from status.providers.base import Answer, Provider, Unavailable, seconds_left
+from status.providers.base import Answer, Kind, Provider, Unavailable, seconds_left
 from status.threads import PerProcess
 
 #: Seconds before the deadline at which the replies are told that have come, and the same as a part of short deadlines.
@@ -100,6 +100,7 @@ class Inspection(BrokerProvider):
     """
 
     arguments = MappingProxyType({"workers": (list, tuple, set, frozenset)})
+    kinds: Mapping[str, Kind] = MappingProxyType({"workers": Kind("a list of Celery node names", is_names)})
 
     def value(self, reply: Any) -> Any:
         """Return what is told of one worker's reply, None if it gave none. Whatever is false is a failure."""
@@ -114,8 +115,6 @@ class Inspection(BrokerProvider):
 
     def check(self, workers: Any = None) -> Any:
         names = conf.celery_workers if workers is None else workers
-        if not is_names(names):
-            raise Unavailable(f"workers should be a list of Celery node names, not a {type(names).__name__}.")
         if not names:
             return {}
         nodes = {name: node_of(name) for name in names}

@@ -12,13 +12,21 @@ from typing import Any
 
 from django.db import connections, transaction
 
-from status.conf import conf, found
+from status.conf import conf, found, is_names
 from status.providers.base import Composite, Kind, Part, Unavailable, deadline
 from status.providers.kinds import NAMES
 from status.threads import start_call
 
 #: The arguments of checks that 2.x had as well: they ignore others, as they did there.
 CLASSIC_ARGUMENTS: Mapping[str, Any] = MappingProxyType({"aliases": Iterable})
+
+
+def is_classic_names(value: Any) -> bool:
+    """Return whether 2.x took ``value`` for ``aliases``: names in anything that can be iterated over, or none."""
+    return isinstance(value, Iterable) and (not isinstance(value, Collection) or is_names(list(value)))
+
+
+CLASSIC_KINDS: Mapping[str, Kind] = MappingProxyType({"aliases": Kind(NAMES.expected, is_classic_names)})
 
 
 class AliasCheck(Composite):

@@ -23,7 +23,15 @@ from django.db import close_old_connections
 from django.utils.module_loading import import_string
 
 from status.providers.base import Unavailable
-from status.providers.django.aliases import CLASSIC_ARGUMENTS, AliasCheck, class_of, in_worker, is_made, savepoints
+from status.providers.django.aliases import (
+    CLASSIC_ARGUMENTS,
+    CLASSIC_KINDS,
+    AliasCheck,
+    class_of,
+    in_worker,
+    is_made,
+    savepoints,
+)
 from status.store import close_cache
 
 #: Caches in this process's memory: asking one waits for nothing.
@@ -54,6 +62,7 @@ class CacheCheck(AliasCheck):
     setting = "CACHES"
     may_be_none = True
     arguments = CLASSIC_ARGUMENTS
+    kinds = CLASSIC_KINDS
 
     def waits(self, alias: str) -> bool:
         return cache_handler.settings.get(alias, {}).get("BACKEND") not in MEMORY_CACHES

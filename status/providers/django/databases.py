@@ -22,7 +22,7 @@ from django.db import (
 )
 
 from status.providers.base import Unavailable, seconds_left
-from status.providers.django.aliases import CLASSIC_ARGUMENTS, AliasCheck, in_worker
+from status.providers.django.aliases import CLASSIC_ARGUMENTS, CLASSIC_KINDS, AliasCheck, in_worker
 
 #: Django's stand-in for an entry of DATABASES that names no ENGINE.
 NO_ENGINE = "django.db.backends.dummy"
@@ -50,6 +50,7 @@ class DatabaseCheck(AliasCheck):
     setting = "DATABASES"
     may_be_none = True
     arguments: Mapping[str, Any] | None = CLASSIC_ARGUMENTS
+    kinds = CLASSIC_KINDS
 
     def asks_natively(self, name: str) -> bool:
         # The locks of a pool are the pages' too, and its driver knows gevent.

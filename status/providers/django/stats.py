@@ -113,9 +113,13 @@ class DatabaseFacts(Composite):
     """
 
     arguments = health.databases.arguments
+    kinds = health.databases.kinds
 
     def load(self, *args: Any, **kwargs: Any) -> None:
         health.databases.load(*args, **kwargs)
+
+    def takes(self) -> Callable[..., Any]:
+        return health.databases.takes()
 
     def parts(self, *args: Any, **kwargs: Any) -> list[Part]:
         return health.databases.parts(*args, **kwargs)
