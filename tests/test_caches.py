@@ -199,7 +199,9 @@ class CachesTests(ComponentsTestCase):
 
     def test_broken_option_is_the_checks_own_failure(self) -> None:
         result = engine.run([Check("health", "caches", caches, kwargs={"aliases": 5})])[0]
-        self.assertEqual(result.error, "raised TypeError")
+        self.assertEqual(
+            result.error, "The argument aliases of the entry should be a list of names, or one name, not 5."
+        )
 
     def test_dummy_cache_is_not_a_fault(self) -> None:
         self.use(other={"BACKEND": "django.core.cache.backends.dummy.DummyCache"})

@@ -226,7 +226,8 @@ class WorkerTests(CeleryTestCase):
             ([], "an empty list"),
             ({}, "an empty dict"),
             ({"w": "1"}, "a dict"),
-            ([1], "a list"),
+            ({"w": 1.5}, "a dict with items of the type float"),
+            ([1], "a list with items of the type int"),
             (1, "1"),
         ):
             error = ask(workers, workers=value).error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from django.apps import apps
@@ -13,6 +14,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from status.providers.base import Answer, Part, Unavailable
 from status.providers.django.databases import DatabaseCheck
+from status.providers.kinds import NAMES
 
 #: Migrations that a reason names.
 MIGRATIONS_NAMED = 3
@@ -30,6 +32,7 @@ class MigrationCheck(DatabaseCheck):
 
     label = "migrations"
     arguments = None
+    kinds = MappingProxyType({"aliases": NAMES})
 
     def __init__(self) -> None:
         super().__init__()
