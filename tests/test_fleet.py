@@ -154,6 +154,8 @@ class ViewTests(FleetTestCase):
     def test_a_resource_of_that_name_wins(self):
         with override_settings(STATUS_PROVIDERS={"fleet": [("ships", lambda: {"a": True})]}):
             self.assertEqual(self.get().json(), {"ships": {"a": True}})
+            addresses = self.client.options(ADDRESS).json()
+            self.assertEqual(addresses, {"ships": f"http://testserver{ADDRESS}/ships"})
 
     def test_members_commits_and_what_is_not_well(self):
         failing = {"health/stock": "closed"}

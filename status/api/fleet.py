@@ -22,7 +22,7 @@ class FleetView(StatusView):
 
     def dispatch(self, request: HttpRequest, **mounted: Any) -> HttpResponse:
         if "fleet" in registry:  # a resource of the project's
-            return ReportView.as_view()(request, resource="fleet", **mounted)
+            return ReportView.as_view(is_root=True)(request, resource="fleet", **mounted)
         return cast("HttpResponse", super().dispatch(request, **mounted))
 
     def get(self, request: HttpRequest, **mounted: object) -> HttpResponse:
