@@ -279,6 +279,7 @@ class heartbeat:
         self._began: list[float] = []
         # A plain call beats as soon as nobody holds what it returned; a block or a function is about to tell more.
         self._call = finalize(self, tell, name, at=time.time())
+        self._call.atexit = False  # one that is kept for its blocks, and never entered here, has not run
 
     def __enter__(self) -> None:
         self._call.detach()

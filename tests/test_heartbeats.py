@@ -530,6 +530,14 @@ class EndTests(SimpleTestCase):
     def test_a_script_that_tells_nothing_writes_nothing(self):
         self.assertFalse(self.run_script("@heartbeat('script')\ndef job(): ..."))
 
+    def test_a_block_that_is_kept_and_never_entered_has_not_run(self):
+        code = """
+            beat = heartbeat("script")
+            from status.heartbeats import writers
+            writers.get()  # another beat of the process has made it
+        """
+        self.assertFalse(self.run_script(code))
+
 
 class AnswerTests(HeartbeatTestCase):
     def test_it_joins_health_by_itself(self):
