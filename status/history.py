@@ -188,7 +188,8 @@ class History:
             news: dict[str, JSON] = {}
             for name, key in names.items():
                 with memory.lock:
-                    slots = merge([*memory.slots.get(key, ()), *slots_of(shared.get(name))])
+                    own = [slot for slot in memory.slots.get(key, ()) if slot.end <= latest_possible()]
+                    slots = merge([*own, *slots_of(shared.get(name))])
                     if slots:
                         memory.slots[key] = slots
                         news[name] = rows_of(slots)
@@ -216,7 +217,7 @@ def rows_of(slots: Iterable[Slot]) -> JSON:
 
 def slots_of(rows: JSON) -> list[Slot]:
     """Return the slots in a value of the store; none where it is of another shape, as another version may write it."""
-    latest = time.time() + 3600  # hosts may disagree about the time
+    latest = latest_possible()
     try:
         return [
             slot
@@ -228,6 +229,11 @@ def slots_of(rows: JSON) -> list[Slot]:
         ]
     except (ValueError, TypeError, KeyError, OverflowError):  # KeyError: a slice of a dict
         return []
+
+
+def latest_possible() -> float:
+    """Return the time after which no outcome can be: hosts may disagree, and a clock that was ahead may be set back."""
+    return time.time() + 3600
 
 
 def _names_in(answer: JSON) -> list[str]:

@@ -190,6 +190,14 @@ class SharingTests(EnteringTestCase):
         self.share(first)
         self.assertEqual([one.state for one in first.of(*KEY)], ["fail", "pass"])
 
+    def test_what_a_clock_noted_that_was_ahead_is_not_the_last_outcome(self):
+        one, ahead = History(), time.time() + 7200
+        with mock.patch.object(history_module.time, "time", return_value=ahead):
+            one.observe(CHECK, BAD)
+        one.observe(CHECK, GOOD)
+        self.share(one)
+        self.assertEqual([slot.state for slot in one.of(*KEY)], ["pass"])
+
     def test_a_restart_finds_the_strip_again(self):
         before = History()
         before.observe(CHECK, BAD)
