@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from status.conf import conf
 from status.entries import Check
-from status.history import Key
+from status.history import Key, latest_possible
 from status.limited_calls import LimitedCalls
 from status.logs import log_once
 from status.registry import registry
@@ -113,9 +113,14 @@ def add(sums: dict[T, Counts], counts: Mapping[T, Counts]) -> None:
 
 
 def counts_in(value: JSON) -> dict[str, Counts]:
-    """Return the sums in a value of the store, without what is of another shape, as another version may write it."""
+    """Return the sums in a value of the store, without what is of another shape, as another version may write it.
+
+    Without times of a clock that was ahead, which would be the last for ever.
+    """
     rows: dict[str, Any] = value if isinstance(value, dict) else {}
-    return {name: Counts(*row) for name, row in rows.items() if _is_row(row)}
+    sums = {name: Counts(*row) for name, row in rows.items() if _is_row(row)}
+    latest = latest_possible()
+    return {name: one if one.passed_at <= latest else one._replace(passed_at=0.0) for name, one in sums.items()}
 
 
 def _is_row(row: Any) -> bool:

@@ -159,6 +159,19 @@ class SumTests(CountersTestCase):
             history.passed_at.return_value = at + 100
             self.assertAlmostEqual(self.samples()[PASSED], at + 100, delta=5)
 
+    def test_a_clock_that_was_ahead_tells_no_last_success(self):
+        ahead = time.time() + 10 * 365 * 24 * 3600
+        with mock.patch("time.time", return_value=ahead):
+            self.ask()
+            report()
+        self.ask()
+        report()
+        at = time.time()
+        with mock.patch.dict(ANSWER, db=False), mock.patch("status.formats.metrics.history") as history:
+            history.passed_at.return_value = None
+            history.began.return_value = 0.0
+            self.assertAlmostEqual(self.samples()[PASSED], at, delta=5)
+
     def test_what_only_informs_and_the_presets_are_not_counted(self):
         with override_settings(STATUS_PROVIDERS={"health": [("db", bool)], "stats": [("n", dict)]}):
             for address in ("live", "ready", "stats"):
