@@ -27,6 +27,8 @@ SLOTS = 60
 SLOT_SECONDS = 10.0
 #: Seconds between two exchanges with the shared cache.
 EXCHANGE_EVERY = 5.0
+#: Seconds after which an exchange that hangs is left behind, and how many may be under way.
+REPLACE_AFTER, MAX_EXCHANGES = 30.0, 3
 #: Seconds that the shared cache keeps the outcomes of a check that nobody runs any more.
 SHARED_SECONDS = 24 * 3600
 #: What an outcome can be; what still runs is none.
@@ -101,7 +103,7 @@ class Memory:
     passed_at: ``(resource, name)`` -> when the last run began that passed, seconds since the epoch.
     parts: ``(resource, name)`` -> the names in its last answer, for callers who may see details and for the others.
     worker: the thread of the exchanges.
-    exchanging, exchanged_at: whether an exchange is under way, and when the last one began (monotonic).
+    exchanges, exchanged_at: when those began that are under way, and when the last one did (monotonic).
     """
 
     def __init__(self) -> None:
@@ -110,7 +112,7 @@ class Memory:
         self.passed_at: dict[Key, float] = {}
         self.parts: dict[Key, tuple[list[str], list[str]]] = {}
         self.worker = Worker("status-history")
-        self.exchanging = False
+        self.exchanges: set[float] = set()
         self.exchanged_at = -math.inf
 
 
@@ -160,14 +162,20 @@ class History:
 
     def share(self, keys: Iterable[Key]) -> None:
         """Begin an exchange with the shared cache if one is configured and it is time. Does not wait for its end."""
-        alias, memory = shared_alias(), self._memory.get()
+        alias, memory, now = shared_alias(), self._memory.get(), time.monotonic()
         with memory.lock:
-            if alias is None or memory.exchanging or time.monotonic() < memory.exchanged_at + EXCHANGE_EVERY:
+            hangs = memory.exchanged_at in memory.exchanges
+            due = memory.exchanged_at + (REPLACE_AFTER if hangs else EXCHANGE_EVERY)
+            if alias is None or now < due or len(memory.exchanges) >= MAX_EXCHANGES:
                 return
+            if hangs:
+                memory.worker.abandon()
+                memory.worker = Worker("status-history")
             with suppress(RuntimeError):  # no thread can be had: the next page tries again
                 known = {*keys, *memory.slots}
-                memory.worker.submit(lambda call: self._exchange(memory, *alias, known))
-                memory.exchanging, memory.exchanged_at = True, time.monotonic()
+                memory.worker.submit(lambda call: self._exchange(memory, *alias, known, now))
+                memory.exchanges.add(now)
+                memory.exchanged_at = now
 
     def close(self) -> None:
         """End the thread of the exchanges, and wait until the last one is over. Tests call it; a server need not."""
@@ -175,7 +183,7 @@ class History:
         if thread is not None:
             thread.join()
 
-    def _exchange(self, memory: Memory, setting: str, alias: str, keys: set[Key]) -> None:
+    def _exchange(self, memory: Memory, setting: str, alias: str, keys: set[Key], began: float) -> None:
         """Add what the shared cache knows of these checks to the memory, and write back what it does not know."""
         # Late: formats know the history, and the standalone command starts without Django.
         from status.store import Store, StoreFailed, key_of
@@ -200,7 +208,7 @@ class History:
         finally:
             close_old_connections()
             with memory.lock:
-                memory.exchanging = False
+                memory.exchanges.discard(began)
 
 
 def shared_alias() -> tuple[str, str] | None:

@@ -20,7 +20,7 @@ from status.entries import Check
 from status.history import SLOTS, History, Slot, history, merge, rows_of, since, slots_of
 from status.providers.health import ping
 from status.store import key_of
-from tests.components import EnteringTestCase
+from tests.components import EnteringTestCase, eventually
 from tests.reports import result
 
 CHECK = Check("health", "databases", ping)
@@ -280,6 +280,21 @@ class SharingTests(EnteringTestCase):
     def test_an_alias_that_is_not_configured_costs_the_exchange_only(self):
         with override_settings(STATUS_HISTORY_CACHE="nowhere"), self.assertLogs("status", "WARNING"):
             self.share(History())
+
+    def test_exchanges_that_hang_are_left_behind_while_few_do(self):
+        Frozen.release.clear()
+        self.enter(mock.patch.object(history_module, "REPLACE_AFTER", 0.0))
+        one, threads = History(), threading.active_count()
+        with override_settings(CACHES={"default": {"BACKEND": "tests.test_history.Frozen"}}):
+            for expected in (1, 2, 3, 3):
+                one.share([KEY])
+                self.assertEqual(len(one._memory.get().exchanges), expected)
+            Frozen.release.set()
+            self.assertTrue(eventually(lambda: not one._memory.get().exchanges))
+        one.observe(CHECK, GOOD)
+        self.share(one)
+        self.assertIsNotNone(caches["default"].get(key_of("history", *KEY)))
+        self.assertTrue(eventually(lambda: threading.active_count() == threads))
 
     def test_a_frozen_cache_holds_up_nobody(self):
         Frozen.asked.clear(), Frozen.release.clear()
