@@ -317,8 +317,9 @@ def wait(future: Future[Any], seconds: float | None) -> bool:
     try:
         future.exception(seconds)
     except FutureTimeout:
-        # One that comes too early is an alarm's, and meant for the caller. The clocks may differ by a moment.
-        if seconds is None or monotonic() - began < seconds - 0.001:
+        # One that comes too early is an alarm's, and meant for the caller. The clocks may differ by a moment, and this
+        # one stands where tests of a project freeze the time.
+        if seconds is None or 0 < monotonic() - began < seconds - 0.001:
             raise
     return future.done()
 

@@ -135,6 +135,15 @@ class LoadingTests(LoadingTestCase):
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
 
+    def test_time_that_a_test_of_a_project_freezes_is_no_alarm(self) -> None:
+        check = self.module("loaded_while_time_stands", self.hang)
+        # By its module: ``status.engine.engine`` is the engine.
+        with (
+            mock.patch("status.threads.monotonic", return_value=7.0),
+            mock.patch.object(sys.modules["status.engine.engine"], "monotonic", return_value=7.0),
+        ):
+            self.assertEqual(self.ask(check, patience=0.02)[0].state, "running")
+
     def test_who_would_not_wait_is_told_that_it_runs_not_that_it_fails(self) -> None:
         check = self.module("patient", self.hang)
         (result,) = self.ask(check, patience=0.02)
