@@ -85,7 +85,7 @@ def since(slots: Iterable[Slot]) -> float | None:
     start: float | None = None
     state: str | None = None
     for slot in slots:
-        if slot.state != state:
+        if start is None or slot.state != state or slot.start < start:  # the clock was set back
             start, state = slot.start, slot.state
     return start
 
@@ -147,8 +147,12 @@ class History:
             return tuple(memory.slots.get((resource, name), ()))
 
     def passed_at(self, resource: str, name: str) -> float | None:
-        """Return when the last run of a check began that passed in this process; None where none did yet."""
-        return self._memory.get().passed_at.get((resource, name))
+        """Return when the last run of a check began that passed in this process.
+
+        None where none did yet, or where the clock has been set back since, so that nobody knows.
+        """
+        passed_at = self._memory.get().passed_at.get((resource, name), math.inf)
+        return passed_at if passed_at <= time.time() else None
 
     def parts(self, resource: str, name: str, details: bool) -> list[str]:
         """Return the names of the components in the last answer of a check; none where there was none yet."""

@@ -115,8 +115,16 @@ class MemoryTests(ClockTestCase):
     def test_a_clock_that_jumps_back_does_no_harm(self):
         self.see(GOOD)
         self.now -= 3600
-        self.see(GOOD)
-        self.assertEqual(self.states(), "pp")
+        began = self.now
+        self.see(GOOD, GOOD)
+        self.assertEqual(self.states(), "ppp")
+        self.assertEqual(since(self.history.of(*KEY)), began)
+
+    def test_no_success_lies_ahead_where_the_clock_jumped_back(self):
+        self.history.observe(CHECK, result(started_at=self.now))
+        self.assertEqual(self.history.passed_at(*KEY), self.now)
+        self.now -= 3600
+        self.assertIsNone(self.history.passed_at(*KEY))
 
     def test_the_engine_tells_the_history_of_the_process(self):
         self.assertIn(observe, engine.observers)
