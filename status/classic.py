@@ -7,7 +7,6 @@ package late: those modules may be half imported.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -17,7 +16,7 @@ NEW_NAMES = {
     "status.apps.Status": "status.apps.StatusConfig",
     "status.api.views.RootAPIView": "status.api.views.ReportView",
     "status.api.views.ResourceAPIView": "status.api.views.ReportView",
-    "status.api.views.ProviderAPIView": "status.classic.ProviderAPIView",
+    "status.api.views.ProviderAPIView": "status.api.classic.ProviderAPIView",
     "status.providers.Resource": "status.classic.Resource",
     "status.providers.base.Resource": "status.classic.Resource",
     "status.providers.health.databases": "status.providers.django.health.databases",
@@ -26,7 +25,7 @@ NEW_NAMES = {
     "status.providers.stats.databases": "status.providers.django.stats.databases",
     "status.providers.stats.celery": "status.providers.celery.stats.celery",
 }
-#: What takes the place of those that are nowhere else.
+#: What takes the place of those that are in modules for 2.x alone.
 INSTEAD = {
     "default_app_config": "nothing: Django finds the configuration by itself",
     "ProviderAPIView": "status.api.views.ReportView with resource and provider",
@@ -40,7 +39,7 @@ def find(module: str, name: str) -> Any:
     where, _, attribute = NEW_NAMES.get(f"{module}.{name}", "").rpartition(".")
     if not where:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
-    deprecate(f"{module}.{name}", INSTEAD[attribute] if where == __name__ else f"{where}.{attribute}")
+    deprecate(f"{module}.{name}", INSTEAD.get(attribute, f"{where}.{attribute}"))
     return getattr(import_module(where), attribute)
 
 
@@ -97,35 +96,6 @@ def provider_of_entry(*args: Any, **kwargs: Any) -> ProviderOfEntry:
     """Return what ``Provider`` made of an entry in 2.x."""
     deprecate("Provider(name, path, args, kwargs)", 'status.ask("health/NAME"), or call the provider itself')
     return ProviderOfEntry(*args, **kwargs)
-
-
-class ProviderAPIView:
-    """``ProviderAPIView.as_view(provider_name=..., provider=...)``: the view of a provider that no setting names."""
-
-    @staticmethod
-    def as_view(
-        provider_name: str, provider: Any, provider_args: Any = None, provider_kwargs: Any = None
-    ) -> Callable[..., Any]:
-        # Late, as the first lines say.
-        from status.api.views import ReportView
-        from status.entries import Check, Misconfigured, Mistake, bind
-        from status.registry import Selection, registry
-
-        asked = provider_name, provider
-        homes = (check.resource for check in registry.select().checks if (check.name, check.source) == asked)
-        home = next(homes, None)
-        resource = home or "health"
-        try:
-            check = bind("ProviderAPIView", resource, (provider_name, provider, provider_args, provider_kwargs))
-        except Mistake as mistake:  # it fails, and the urlconf of the project does not
-            check = Check(resource, provider_name, Misconfigured(mistake.problem))
-
-        class OneProviderView(ReportView):
-            def get_selection(self, *args: Any) -> Selection:
-                return Selection((check,), (resource,), resource, provider_name)
-
-        # One that no setting names has the rights of its resource, and is not the ping of that resource by its name.
-        return OneProviderView.as_view(resource=resource, provider=home and provider_name)
 
 
 class Settings:

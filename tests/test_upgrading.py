@@ -26,9 +26,11 @@ from django.conf import settings as settings_of_django
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import INFO, run_checks
 from django.core.management import call_command
+from django.http import HttpRequest, HttpResponse
 from django.test import Client, SimpleTestCase, override_settings
 from django.urls import NoReverseMatch, clear_url_caches, include, path, re_path, reverse
 from django.utils.module_loading import import_string
+from django.views.generic import View
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -457,6 +459,34 @@ class NameTests(UpgradeTestCase):
                     with override_settings(STATUS_PUBLIC=("health",)):
                         self.assertEqual(self.client.get("/own").status_code, 200)
                         self.assertEqual(self.client.get("/shop").status_code, 403)
+
+    def test_classes_of_the_project_with_methods_of_their_own_answer(self):
+        one = {"provider_name": "own", "provider": "tests.classic_providers.given"}
+
+        def closed(view: View, request: HttpRequest) -> HttpResponse:
+            return HttpResponse(status=403)
+
+        def marked(view: View, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            response: HttpResponse = super(type(view), view).get(request, *args, **kwargs)  # type: ignore[misc]
+            response["X-Mine"] = "1"
+            return response
+
+        for name, arguments in (
+            ("RootAPIView", {}),
+            ("ResourceAPIView", {"resource": "health"}),
+            ("ProviderAPIView", one),
+        ):
+            with self.assertWarns(DeprecationWarning):
+                base = getattr(importlib.import_module("status.api.views"), name)
+            urls = Mounted(
+                path("closed", type("Closed", (base,), {"dispatch": closed}).as_view(**arguments)),
+                path("marked", type("Marked", (base,), {"get": marked}).as_view(**arguments)),
+            )
+            for stack in ([], [DOOR]):
+                with self.subTest(name=name, stack=stack), self.behind(stack), override_settings(ROOT_URLCONF=urls):
+                    for method in ("GET", "OPTIONS"):
+                        self.assertEqual(self.client.generic(method, "/closed").status_code, 403)
+                    self.assertEqual(self.client.get("/marked")["X-Mine"], "1")
 
     def test_app_may_be_installed_by_its_old_name(self):
         """FAULTS C3. Row app-config."""
