@@ -13,6 +13,9 @@ import io
 import itertools
 import json
 import re
+import subprocess
+import sys
+import textwrap
 import warnings
 from collections.abc import Iterator
 from importlib import metadata
@@ -657,6 +660,25 @@ class DifferenceTests(UpgradeTestCase):
         shown = self.answer("/stats/databases")["default"]["settings"]
         self.assertIn("NAME", shown)
         self.assertEqual({"USER", "PASSWORD", "TEST"} & set(shown), set())
+
+    def test_sqlite_files_without_tables_fail_and_are_not_made(self):
+        """Row sqlite."""
+        absent, empty = directory() / "absent.sqlite3", directory() / "empty.sqlite3"
+        empty.touch()
+        code = """
+            import json, sys
+            from django.conf import settings
+            files = dict(zip(("default", "empty"), sys.argv[1:]))
+            settings.configure(
+                DATABASES={name: {"ENGINE": "django.db.backends.sqlite3", "NAME": file} for name, file in files.items()}
+            )
+            from status.providers.django.health import databases
+            print(json.dumps(databases()))
+        """
+        given = [sys.executable, "-c", textwrap.dedent(code), str(absent), str(empty)]
+        asked = subprocess.run(given, capture_output=True, text=True, check=True)
+        self.assertEqual(json.loads(asked.stdout), {"default": False, "empty": False})
+        self.assertFalse(absent.exists())
 
     def test_caches_must_give_back_what_they_got(self):
         """Row caches."""
