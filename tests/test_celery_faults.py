@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from time import monotonic
 from typing import Any
 from unittest import mock
@@ -469,6 +470,25 @@ class RabbitMQFaults(Faults, CeleryTestCase):
     def test_a_wrong_password_is_told_by_the_kind_of_error(self):
         self.use(self.broker.url.replace("guest:guest", "guest:wrong"))
         self.assertDead(r"broker connection failed \(AccessRefused\)")
+
+    def test_a_broker_that_is_short_of_memory_is_told_apart_from_workers_that_are_gone(self):
+        with self.memory_limit("absolute", "1MB"):
+            self.assertDead(r"^broker takes no messages \(memory or disk is short\)$")
+            reason = pools.check(workers=["?@test"]).reasons["?@test"]
+            self.assertEqual(reason, "0 of at least 1: broker takes no messages (memory or disk is short)")
+            self.assertEqual(queues.check(queues=["celery"]).reasons, {})
+        self.assertAlive()
+
+    @contextmanager
+    def memory_limit(self, *limit: str) -> Iterator[None]:
+        """Have the broker block who publishes, as it uses more memory than that."""
+        self.control("set_vm_memory_high_watermark", *limit)
+        try:
+            self.wait_for(lambda: "memory" in "".join(self.control("eval", "rabbit_alarm:get_alarms().")))
+            yield
+        finally:
+            self.control("set_vm_memory_high_watermark", "0.6")
+            self.wait_for(lambda: "memory" not in "".join(self.control("eval", "rabbit_alarm:get_alarms().")))
 
     def test_a_connection_ends_in_time_whatever_is_still_to_be_read(self):
         with Celery("slow", set_as_current=False, broker=self.broker.url).connection_for_write() as sender:

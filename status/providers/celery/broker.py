@@ -91,6 +91,8 @@ class BrokerConnection:
 
     app: the Celery app.
     until: when it is to be open at the latest, on the clock of ``time.monotonic()``.
+
+    ``blocked`` holds something while the broker says that it takes no messages: https://www.rabbitmq.com/docs/connection-blocked
     """
 
     def __init__(self, app: Any, until: float) -> None:
@@ -103,12 +105,15 @@ class BrokerConnection:
         self.declared = False
         self.raw: Any = None
         self.channel: Any = None
+        self.blocked: list[str] = []
         self.swept = float("-inf")
         try:
             # One attempt for each URL, without a pause.
             attempts = len(self.connection.alt) or 1
             self.connection.ensure_connection(max_retries=attempts - 1, reraise_as_library_errors=False)
             self.raw = self.connection.connection
+            if self.driver == "amqp":
+                self.raw.on_blocked, self.raw.on_unblocked = self.blocked.append, self.blocked.clear
             self.limit(until)
             self.channel = self.connection.channel()
         except BaseException:

@@ -17,6 +17,9 @@ from status.threads import PerProcess
 RESERVE_SECONDS = 0.15
 RESERVE_PART = 0.1
 
+#: What is told of a broker that takes no messages, so that no worker hears the question.
+BLOCKED = "broker takes no messages (memory or disk is short)"
+
 #: The broker connection that is kept between questions, whichever check opened it: none, or one.
 idle: PerProcess[list[Any]] = PerProcess(list)
 
@@ -26,7 +29,7 @@ class Contact(NamedTuple):
 
     seconds: that there were.
     driver: the kind of its transport; None where it cannot be reached.
-    trouble: why not, as a safe sentence.
+    trouble: why not, or why it passes nothing on, as a safe sentence.
     """
 
     seconds: float
@@ -81,7 +84,7 @@ class BrokerProvider(Provider):
                     idle.get().append(connection)
                 else:
                     connection.close()
-                return Contact(round(seconds, 1), connection.driver)
+                return Contact(round(seconds, 1), connection.driver, BLOCKED if connection.blocked else None)
         trouble = describe_failure(failure)
         self.failures.failed(trouble, failure)
         return Contact(round(seconds, 1), trouble=trouble)
