@@ -802,14 +802,20 @@ class ChangedTests(SimpleTestCase):
             TEMPLATES=[{"BACKEND": backend, "OPTIONS": {"loaders": loaders, **options}}], STATUS_PROVIDERS=providers()
         )
         changed.enable()
-        self.addCleanup(is_changed.cache_clear)
         self.addCleanup(changed.disable)
-        is_changed.cache_clear()
 
     def test_a_project_that_changes_nothing_is_not_asked(self):
         self.use({}, context_processors=["tests.test_pages.exploding"])
         self.assertContains(self.client.get("/status/"), "All 2 checks pass")
         self.assertEqual([is_changed(engine) for engine in engines.all()], [False])
+
+    def test_a_template_that_is_written_while_the_project_runs_is_found(self):
+        """As ``runserver`` has Django look for templates anew."""
+        templates: dict[str, str] = {}
+        self.use(templates)
+        self.assertNotContains(self.client.get("/status/"), "Acme")
+        templates["django_status/overview.html"] = BRANDED
+        self.assertContains(self.client.get("/status/"), "Acme")
 
     def test_an_engine_that_does_not_look_into_apps_is_passed_over(self):
         backend = {"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [], "APP_DIRS": False}

@@ -42,7 +42,6 @@ from status.cli.arguments import SNIPPETS
 from status.engine import engine
 from status.formats import FORMATS
 from status.formats.yaml import render_yaml
-from status.pages.rendering import is_changed
 from status.providers import Answer, Provider
 from status.registry import registry
 from status.report import Report, Result
@@ -797,8 +796,6 @@ class TemplateTests(UpgradeTestCase):
         ]
         backend = "django.template.backends.django.DjangoTemplates"
         self.use(TEMPLATES=[{"BACKEND": backend, "OPTIONS": {"loaders": loaders}}], ROOT_URLCONF="tests.urls")
-        self.addCleanup(is_changed.cache_clear)
-        is_changed.cache_clear()
         return [message.msg for message in run_checks(tags=["status"]) if message.id == "status.W018"]
 
     def test_templates_of_2x_are_passed_over(self):

@@ -56,9 +56,11 @@ def render_page(request: HttpRequest, page: Page, context: Mapping[str, Any]) ->
     return str(built_in().get_template(name).render(Context(context)))
 
 
-@lru_cache(maxsize=8)
 def is_changed(engine: DjangoTemplates) -> bool:
-    """Return whether ``engine`` finds another template than the app's own under one of its names."""
+    """Return whether ``engine`` finds another template than the app's own under one of its names.
+
+    It may find one at any time: Django looks for templates anew where one is changed while ``runserver`` runs.
+    """
     for name in TEMPLATE_NAMES:
         try:
             origin = engine.get_template(f"django_status/{name}.html").origin
@@ -67,6 +69,12 @@ def is_changed(engine: DjangoTemplates) -> bool:
         except Exception:
             # There is one, and it has a mistake: rendering it raises the error that is reported.
             return True
-        if TEMPLATE_FOLDER not in Path(str(origin)).resolve().parents:
+        if not is_own(str(origin)):
             return True
     return False
+
+
+@lru_cache(maxsize=64)
+def is_own(origin: str) -> bool:
+    """Return whether a template comes with the app."""
+    return TEMPLATE_FOLDER in Path(origin).resolve().parents
