@@ -137,6 +137,7 @@ class ErrorTests(ChecksTestCase):
         for token, message in (
             ("", "STATUS_TOKENS[1] should be a token or sha256:"),
             ("   ", "not an empty text."),
+            ("äöüßéèêñ" * 5, "not one with characters outside of ASCII."),
             ("sha256:abc", "not 3 characters after sha256:."),
         ):
             with self.subTest(token=token):

@@ -37,6 +37,8 @@ def access_mistakes() -> Iterator[CheckMessage]:
         what = "" if token.strip() else "an empty text"
         if token.startswith(HASHED) and not is_digest(token.removeprefix(HASHED)):
             what = f"{len(token) - len(HASHED)} characters after sha256:"
+        elif not token.isascii():  # headers carry no other characters
+            what = "one with characters outside of ASCII"
         if what:
             message = f"STATUS_TOKENS[{number}] should be a token or sha256: and 64 hexadecimal digits, not {what}."
             yield Warning(message, f"It lets nobody in. Remove it, or make one: {NEW_TOKEN}", id="status.E004")
