@@ -372,6 +372,37 @@ class DeadlineTests(EngineTestCase):
         self.assertEqual(self.ask(check)[0].answer, True)
         self.assertEqual(len(self.calls), 1)
 
+    def test_impatient_caller_who_comes_back_is_told_what_came_of_the_run_before(self) -> None:
+        late = "timed out after 0.2 s"
+        for answer, told in ((True, ("pass", None)), (False, ("fail", None)), (None, ("fail", late))):
+            timeout = 0.2 if answer is None else 20
+            check = self.check(lambda answer=answer: self.hang() and answer, f"it{answer}", timeout=timeout)
+            with self.subTest(answer=answer):
+                self.release.clear()
+                self.assertEqual(self.ask(check, patience=0.02)[0].state, "running")
+                if answer is None:
+                    self.assertEqual(self.ask(check)[0].error, late)
+                self.release.set()
+                self.settle()
+                self.release.clear()
+                (result,) = self.ask(check, patience=0.02)
+                self.assertEqual((result.state, result.error), told)
+                self.assertGreater(result.age, 0)
+                with mock.patch.object(sys.modules["status.engine.engine"], "RECENT_SECONDS", 0.0):
+                    self.assertEqual(self.ask(check, patience=0.02)[0].state, "running")
+                self.release.set()
+                self.settle()
+
+    def test_impatient_caller_is_told_of_the_slow_component_what_it_was_before(self) -> None:
+        check = self.check(Pair(a=lambda: True, b=lambda: self.hang() and False), timeout=20)
+        self.assertEqual(self.ask(check, patience=0.02)[0].state, "running")
+        self.release.set()
+        self.settle()
+        self.release.clear()
+        self.assertEqual(self.ask(check, patience=0.02)[0].answer, {"a": True, "b": False})
+        self.release.set()
+        self.settle()
+
 
 class SideBySideTests(EngineTestCase):
     def test_checks_of_one_question_run_at_the_same_time(self) -> None:

@@ -646,6 +646,25 @@ class AddressTests(SimpleTestCase):
             response = self.client.get("/status/health/")
             self.assertContains(response, "1 of 2 checks has not answered yet")
             self.assertContains(response, 'data-refresh="1"')
+            self.assertContains(response, '<meta http-equiv="refresh" content="2">')
+
+    def test_a_check_that_is_always_slower_than_the_page_is_told_of_when_the_page_asks_again(self):
+        release = threading.Event()
+        self.addCleanup(lambda: self.assertTrue(eventually(lambda: not engine.busy and engine.close() is None)))
+        self.addCleanup(release.set)
+        slow = {"stock": False}
+        with (
+            override_settings(STATUS_PROVIDERS=providers(it=lambda: release.wait(30) and slow), STATUS_TIMEOUT=25),
+            mock.patch("status.views.PAGE_PATIENCE", 0.02),
+        ):
+            self.assertContains(self.client.get("/status/health/"), "1 of 1 checks has not answered yet")
+            release.set()
+            self.assertTrue(eventually(lambda: not engine.busy))
+            release.clear()
+            response = self.client.get("/status/health/")
+            self.assertContains(response, "stock", status_code=503)
+            self.assertContains(response, " old", status_code=503)
+            self.assertNotContains(response, "not answered yet", status_code=503)
 
     def test_links_lead_to_the_same_data_in_every_format(self):
         for address in PAGES:

@@ -40,6 +40,8 @@ from status.threads import Call, Latch, PerProcess, await_future, call_here, clo
 CROWD = 25
 #: Seconds to wait for code that could not be loaded before. What is still being loaded then is told as before.
 RELOAD_SECONDS = 0.1
+#: Seconds for which who does not wait is told the answer before, with its age: a page asks again every five.
+RECENT_SECONDS = 6.0
 
 Observer = Callable[[Check, Result], None]
 
@@ -91,15 +93,16 @@ class Asked(NamedTuple):
         now = monotonic()
         running, age, started_at = False, 0.0, math.inf
         durations: dict[str | None, float] = {}  # of what was run
-        for name, one in self.executions.items():
+        told = {name: self._told(one, now) for name, one in self.executions.items()}
+        for name, one in told.items():
             started_at = min(started_at, one.started_at)
             if (seconds := one.seconds(now)) is not None:
                 durations[name] = seconds
             if one.outcome is None:
-                running = running or now < self._deadline(one) > self.give_up
+                running = running or self._is_given_up(one, now)
             elif one.finished < self.asked:  # it was over before the caller asked: its answer is reused
                 age = max(age, now - one.finished)
-        outcome = UNKNOWN if running else self._outcome()
+        outcome = UNKNOWN if running else self._outcome(told)
         return Result(
             resource=self.check.resource,
             name=self.check.name,
@@ -114,7 +117,7 @@ class Asked(NamedTuple):
             ages={name: seconds + age for name, seconds in outcome.ages.items()},
             duration=max(durations.values(), default=None),
             durations=plain_seconds({name: seconds for name, seconds in durations.items() if name is not None}),
-            started_at=started_at if self.executions else time.time(),
+            started_at=started_at if told else time.time(),
             age=age,
             cut=outcome.cut,
             metrics=self.check.metrics,
@@ -126,12 +129,26 @@ class Asked(NamedTuple):
         """Return when the caller waits no longer: at the end of his own time where the run has more."""
         return one.deadline if one.timeout <= self.timeout else min(one.deadline, self.asked + self.timeout)
 
-    def _outcome(self) -> Outcome:
-        whole = self.executions.get(None)
+    def _is_given_up(self, one: Execution, now: float) -> bool:
+        """Return whether it still runs and has time, and the caller does not wait for it."""
+        return one.outcome is None and now < self._deadline(one) > self.give_up
+
+    def _told(self, one: Execution, now: float) -> Execution:
+        """Return the execution to tell of: the one before, as long as that is recent, where this one is given up.
+
+        Else who asks again and again, and never waits for the end, would never be told of it.
+        """
+        before = one.before
+        if before is None or not self._is_given_up(one, now) or self.asked - before.finished > RECENT_SECONDS:
+            return one
+        return before.as_it_was_told()
+
+    def _outcome(self, told: Mapping[str | None, Execution]) -> Outcome:
+        whole = told.get(None)
         if whole is not None:
             return whole.outcome or Outcome.failed(self._late(whole))
         check, provider = self.check, self.check.provider
-        findings = {str(name): self._finding(one) for name, one in self.executions.items()}
+        findings = {str(name): self._finding(one) for name, one in told.items()}
         # An alarm is meant for the caller.
         return contain(check, lambda: outcome_of(check, provider.compose(findings)), (Exception, SystemExit))  # type: ignore[union-attr]
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from copy import copy
 from functools import partial
 from inspect import isawaitable
 from time import monotonic
@@ -57,6 +58,8 @@ class Execution:
         self.trouble_since = self.started_at
         self.finished = 0.0
         self.begun = False
+        #: The one that had returned last when this one began; None once this one has returned, too.
+        self.before: Execution | None = None
         #: What came of it; None until it returns.
         self.outcome: Outcome | None = None
         #: Open when it has returned.
@@ -71,7 +74,16 @@ class Execution:
         """Publish the outcome to everyone who waits. May be called again where it was interrupted."""
         self.finished = self.finished or monotonic()
         self.outcome = self.outcome or outcome
+        self.before = None
         self.returned.open()
+
+    def as_it_was_told(self) -> Execution:
+        """Return one with the outcome that those were told who waited: where it overstayed, that it did."""
+        if self.finished <= self.deadline:
+            return self
+        told = copy(self)
+        told.outcome = Outcome.failed(timed_out(self.timeout))
+        return told
 
     def seconds(self, now: float) -> float | None:
         """Return how long it took, or has taken so far; None where it never began."""
@@ -120,6 +132,7 @@ class SingleFlight:
                     return newest
             if self.unfinished:
                 offered.trouble_since = self.unfinished[0].started_at
+            offered.before = last
             self.unfinished.append(offered)
             self.newest = offered
             return offered
