@@ -427,6 +427,10 @@ class Conf:
         """Return the settings above."""
         return [one for one in vars(type(self)).values() if isinstance(one, Setting)]
 
+    def names(self) -> list[str]:
+        """Return the names of all settings, also of those that the registry reads."""
+        return ["STATUS_PROVIDERS", "STATUS_CHECK_PROVIDERS", *(setting.name for setting in self.declared())]
+
     def in_lower_case(self) -> list[str]:
         """Return the settings that a plain module has in lower case only, as it was written for 2.3."""
         return [

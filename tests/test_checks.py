@@ -144,6 +144,18 @@ class ErrorTests(ChecksTestCase):
                 self.assertFinds("E004", message, STATUS_TOKENS=[TOKEN, token], SECURE_SSL_REDIRECT=True,
                                  SECURE_REDIRECT_EXEMPT=["^status/"])  # fmt: skip
 
+    def test_setting_that_is_nearly_spelled_as_one(self) -> None:
+        for name, meant in (
+            ("STATUS_PUBLC", "STATUS_PUBLIC"),
+            ("STATUS_TOKEN", "STATUS_TOKENS"),
+            ("STATUS_PROVIDER", "STATUS_PROVIDERS"),
+            ("STATUS_TIMOUT", "STATUS_TIMEOUT"),
+            ("STATUS_SHOW_DETAIL", "STATUS_SHOW_DETAILS"),
+        ):
+            self.assertFinds("W043", f"{name} should be spelled {meant}.", **{name: ()})
+        for name in ("STATUS_CHOICES", "STATUS_CODES", "STATUS_PAGE", "STATUSES", "STATUS_", "MY_STATUS_PUBLC"):
+            self.assertFindsNothing(**{name: ()})
+
     def test_network_that_cannot_be_read(self) -> None:
         for setting in ("STATUS_NETWORKS", "STATUS_TRUSTED_PROXIES"):
             self.assertFinds("E005", f"{setting}[1] should be a network", **{setting: ["10.0.0.0/8", "10.0.0.0/99"]})

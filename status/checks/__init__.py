@@ -15,6 +15,7 @@ from status.checks import access, addresses, entries
 
 MISTAKES = (
     entries.provider_mistakes,
+    entries.spelling_warnings,
     access.access_mistakes,
     entries.argument_warnings,
     entries.entry_warnings,

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from django.conf import settings
@@ -26,6 +27,8 @@ from status.registry import READY, registry
 
 #: Seconds after which gunicorn and Kubernetes have given up before the answer comes.
 LONG_TIMEOUT = 10
+#: What the names of most settings begin with, and how much alike two names are of which one is a mistake.
+PREFIX, CLOSE = "STATUS_", 0.8
 
 
 def provider_mistakes() -> Iterator[CheckMessage]:
@@ -45,6 +48,16 @@ def provider_mistakes() -> Iterator[CheckMessage]:
             continue
         hint = f"Correct {check.source!r} in STATUS_PROVIDERS or STATUS_CHECK_PROVIDERS."
         yield Warning(f"{check.resource}/{check.name} should name a provider, but {reason}", hint, id="status.E003")
+
+
+def spelling_warnings() -> Iterator[CheckMessage]:
+    """Yield settings that are none, and spelled nearly as one: what they should close, for example, is open."""
+    known = {name.removeprefix(PREFIX) for name in conf.names() if name.startswith(PREFIX)}
+    for name, _ in conf.everything():
+        word = name.removeprefix(PREFIX)
+        if name.startswith(PREFIX) and word not in known and (near := get_close_matches(word, known, 1, CLOSE)):
+            hint = "It has no effect. Correct it, or silence this where it is a setting of yours."
+            yield Warning(f"{name[:40]} should be spelled {PREFIX}{near[0]}.", hint, id="status.W043")
 
 
 def provider_warnings() -> Iterator[CheckMessage]:
