@@ -78,12 +78,13 @@ def log_once(
 ) -> None:
     """Log a message, unless the same one was logged in the last minute. ``message`` quotes no caller.
 
+    error: its class is told, unless the message is a sentence, and its traceback where the level is DEBUG.
     example: what may differ from time to time, added to the message.
     """
     now = monotonic()
     if now - _logged_at.get(message, -LOG_EVERY) >= LOG_EVERY:
         _logged_at[message] = now
-        what = message if error is None else f"{message}: {type(error).__name__}"
+        what = message if error is None or message.endswith(".") else f"{message}: {type(error).__name__}"
         logger.log(level, "%s%s (logged at most once in %d s)", what, example, LOG_EVERY)
         if error is not None and logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s\n%s", message, trace_of(error))

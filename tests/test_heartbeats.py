@@ -494,7 +494,7 @@ class EndTests(SimpleTestCase):
             held = rows()
             next(held)
         """
-        lost = "A heartbeat is lost: RuntimeError was raised.: RuntimeError (logged at most once in 60 s)\n"
+        lost = "A heartbeat is lost: RuntimeError was raised. (logged at most once in 60 s)\n"
         self.assertTrue(self.run_script(code, lost))
 
     def test_a_beat_after_the_last_one_was_waited_for(self):

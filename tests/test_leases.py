@@ -211,7 +211,7 @@ class AgreementTests(SimpleTestCase):
                 self.assertEqual(
                     self.told, [(name, *change) for name in "ab" for change in ((None, "fail"), ("fail", "pass"))]
                 )
-                self.assertIn("each process tells its own alerts", caught.output[0])
+                self.assertIn("each process tells its own alerts. (logged", caught.output[0])
 
     def test_what_was_told_without_the_store_is_known_once_it_is_back(self):
         a, b, c = (self.teller(name) for name in "abc")
