@@ -48,6 +48,7 @@ class Result(NamedTuple):
     running: the caller did not wait for the end of the run.
     since: when its state began, seconds since the epoch, as far as this process has seen. ``status.ask()`` tells it;
         None elsewhere.
+    renewing: the caller did not wait for the end of the run, and this is the answer of the one before.
     """
 
     resource: str
@@ -70,6 +71,7 @@ class Result(NamedTuple):
     impact: str = ""
     running: bool = False
     since: float | None = None
+    renewing: bool = False
 
     @property
     def state(self) -> State:

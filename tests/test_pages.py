@@ -664,6 +664,7 @@ class AddressTests(SimpleTestCase):
             response = self.client.get("/status/health/")
             self.assertContains(response, "stock", status_code=503)
             self.assertContains(response, " old", status_code=503)
+            self.assertContains(response, 'data-refresh="1"', status_code=503)
             self.assertNotContains(response, "not answered yet", status_code=503)
 
     def test_links_lead_to_the_same_data_in_every_format(self):

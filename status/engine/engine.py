@@ -123,6 +123,7 @@ class Asked(NamedTuple):
             metrics=self.check.metrics,
             impact=str(to_plain(self.check.impact).value) if self.check.impact else "",
             running=running,
+            renewing=not running and any(one is not self.executions[name] for name, one in told.items()),
         )
 
     def _deadline(self, one: Execution) -> float:

@@ -237,8 +237,8 @@ class Page:
             self.cards.append(Card(result, details, slots, root, now))
         self.judged = [card for card in self.cards if card.result.judged]
         self.counts: Counter[str] = Counter(card.state for card in self.judged)
-        #: Whether a provider has not answered yet.
-        self.running = any(card.result.running for card in self.cards)
+        #: Whether a run is under way for which the page did not wait.
+        self.running = any(card.result.running or card.result.renewing for card in self.cards)
         cards = self.cards if kind == "stats" else self.judged
         #: The worst state on the page.
         self.state = min((card.state for card in cards), key=STATE_ORDER.__getitem__, default="info")
