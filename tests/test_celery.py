@@ -375,7 +375,7 @@ class AnswerTests(CeleryTestCase):
     @override_settings(STATUS_CELERY_WORKERS=("a@test", "b@test"))
     def test_the_setting_puts_it_in_health_and_stats(self):
         self.addCleanup(engine.close)
-        with self.answering({"a@test": PONG}, timeout=0.5):
+        with self.answering({"a@test": PONG}, timeout=2):
             report = engine.report(registry.select(only=("celery",)))
         self.assertEqual(
             report.document(details=False),
