@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -31,6 +32,13 @@ def not_importable() -> None:
 
 async def awaited() -> None:
     """Likewise."""
+
+
+class Unreadable:
+    """Names that nobody can read."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise ValueError
 
 
 class ChecksTestCase(SimpleTestCase):
@@ -233,6 +241,7 @@ class ErrorTests(ChecksTestCase):
             ("caches", [None], "not a list with items of the type NoneType."),
             ("databases", [], None),
             ("databases", {"default": 1}.keys(), None),
+            ("databases", Unreadable(), None),  # it is read in the run
         ):
             entry = ("one", f"status.providers.django.health.{provider}", None, {"aliases": aliases})
             with self.subTest(provider=provider, aliases=aliases):
