@@ -54,7 +54,7 @@ class Alerting:
             path = self.folder / f"{name}.down"
             path.touch() if down else path.unlink()
 
-    def agree(self, state: str, seconds: float = 30.0) -> bool:
+    def agree(self, state: str, seconds: float = 60.0) -> bool:
         """Wait until all processes have seen this state of all checks, and take it for told."""
         expected = " ".join([state] * len(self.checks))
         return eventually(lambda: all(self.seen(process)[-1:] == [expected] for process in self.processes), seconds)
