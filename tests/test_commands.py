@@ -163,6 +163,8 @@ class UsageTests(SimpleTestCase):
     def test_wrong_usage_is_one_clear_line_and_exit_2(self):
         for words, line in (
             (["--nope"], "there is no option --nope"),
+            (["health", "--tokne=hidden"], "there is no option --tokne"),
+            (["health", "--to=hidden"], "ambiguous option: --to could match --token-file, --token"),
             (["health", "stats"], "one name at a time, not 2; --check chooses several providers"),
             (["health", "-f", "toml"], None),
             (["health", "-t", "soon"], "argument -t/--timeout: 'soon' is not a number of seconds"),

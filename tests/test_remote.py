@@ -740,11 +740,13 @@ class AddressTests(SimpleTestCase):
             *("", "localhost:8000", "ftp://localhost/", "http:///status/", "http://a b/", "http://a/\r\nX: y"),
             *("http://a:x/", "http://a:99999/", "http://a:0/", "http://[::1/"),
             *("http://u:p@localhost/", "http://a/?check=x", "http://a/#x"),
+            *("http://u:hidden/half@a/", "http://u:hidden#half@a/", "http://u:hidden\u2100@a/"),
         ):
             with self.subTest(url):
                 code, out, err = ask("ping", "--url", url, in_django=False)
                 self.assertEqual((code, out, err.count("\n")), (2, "", 1))
                 self.assertNotIn("u:p", err)
+                self.assertNotIn("hidden", err)
 
     def test_headers_and_tokens_cannot_smuggle(self):
         for words in (

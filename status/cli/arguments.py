@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -163,7 +164,8 @@ class OneLineParser(argparse.ArgumentParser):
     """Raises CannotAsk instead of printing the usage and ending the process."""
 
     def error(self, message: str) -> NoReturn:
-        raise CannotAsk(message)
+        # argparse quotes an option that may be several with its value, which may be a token.
+        raise CannotAsk(re.sub("=.* could match", " could match", message))
 
 
 def parse_arguments(argv: Sequence[str], prog: str, in_django: bool) -> Options:
@@ -186,7 +188,7 @@ def parse_arguments(argv: Sequence[str], prog: str, in_django: bool) -> Options:
     given, words = parser.parse_known_args([_with_dashes(word) for word in argv])
     unknown = [word for word in words if word.startswith("-") and word != "--"]
     if unknown:
-        parser.error(f"there is no option {unknown[0]}")
+        parser.error(f"there is no option {unknown[0].partition('=')[0]}")
     return Options.of([word for word in words if word != "--"], vars(given))
 
 

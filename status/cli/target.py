@@ -326,13 +326,14 @@ def path_of(*names: str | None) -> str:
 
 def api_url(url: str) -> str:
     """Return the URL of the API, without the last slash, below the one given as ``--url``. Raises CannotAsk."""
+    expected = "--url should be like http://localhost:8000/status/"
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise CannotAsk(f"--url: {error}") from error
+    except ValueError as error:  # its text quotes what may be a password
+        raise CannotAsk(expected) from error
     if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s\x00-\x20\x7f]", url):
-        raise CannotAsk("--url should be like http://localhost:8000/status/")
+        raise CannotAsk(expected)
     if parts.username is not None or parts.password is not None:
         raise CannotAsk("--url should hold no user or password; use --header 'Authorization: Basic ...'")
     if parts.query or parts.fragment or port == 0:
