@@ -73,6 +73,8 @@ class DiskCheck(Measurement, Composite):
         warn, fail = options["warn_percent"], options["fail_percent"]
         try:
             total, used, free = shutil.disk_usage(name)
+            if not total:  # as of a file system in user space that does not count, or one that is still to be mounted
+                return Answer({"ok": True}, warnings={name: "its file system tells no size: nothing was measured"})
             share = 100 * free / ((used + free) or 1)
             facts = {"free_bytes": free, "free_percent": round(share, 1), "total_bytes": total}
             figures = [
