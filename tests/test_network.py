@@ -534,6 +534,15 @@ class HttpTests(NetworkTestCase):
         self.assertPasses(self.ask(url=server.url))
         words = "answers compressed although asked not to, so that the text cannot be looked for"
         self.assertAnswers(server, words, text="well")
+        server = self.serve(replies("200 OK", gzip.compress(b"all is well"), "Content-Encoding: utf-8, GZIP"))
+        self.assertAnswers(server, words, text="well")
+
+    def test_what_is_no_compression_is_searched(self):
+        """Many files in object stores have their charset there."""
+        for encoding in ("utf-8", "identity", "none", ""):
+            server = self.serve(replies("200 OK", b"all is well", f"Content-Encoding: {encoding}"))
+            self.assertPasses(self.ask(url=server.url, text="well"))
+            self.assertAnswers(server, "the text is not in the first 1,000,000 bytes of the answer", text="ill")
 
     def test_endless_body_is_read_to_the_limit_only(self):
         def talk(server: Any, connection: Any, request: str) -> None:

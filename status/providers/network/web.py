@@ -39,6 +39,8 @@ MAX_HOPS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 SWITCHING_PROTOCOLS = 101
 PORTS = {"http": HTTP_PORT, "https": HTTPS_PORT}
+#: What makes a body another than its text. Servers also tell a charset here, or nothing.
+COMPRESSIONS = {"br", "compress", "deflate", "gzip", "x-compress", "x-gzip", "zstd"}
 #: Encodings that put a mark before a text -> those of what comes after the mark.
 MARKED = {"utf-8-sig": ["utf-8"], "utf-16": ["utf-16-le", "utf-16-be"], "utf-32": ["utf-32-le", "utf-32-be"]}
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -233,7 +235,7 @@ def headers_for(parts: SplitResult, request: Request) -> dict[str, str]:
 
 def holds(response: HTTPResponse, text: str) -> bool:
     """Return whether the body, as far as it is read, holds the text in the encoding of the answer."""
-    if response.getheader("Content-Encoding", "identity").strip().lower() != "identity":
+    if not COMPRESSIONS.isdisjoint(re.split(r"[,\s]+", response.getheader("Content-Encoding", "").lower())):
         raise Unavailable("answers compressed although asked not to, so that the text cannot be looked for")
     wanted = spellings(text, response.headers.get_content_charset("utf-8"))
     longest = max(map(len, wanted))
