@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -48,6 +49,10 @@ PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'none'"
 )
 
+MASK = "********"
+#: A login in a URL: it is masked also where no setting holds it.
+LOGIN = re.compile(r"(?<=://)[^\s/?#\"'<>]+@")
+
 
 class Problem(NamedTuple):
     """A mistake in the settings.
@@ -79,8 +84,11 @@ def found(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return the same for what is no secret, such as a name: text is shown, short and in printable characters."""
-    return ascii(str(value)[:40]) if isinstance(value, (str, Path)) else found(value)
+    """Return the same for what is no secret, such as a name: text is shown, short and in printable characters.
+
+    A URL with a login may stand there by mistake.
+    """
+    return ascii(LOGIN.sub(f"{MASK}@", str(value))[:40]) if isinstance(value, (str, Path)) else found(value)
 
 
 def found_in(value: Any) -> str:

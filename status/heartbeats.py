@@ -236,11 +236,11 @@ def sending(name: str, timeout: float | None = None) -> Steps[None]:
         raise StoreFailed("no thread can be started that writes to the store") from error
     writer, timeout = writers.get(), timeout or conf.timeout
     if not written.done() and writer.is_in_trouble:
-        raise StoreFailed(f'STATUS_STORE "{conf.store}" does not answer')
+        raise StoreFailed(f"{Store.configured()} does not answer")
     yield written, timeout
     if not written.done():
         writer.give_up()
-        raise StoreFailed(f'STATUS_STORE "{conf.store}" did not answer within {timeout:g} s')
+        raise StoreFailed(f"{Store.configured()} did not answer within {timeout:g} s")
     if reason := written.result():
         raise StoreFailed(reason)
 

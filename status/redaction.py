@@ -16,9 +16,8 @@ from itertools import chain
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
-from status.conf import conf
+from status.conf import LOGIN, MASK, conf
 
-MASK = "********"
 #: Shorter texts are not masked.
 MIN_LENGTH = 8
 #: A text of this length or more is no word.
@@ -43,8 +42,6 @@ SECRET_SETTING = re.compile(
 SECRET_VARIABLE = re.compile(r"(?i)(PRIVATE|SECRET|ACCESS|API)_KEY$")
 WORKING_DIRECTORY = "PWD"
 URL_VARIABLE = re.compile(r"(?i)(URL|URI|DSN)S?$")
-#: A login in a URL: it is masked also where no setting holds it.
-LOGIN = re.compile(r"(?<=://)[^\s/?#\"'<>]+@")
 #: Settings whose keys are aliases, which answers name.
 CONFIGURED = ("DATABASES", "CACHES", "STORAGES", "MAILERS", "TASKS")
 #: Passwords in a URL: up to the first @, as the rule is, or to the last, as people forget to quote; long users alone.

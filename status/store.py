@@ -75,7 +75,11 @@ class Store(NamedTuple):
     alias: str
 
     def __str__(self) -> str:
-        return f'{self.setting} "{self.alias}"'
+        """Return how messages call it, which anyone may see: the URL of a cache may stand there by mistake."""
+        # Late, as in ``serialization``.
+        from status.redaction import redact
+
+        return f'{self.setting} "{redact(self.alias)}"'
 
     @classmethod
     def configured(cls) -> Store | None:

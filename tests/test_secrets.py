@@ -11,8 +11,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from django.test import SimpleTestCase, tag
+from django.test import SimpleTestCase, override_settings, tag
 
+from status.checks import mistakes
 from status.formats import FORMATS
 from tests import repositories, secrets_project, services
 from tests.secrets_project import ENVIRONMENT, PLACES, TOKEN, UNKNOWN
@@ -113,3 +114,36 @@ class SecretsTests(SimpleTestCase):
             with self.subTest(command=words):
                 self.assertIn(done.returncode, (0, 1, 2, 3), done.stderr)
                 self.assertTellsNothing(done.stdout + done.stderr, words)
+
+
+class MisplacedTests(SimpleTestCase):
+    """A URL with a login stands where the name of something is wanted."""
+
+    URL = "rediss://production_user_of_the_shop:qW3rtzuiop@cache.example:6379/0"
+
+    def assertHidden(self, text: str, where: object) -> None:
+        self.assertIn("rediss://********", text, where)
+        self.assertNotIn("qW3", text, where)
+        self.assertNotIn("production", text, where)
+
+    def test_where_the_alias_of_the_store_should_stand(self) -> None:
+        with override_settings(STATUS_STORE=self.URL, DEBUG=False):
+            for address in ("/status/api/fleet", "/status/fleet/"):
+                self.assertHidden(self.client.get(address).content.decode(), address)
+        for setting in ("STATUS_STORE", "STATUS_HISTORY_CACHE"):
+            with override_settings(**{setting: self.URL}):
+                told = [str(message) for message in mistakes() if message.msg.startswith(setting)]
+                self.assertHidden("".join(told), setting)
+
+    def test_where_a_name_in_an_entry_should_stand(self) -> None:
+        for entry in (
+            (self.URL, "status.providers.health.ping"),
+            ("a", self.URL),
+            ("a", "status.providers.django.health.system_checks", None, {"tags": [self.URL]}),
+        ):
+            with self.subTest(entry), override_settings(STATUS_PROVIDERS={"health": [entry]}):
+                self.assertHidden(self.client.get("/status/api/health").content.decode(), entry)
+                self.assertHidden("".join(map(str, mistakes())), entry)
+        named = ("a", "status.providers.django.health.databases", None, {"aliases": [self.URL]})
+        with override_settings(STATUS_PROVIDERS={"health": [named]}, STATUS_NETWORKS=[self.URL]):
+            self.assertHidden("".join(map(str, mistakes())), named)

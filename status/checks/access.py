@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Info, Warning
 from django.utils.module_loading import import_string
 
 from status.access import HASHED, MIN_TOKEN, UNIX, is_digest, networks, secret_keys
-from status.conf import conf, found
+from status.conf import conf, found, shown
 
 MIDDLEWARE = "status.middleware.StatusMiddleware"
 #: Middleware that may stand in front of it: these add headers, or answer for static files, and refuse nothing.
@@ -47,7 +47,7 @@ def access_mistakes() -> Iterator[CheckMessage]:
             if not networks((cidr,)) and (setting, cidr) != ("STATUS_TRUSTED_PROXIES", UNIX):
                 expected = "a network such as 10.0.0.0/8 or 2001:db8::/32"
                 expected += f', or "{UNIX}" for a Unix socket' if setting == "STATUS_TRUSTED_PROXIES" else ""
-                message = f"{setting}[{number}] should be {expected}, not {cidr[:40]!a}."
+                message = f"{setting}[{number}] should be {expected}, not {shown(cidr)}."
                 yield Warning(message, "It matches no address. Correct or remove it.", id="status.E005")
     what, permission = "", conf.permission
     try:

@@ -15,7 +15,7 @@ from django.core.checks import CheckMessage, Warning
 from django.db import connections
 
 from status.classic import NEW_NAMES
-from status.conf import LOWER_IN_CLASSIC, conf
+from status.conf import LOWER_IN_CLASSIC, conf, shown
 from status.providers.base import Unavailable
 from status.providers.celery.queues import QueueCheck
 from status.providers.celery.workers import WorkerCheck
@@ -23,6 +23,7 @@ from status.providers.django.aliases import AliasCheck
 from status.providers.django.caches import MEMORY_CACHES
 from status.providers.django.databases import NO_ENGINE, DatabaseCheck
 from status.providers.health import NoDrainFile, is_draining
+from status.redaction import redact
 from status.registry import READY, registry
 
 #: Seconds after which gunicorn and Kubernetes have given up before the answer comes.
@@ -106,7 +107,7 @@ def name_warnings() -> Iterator[CheckMessage]:
     for setting, names in (("STATUS_PUBLIC", conf.public or ()), ("STATUS_INFORMATIONAL", informational)):
         for name in names:
             if name not in registry:
-                message = f"{setting} should name resources that are configured, not {name[:40]!a}."
+                message = f"{setting} should name resources that are configured, not {shown(name)}."
                 yield Warning(message, f"There is: {', '.join(registry)}.", id="status.W011")
     module = sys.modules.get(os.environ.get("DJANGO_SETTINGS_MODULE", ""))
     for name in LOWER_IN_CLASSIC:
@@ -138,7 +139,7 @@ def _alias_mistake(provider: AliasCheck, args: tuple[Any, ...], kwargs: dict[str
         return str(failure)
     except Exception:  # it happens again in the run, which reports it
         return ""
-    named = ", ".join(ascii(str(name)[:40]) for name in unknown[:3])
+    named = ", ".join(shown(name) for name in unknown[:3])
     return f"{named} should be configured in {provider.setting}." if unknown else ""
 
 
@@ -189,7 +190,7 @@ def history_warnings() -> Iterator[CheckMessage]:
     what, hint = ("", "") if alias is None else _why_unshared(alias)
     if what:
         message = "STATUS_HISTORY_CACHE should name a cache that all processes share;"
-        yield Warning(f'{message} CACHES["{str(alias)[:40]}"] is {what}.', hint, id="status.W041")
+        yield Warning(f'{message} CACHES["{redact(alias)[:40]}"] is {what}.', hint, id="status.W041")
 
 
 def _why_unshared(alias: str) -> tuple[str, str]:
@@ -222,8 +223,8 @@ def store_warnings() -> Iterator[CheckMessage]:
         what = "a table that is culled at 300 entries, so that heartbeats get lost"
         hint = 'Add "OPTIONS": {"MAX_ENTRIES": 10_000} to it, or use Redis.'
     if what:
-        message = f'STATUS_STORE should name a cache that all processes share; CACHES["{alias[:40]}"] is {what}.'
-        yield Warning(message, hint, id="status.W032")
+        message = "STATUS_STORE should name a cache that all processes share;"
+        yield Warning(f'{message} CACHES["{redact(alias)[:40]}"] is {what}.', hint, id="status.W032")
 
 
 def _max_entries(cache: Mapping[str, Any]) -> Any:

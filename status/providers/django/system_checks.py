@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core import checks
 
+from status.conf import shown
 from status.providers.base import Answer, Provider, verdicts
 from status.providers.kinds import NAMES, SWITCH, listed
 
@@ -37,7 +38,7 @@ class SystemChecks(Provider):
         for name in () if tags is None else listed(tags):
             if not checks.tag_exists(name, include_deployment_checks=deploy):
                 hint = "" if deploy or not checks.tag_exists(name, True) else " without deploy"
-                return f"There are no system checks with the tag {name[:40]!a}{hint}."
+                return f"There are no system checks with the tag {shown(name)}{hint}."
             if name == checks.Tags.database:
                 return "Checks that ask databases are left out. Remove the tag database."
         return None
