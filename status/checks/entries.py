@@ -189,8 +189,12 @@ def history_warnings() -> Iterator[CheckMessage]:
     alias = conf.history_cache
     what, hint = ("", "") if alias is None else _why_unshared(alias)
     if what:
-        message = "STATUS_HISTORY_CACHE should name a cache that all processes share;"
-        yield Warning(f'{message} CACHES["{redact(alias)[:40]}"] is {what}.', hint, id="status.W041")
+        yield Warning(_unshared("STATUS_HISTORY_CACHE", alias, what), hint, id="status.W041")
+
+
+def _unshared(setting: str, alias: str, what: str) -> str:
+    """Return the sentence about a setting that names such a cache. A URL with a login may stand there by mistake."""
+    return f'{setting} should name a cache that all processes share; CACHES["{redact(alias)[:40]}"] is {what}.'
 
 
 def _why_unshared(alias: str) -> tuple[str, str]:
@@ -223,8 +227,7 @@ def store_warnings() -> Iterator[CheckMessage]:
         what = "a table that is culled at 300 entries, so that heartbeats get lost"
         hint = 'Add "OPTIONS": {"MAX_ENTRIES": 10_000} to it, or use Redis.'
     if what:
-        message = "STATUS_STORE should name a cache that all processes share;"
-        yield Warning(f'{message} CACHES["{redact(alias)[:40]}"] is {what}.', hint, id="status.W032")
+        yield Warning(_unshared("STATUS_STORE", alias, what), hint, id="status.W032")
 
 
 def _max_entries(cache: Mapping[str, Any]) -> Any:
