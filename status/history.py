@@ -198,9 +198,10 @@ class History:
             names = {key_of("history", *key): key for key in keys}
             shared = store.read(names)
             news: dict[str, JSON] = {}
+            latest = latest_possible()
             for name, key in names.items():
                 with memory.lock:
-                    own = [slot for slot in memory.slots.get(key, ()) if slot.end <= latest_possible()]
+                    own = [slot for slot in memory.slots.get(key, ()) if slot.end <= latest]
                     slots = merge([*own, *slots_of(shared.get(name))])
                     if slots:
                         memory.slots[key] = slots
